@@ -1,0 +1,91 @@
+//! What a target contains: relations, columns, view definitions, inheritance. Plain data; the same type is written to a
+//! snapshot file by `policy-compiler snapshot` and fetched by the gateway for each catalog epoch.
+
+use serde::{Deserialize, Serialize};
+
+/// One target's catalog at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalog {
+    /// Database name as the server reports it (`current_database()`).
+    pub database: String,
+    /// `server_version_num`, for instance 150018.
+    pub server_version: u32,
+    /// Relations in (schema, name) order.
+    pub relations: Vec<Relation>,
+}
+
+/// `pg_class.relkind`, the kinds that return rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RelationKind {
+    /// `r`
+    Table,
+    /// `p`
+    PartitionedTable,
+    /// `v`
+    View,
+    /// `m`
+    MaterializedView,
+    /// `f`
+    ForeignTable,
+    /// `S`
+    Sequence,
+}
+
+/// One table, view, …
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relation {
+    /// `pg_class.oid`. Not stable between servers: never used in a bundle, only in an epoch.
+    pub oid: u32,
+    /// Schema name, unquoted.
+    pub schema: String,
+    /// Relation name, unquoted.
+    pub name: String,
+    /// What it is.
+    pub kind: RelationKind,
+    /// Columns in attribute order, without dropped ones.
+    pub columns: Vec<Column>,
+    /// `COMMENT ON TABLE`; tags of the form `class:NAME` are read by selectors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// `pg_get_viewdef` for views and materialised views.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
+    /// OIDs of every relation a view's rule depends on (direct, from `pg_depend`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<u32>,
+    /// OIDs of inheritance parents and of the partitioned table this is a partition of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parents: Vec<u32>,
+    /// `pg_class.reltuples`, for reports; negative is unknown.
+    #[serde(default)]
+    pub estimated_rows: i64,
+}
+
+/// One column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// `pg_attribute.attnum`.
+    pub number: i16,
+    /// Column name, unquoted.
+    pub name: String,
+    /// `pg_attribute.atttypid`.
+    pub type_oid: u32,
+    /// `format_type(...)`, for people.
+    pub type_name: String,
+    /// `COMMENT ON COLUMN`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+impl Catalog {
+    /// The relations named `name`, in every schema or in `schema`.
+    pub fn named<'a>(&'a self, schema: Option<&'a str>, name: &'a str) -> impl Iterator<Item = &'a Relation> {
+        self.relations.iter().filter(move |r| r.name == name && schema.is_none_or(|s| s == r.schema))
+    }
+
+    /// The relation with this OID.
+    pub fn relation(&self, oid: u32) -> Option<&Relation> {
+        self.relations.iter().find(|r| r.oid == oid)
+    }
+}

@@ -1,0 +1,16 @@
+//! Statement understanding: SQL text in, facts out.
+//!
+//! Facts say what a statement does (effects), what it touches (relations, functions) and how columns travel from tables
+//! to the result. They are computed from the engine's own grammar and never guess: a construct that is not understood
+//! sets [`Effects::UNKNOWN`].
+//!
+//! Deliberately absent: rules, identities, catalogs of live servers (only the data type [`catalog::Catalog`]), IO, clocks.
+
+pub mod catalog;
+pub mod facts;
+
+pub use catalog::Catalog;
+pub use facts::{
+    ColumnUse, Derivation, Effects, Facts, FunctionUse, How, Kind, NotUnderstood, Output, RelationUse, SessionUse, Span,
+    Statement,
+};
