@@ -1,0 +1,364 @@
+//! One direction of a session: the pipe bytes arrive in, and the ordered list of what goes out to the other side.
+//!
+//! ```text
+//!   buffer  |  (sent)  | settled, not sent | arrived, not settled |  free  |
+//!           0        sent               settled                 filled    len
+//! ```
+//!
+//! `sent <= settled <= filled` always holds. Settled bytes are described by runs: `Pass(n)` sends the next n bytes of the
+//! pipe, `Skip(n)` drops them, `Put(n)` sends n bytes of scratch. Neighbours merge, so a thousand untouched rows leave as
+//! one run; a small run next to scratch is copied into it, so that a conversation of small frames is one write.
+//!
+//! Deliberately absent: sockets. The pump takes [`Lane::chunk`], writes it, and says [`Lane::written`].
+
+use std::collections::VecDeque;
+
+/// Buffer of a conversation of small frames, in bytes.
+pub const BUFFER_SMALL_BYTES: usize = 16 << 10;
+/// Buffer of a streaming result, in bytes: the size decides the cost of bulk reads.
+pub const BUFFER_LARGE_BYTES: usize = 256 << 10;
+/// A run up to this size is copied next to scratch instead of being a write of its own.
+const RUN_COPY_BYTES_MAX: usize = 4 << 10;
+/// Buffers of each size kept for reuse on one core.
+const POOL_MAX: usize = 64;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Run {
+    Pass(usize),
+    Skip(usize),
+    Put(usize),
+}
+
+/// Buffers of one core: a session holds one only while bytes are in it.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    small: Vec<Vec<u8>>,
+    large: Vec<Vec<u8>>,
+}
+
+impl Buffers {
+    fn take(&mut self, bytes: usize) -> Vec<u8> {
+        let (pool, size) = match bytes {
+            0..=BUFFER_SMALL_BYTES => (&mut self.small, BUFFER_SMALL_BYTES),
+            _ if bytes <= BUFFER_LARGE_BYTES => (&mut self.large, BUFFER_LARGE_BYTES),
+            _ => return vec![0; bytes],
+        };
+        pool.pop().unwrap_or_else(|| vec![0; size])
+    }
+
+    fn give(&mut self, buffer: Vec<u8>) {
+        let pool = match buffer.len() {
+            BUFFER_SMALL_BYTES => &mut self.small,
+            BUFFER_LARGE_BYTES => &mut self.large,
+            _ => return,
+        };
+        if pool.len() < POOL_MAX {
+            pool.push(buffer);
+        }
+    }
+}
+
+/// What to write next.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Chunk<'a> {
+    /// Nothing is queued.
+    Empty,
+    /// These bytes, in one piece.
+    Bytes(&'a [u8]),
+}
+
+/// One direction: bytes from one peer, output to the other.
+#[derive(Debug)]
+pub struct Lane {
+    buffer: Vec<u8>,
+    sent: usize,
+    settled: usize,
+    filled: usize,
+    runs: VecDeque<Run>,
+    scratch: Vec<u8>,
+    scratch_sent: usize,
+    /// The last read filled the buffer: the next buffer is a large one.
+    streaming: bool,
+    /// Size the pipe must have to hold the frame at its front.
+    wanted: usize,
+    /// Largest buffer.
+    bytes_max: usize,
+}
+
+impl Lane {
+    /// An empty lane that holds no memory.
+    #[must_use]
+    pub fn new(bytes_max: usize) -> Self {
+        Self {
+            buffer: Vec::new(),
+            sent: 0,
+            settled: 0,
+            filled: 0,
+            runs: VecDeque::new(),
+            scratch: Vec::new(),
+            scratch_sent: 0,
+            streaming: false,
+            wanted: 0,
+            bytes_max,
+        }
+    }
+
+    fn check(&self) {
+        debug_assert!(self.sent <= self.settled);
+        debug_assert!(self.settled <= self.filled);
+        debug_assert!(self.filled <= self.buffer.len());
+    }
+
+    // ---- the pump's side ------------------------------------------------------------------------------------------
+
+    /// Room to receive into; empty when the pipe is full. Takes a buffer from the pool if the lane has none. The buffer
+    /// grows only when it is full of bytes that really arrived: a length field alone costs nothing.
+    pub fn slot(&mut self, buffers: &mut Buffers) -> &mut [u8] {
+        if self.buffer.is_empty() {
+            self.buffer = buffers.take(if self.streaming { BUFFER_LARGE_BYTES } else { BUFFER_SMALL_BYTES });
+        } else if self.sent == self.settled {
+            let live = self.filled - self.settled;
+            let len = self.buffer.len();
+            let target = if live == len && self.wanted > len {
+                self.wanted.min(len * 4).max(BUFFER_LARGE_BYTES.min(self.wanted))
+            } else if self.streaming {
+                len.max(BUFFER_LARGE_BYTES)
+            } else {
+                len
+            };
+            if target > len {
+                let mut larger = buffers.take(target);
+                larger[..live].copy_from_slice(&self.buffer[self.settled..self.filled]);
+                buffers.give(std::mem::replace(&mut self.buffer, larger));
+            } else if self.sent > 0 {
+                self.buffer.copy_within(self.settled..self.filled, 0);
+            }
+            (self.sent, self.settled, self.filled) = (0, 0, live);
+        }
+        self.check();
+        &mut self.buffer[self.filled..]
+    }
+
+    /// `n` bytes were received into the slot.
+    pub fn received(&mut self, n: usize) {
+        self.filled += n;
+        let full = self.filled == self.buffer.len();
+        if full {
+            self.streaming = true;
+        } else if n < BUFFER_SMALL_BYTES / 2 {
+            self.streaming = false;
+        }
+        self.check();
+    }
+
+    /// Gives the buffer back if nothing is in it.
+    pub fn rest(&mut self, buffers: &mut Buffers) {
+        if self.filled == self.sent && !self.buffer.is_empty() {
+            (self.sent, self.settled, self.filled) = (0, 0, 0);
+            buffers.give(std::mem::take(&mut self.buffer));
+        }
+        if self.runs.is_empty() && self.scratch.capacity() > 0 {
+            self.scratch = Vec::new();
+            self.scratch_sent = 0;
+        }
+    }
+
+    /// What to write next, in one piece.
+    pub fn chunk(&mut self) -> Chunk<'_> {
+        loop {
+            match self.runs.front().copied() {
+                None => return Chunk::Empty,
+                Some(Run::Skip(n)) => {
+                    self.sent += n;
+                    self.runs.pop_front();
+                }
+                Some(Run::Pass(n)) => return Chunk::Bytes(&self.buffer[self.sent..self.sent + n]),
+                Some(Run::Put(n)) => return Chunk::Bytes(&self.scratch[self.scratch_sent..self.scratch_sent + n]),
+            }
+        }
+    }
+
+    /// `n` bytes of the chunk were written.
+    pub fn written(&mut self, n: usize) {
+        match self.runs.front_mut() {
+            Some(Run::Pass(left)) => {
+                debug_assert!(n <= *left);
+                *left -= n;
+                self.sent += n;
+            }
+            Some(Run::Put(left)) => {
+                debug_assert!(n <= *left);
+                *left -= n;
+                self.scratch_sent += n;
+            }
+            Some(Run::Skip(_)) | None => debug_assert!(n == 0),
+        }
+        if matches!(self.runs.front(), Some(Run::Pass(0) | Run::Put(0))) {
+            self.runs.pop_front();
+        }
+        while let Some(Run::Skip(n)) = self.runs.front().copied() {
+            self.sent += n;
+            self.runs.pop_front();
+        }
+        if self.runs.is_empty() {
+            self.scratch.clear();
+            self.scratch_sent = 0;
+        }
+        self.check();
+    }
+
+    /// Something waits to be written.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        self.runs.iter().any(|r| !matches!(r, Run::Skip(_)))
+    }
+
+    /// Bytes of scratch waiting to be written.
+    #[must_use]
+    pub fn scratch_queued(&self) -> usize {
+        self.scratch.len() - self.scratch_sent
+    }
+
+    /// Bytes of memory held by this lane.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.buffer.len() + self.scratch.capacity()
+    }
+
+    /// Drops what is queued and what arrived; for a conversation that is over.
+    pub fn discard(&mut self) {
+        self.runs.clear();
+        self.scratch.clear();
+        self.scratch_sent = 0;
+        self.sent = self.filled;
+        self.settled = self.filled;
+    }
+
+    // ---- the protocol's side --------------------------------------------------------------------------------------
+
+    /// What has arrived and is not settled.
+    #[must_use]
+    pub fn input(&self) -> &[u8] {
+        &self.buffer[self.settled..self.filled]
+    }
+
+    /// The same, to be changed in place before it is settled.
+    pub fn input_mut(&mut self) -> &mut [u8] {
+        &mut self.buffer[self.settled..self.filled]
+    }
+
+    /// The frame at the front needs this many bytes before it can be settled.
+    pub fn want(&mut self, bytes: usize) {
+        self.wanted = bytes;
+    }
+
+    /// Size of the present buffer; a frame longer than [`Lane::capacity_max`] must stream.
+    #[must_use]
+    pub fn capacity_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// Settles the next `n` bytes: they go on unchanged.
+    pub fn pass(&mut self, n: usize) {
+        debug_assert!(n <= self.filled - self.settled);
+        if n == 0 {
+            return;
+        }
+        self.wanted = 0;
+        if n <= RUN_COPY_BYTES_MAX && self.ends_with_put() {
+            self.scratch.extend_from_slice(&self.buffer[self.settled..self.settled + n]);
+            self.settled += n;
+            self.push_put(n);
+            self.push_skip(n);
+            return;
+        }
+        self.settled += n;
+        match self.runs.back_mut() {
+            Some(Run::Pass(m)) => *m += n,
+            _ => self.runs.push_back(Run::Pass(n)),
+        }
+    }
+
+    /// Settles the next `n` bytes: they end here.
+    pub fn skip(&mut self, n: usize) {
+        debug_assert!(n <= self.filled - self.settled);
+        if n == 0 {
+            return;
+        }
+        self.wanted = 0;
+        self.settled += n;
+        if self.runs.is_empty() {
+            self.sent += n;
+        } else {
+            self.push_skip(n);
+        }
+        self.check();
+    }
+
+    /// Queues bytes of our own.
+    pub fn put(&mut self, bytes: &[u8]) {
+        self.put_with(|scratch| scratch.extend_from_slice(bytes));
+    }
+
+    /// Queues bytes of our own, written by `write` at the end of scratch.
+    pub fn put_with(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.absorb();
+        let before = self.scratch.len();
+        write(&mut self.scratch);
+        let n = self.scratch.len() - before;
+        if n > 0 {
+            self.push_put(n);
+        }
+    }
+
+    /// A lone small run in front of scratch becomes scratch, so that both leave in one write.
+    fn absorb(&mut self) {
+        if let [Run::Pass(n)] = *self.runs.make_contiguous() {
+            // The run's bytes start at `sent`: it is the only one.
+            if n <= RUN_COPY_BYTES_MAX {
+                self.runs.clear();
+                self.scratch.extend_from_slice(&self.buffer[self.sent..self.sent + n]);
+                self.sent += n;
+                self.push_put(n);
+            }
+        }
+    }
+
+    fn ends_with_put(&self) -> bool {
+        match self.runs.back() {
+            Some(Run::Put(_)) => true,
+            Some(Run::Skip(_)) => self.runs.len() >= 2 && matches!(self.runs.get(self.runs.len() - 2), Some(Run::Put(_))),
+            Some(Run::Pass(_)) | None => false,
+        }
+    }
+
+    /// Adjacent puts merge even across skips, which do not care about order relative to scratch.
+    fn push_put(&mut self, n: usize) {
+        let len = self.runs.len();
+        if let Some(Run::Put(m)) = self.runs.back_mut() {
+            *m += n;
+            return;
+        }
+        if len >= 2
+            && matches!(self.runs.back(), Some(Run::Skip(_)))
+            && let Some(Run::Put(m)) = self.runs.get_mut(len - 2)
+        {
+            *m += n;
+            return;
+        }
+        self.runs.push_back(Run::Put(n));
+    }
+
+    fn push_skip(&mut self, n: usize) {
+        match self.runs.back_mut() {
+            Some(Run::Skip(m)) => *m += n,
+            _ => self.runs.push_back(Run::Skip(n)),
+        }
+    }
+
+    /// Settled everything that arrived.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.settled == self.filled
+    }
+}

@@ -1,0 +1,279 @@
+//! What a protocol implements, and what it says to the session.
+//!
+//! A conversation has three parts, each a type: [`Greeting`] (the client's login), [`Dialing`] (ours to the database) and
+//! [`Serving`] (everything after). Calls that find something to be judged return it and *hold* the frame; the session
+//! answers with `resolve` or `plan`, and only then is the frame settled.
+
+use crate::{Fault, Lane};
+
+/// Text or binary representation of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Text.
+    Text,
+    /// Binary.
+    Binary,
+}
+
+/// What a redaction did to a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redacted {
+    /// Nothing.
+    Keep,
+    /// The value becomes NULL.
+    Null,
+    /// The value becomes the bytes in the scratch buffer.
+    Scratch,
+}
+
+/// Changes values of planned columns; policy decides bytes, the protocol fixes the framing.
+pub trait Redactor {
+    /// Columns of the result shape this plan was made for.
+    fn width(&self) -> usize;
+    /// Planned column indices, ascending.
+    fn planned(&self) -> &[u16];
+    /// New bytes for a non-NULL value of `planned()[i]`, into `scratch` (cleared first by the callee).
+    fn redact(&self, i: usize, format: Format, value: &[u8], scratch: &mut Vec<u8>) -> Redacted;
+    /// A replacement can be longer than the value it replaces.
+    fn grows(&self) -> bool;
+}
+
+/// The types a session attaches to statements and result shapes.
+pub trait Judge {
+    /// Attached to a statement when it is forwarded.
+    type Token: Clone;
+    /// Attached to a result shape.
+    type Plan: Redactor + Clone;
+    /// Errors and notices of this statement must be made canonical.
+    fn guarded(token: &Self::Token) -> bool;
+    /// The shape of its result must be known before rows pass.
+    fn needs_shape(token: &Self::Token) -> bool;
+    /// It can rename or drop prepared statements of the session when it ends.
+    fn changes_names(token: &Self::Token) -> bool;
+}
+
+/// One column of a result shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Name.
+    pub name: Vec<u8>,
+    /// Identity of the table, 0 if computed.
+    pub table: u32,
+    /// Number of the column in that table, 0 if computed.
+    pub attribute: i16,
+    /// Type.
+    pub type_oid: u32,
+}
+
+/// A policy refusal in neutral words; the protocol frames it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Stable code.
+    pub code: &'static str,
+    /// Rule name.
+    pub rule: String,
+    /// What is refused and why; never data.
+    pub message: String,
+    /// What would be allowed.
+    pub hint: Option<String>,
+    /// Byte offset in the statement text.
+    pub position: Option<u32>,
+}
+
+/// How a statement came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// A text to be run at once.
+    Simple,
+    /// A text to be prepared.
+    Prepare,
+    /// A run of something prepared before.
+    Execute,
+}
+
+/// What the session is asked. The text is [`Serving::text`].
+#[derive(Clone, Debug)]
+pub enum Ask<J: Judge> {
+    /// May this text be run or prepared?
+    Text(Via),
+    /// The text is longer than the limit and was not kept.
+    TextTooLong(Via),
+    /// May this prepared statement run, now?
+    Execute {
+        /// Its token.
+        token: J::Token,
+        /// Row limit, 0 for none.
+        row_limit: u32,
+    },
+}
+
+/// The session's answer.
+#[derive(Debug)]
+pub enum Verdict<J: Judge> {
+    /// Goes upstream.
+    Forward {
+        /// Attached to it.
+        token: J::Token,
+        /// Number of the statement in the session, 0 for a preparation.
+        number: u64,
+        /// Now, for the duration.
+        now_ns: u64,
+    },
+    /// Ends here.
+    Refuse(Refusal),
+}
+
+/// How a statement ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Completed.
+    Ok,
+    /// A portal reached its row limit.
+    Suspended,
+    /// The database reported an error.
+    Error([u8; 5]),
+    /// Not run, because an earlier statement of the pipeline failed.
+    Skipped,
+    /// Rows withheld by policy after the shape was known.
+    Withheld,
+}
+
+/// A statement, or one statement of a text with several, ended.
+#[derive(Clone, Debug)]
+pub struct Done<J: Judge> {
+    /// Its token.
+    pub token: J::Token,
+    /// Its number.
+    pub number: u64,
+    /// `Some(i)`: statement i of the text ended and others may follow; `None`: all of it ended.
+    pub part: Option<usize>,
+    /// How.
+    pub outcome: Outcome,
+    /// Rows passed downstream.
+    pub rows: u64,
+    /// Bytes of result frames from the database.
+    pub bytes: u64,
+    /// When it was forwarded.
+    pub started_ns: u64,
+}
+
+/// What one step found.
+#[derive(Debug)]
+pub enum Step<J: Judge> {
+    /// A frame, or a part of one, is settled; there may be more.
+    Settled,
+    /// More bytes are needed from this peer.
+    NeedMore,
+    /// Something must be sent, or come from the other peer, first.
+    Blocked,
+    /// The frame is held until [`Serving::resolve`].
+    Ask(Ask<J>),
+    /// The result shape is held until [`Serving::plan`]; the columns are [`Serving::columns`].
+    Columns {
+        /// The statement.
+        token: J::Token,
+        /// Which statement of its text.
+        part: usize,
+    },
+    /// A statement ended.
+    Done(Done<J>),
+    /// The peer said goodbye.
+    Goodbye,
+}
+
+/// Steady state of a conversation.
+pub trait Serving<J: Judge> {
+    /// Handles what the client sent: `down` is its lane, `up` takes replies of our own.
+    fn downstream(&mut self, down: &mut Lane, up: &mut Lane) -> Result<Step<J>, Fault>;
+    /// Handles what the database sent.
+    fn upstream(&mut self, up: &mut Lane, down: &mut Lane) -> Result<Step<J>, Fault>;
+    /// Text of the held statement.
+    fn text<'a>(&self, down: &'a Lane) -> &'a [u8];
+    /// Answers [`Step::Ask`].
+    fn resolve(&mut self, down: &mut Lane, up: &mut Lane, verdict: Verdict<J>) -> Result<(), Fault>;
+    /// Columns of the held result shape.
+    fn columns(&mut self, up: &Lane) -> Result<Vec<Column>, Fault>;
+    /// Answers [`Step::Columns`].
+    fn plan(&mut self, up: &mut Lane, down: &mut Lane, plan: Result<J::Plan, Refusal>) -> Result<(), Fault>;
+    /// Statements in flight that will not be answered any more, oldest first: for the record when a session ends.
+    fn unanswered(&mut self) -> Vec<Done<J>>;
+    /// Nothing is owed and no transaction is open: a good moment to end a session.
+    fn is_idle(&self) -> bool;
+    /// Forgets names and shapes that a new epoch may judge differently; prepared statements stay and are judged again.
+    fn renewed(&mut self);
+    /// Writes the protocol's last word to the client.
+    fn farewell(&self, up: &mut Lane, fault: &Fault);
+}
+
+/// What a client asks for at login.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoginRequest {
+    /// User name, valid UTF-8 without control characters.
+    pub user: String,
+    /// Database asked for.
+    pub database: String,
+    /// Name the client program gives itself.
+    pub application: String,
+    /// Session parameters that go upstream (allow-listed names).
+    pub parameters: Vec<(String, String)>,
+}
+
+/// What a step of the login found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Greeted {
+    /// More bytes are needed.
+    NeedMore,
+    /// TLS starts as soon as what is queued has been sent.
+    StartTls,
+    /// The client began with a TLS record; the bytes are still in the lane.
+    DirectTls,
+    /// A cancel request with this key; the connection ends.
+    Cancel(Vec<u8>),
+    /// Who the client says it is; answer with `challenge`.
+    Login(LoginRequest),
+    /// The client proved it.
+    Authenticated,
+    /// The proof is wrong; nothing has been said to the client yet.
+    Denied(&'static str),
+}
+
+/// The client's login.
+pub trait Greeting {
+    /// What a user's secret is checked with.
+    type Verifier: Clone;
+    /// Handles what the client sent; replies go to `up`.
+    fn step(&mut self, down: &mut Lane, up: &mut Lane) -> Result<Greeted, Fault>;
+    /// TLS is established; `binding` is the end-point hash for channel binding.
+    fn secured(&mut self, binding: &[u8]);
+    /// Begins the proof of identity.
+    fn challenge(&mut self, up: &mut Lane, verifier: Self::Verifier, nonce: [u8; 18]);
+    /// Says no, in the protocol's words.
+    fn deny(&self, up: &mut Lane, fault: &Fault, detail: Option<&Refusal>);
+    /// Says yes: `parameters` are the database's, `key` is the cancel key minted here.
+    fn accept(&self, up: &mut Lane, parameters: &[(Vec<u8>, Vec<u8>)], process: u32, secret: &[u8; 32]);
+}
+
+/// What a step of dialing found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dialled {
+    /// More bytes are needed.
+    NeedMore,
+    /// TLS starts now.
+    StartTls,
+    /// Logged in.
+    Ready,
+}
+
+/// Our login to the database.
+pub trait Dialing {
+    /// Queues the first frame.
+    fn begin(&mut self, down: &mut Lane);
+    /// TLS is established; `binding` is the server certificate's end-point hash.
+    fn secured(&mut self, down: &mut Lane, binding: Option<&[u8]>);
+    /// Handles what the database sent.
+    fn step(&mut self, up: &mut Lane, down: &mut Lane) -> Result<Dialled, Fault>;
+    /// Parameters the database reported.
+    fn parameters(&self) -> &[(Vec<u8>, Vec<u8>)];
+    /// The frame that cancels what runs on this connection, to be sent on another one.
+    fn cancel_frame(&self) -> Vec<u8>;
+}
