@@ -311,6 +311,22 @@ impl Lane {
         }
     }
 
+    /// Settles the next `n` bytes: `write` sees them and appends what goes on instead.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub fn replace<E>(&mut self, n: usize, write: impl FnOnce(&[u8], &mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
+        self.absorb();
+        let before = self.scratch.len();
+        write(&self.buffer[self.settled..self.settled + n], &mut self.scratch)?;
+        let put = self.scratch.len() - before;
+        if put > 0 {
+            self.push_put(put);
+        }
+        self.skip(n);
+        Ok(())
+    }
+
     /// A lone small run in front of scratch becomes scratch, so that both leave in one write.
     fn absorb(&mut self) {
         if let [Run::Pass(n)] = *self.runs.make_contiguous() {
@@ -327,7 +343,9 @@ impl Lane {
     fn ends_with_put(&self) -> bool {
         match self.runs.back() {
             Some(Run::Put(_)) => true,
-            Some(Run::Skip(_)) => self.runs.len() >= 2 && matches!(self.runs.get(self.runs.len() - 2), Some(Run::Put(_))),
+            Some(Run::Skip(_)) => {
+                self.runs.len() >= 2 && matches!(self.runs.get(self.runs.len() - 2), Some(Run::Put(_)))
+            }
             Some(Run::Pass(_)) | None => false,
         }
     }

@@ -13,7 +13,7 @@ pub struct Limits {
     pub portals_max: usize,
     /// Replies owed to the client before its requests are left in the socket.
     pub owed_max: usize,
-    /// Bytes of a prepared statement's or portal's name.
+    /// Bytes of a prepared statement's or portal's name: the server truncates longer ones, so two could be one.
     pub name_bytes_max: usize,
     /// Columns of a result (PostgreSQL's own limit is 1664).
     pub columns_max: usize,
@@ -31,7 +31,7 @@ impl Default for Limits {
             prepared_max: 4096,
             portals_max: 1024,
             owed_max: 16_384,
-            name_bytes_max: 256,
+            name_bytes_max: 63,
             columns_max: 1664,
             startup_bytes_max: 10_000,
             scratch_bytes_max: 512 << 10,

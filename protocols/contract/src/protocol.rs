@@ -181,6 +181,14 @@ pub enum Step<J: Judge> {
     Goodbye,
 }
 
+/// Judges a prepared statement again: its token and, if known, the columns of its result; the new token and, for known
+/// columns, the new plan.
+pub type Rejudge<'a, J> =
+    dyn FnMut(&<J as Judge>::Token, Option<&[Column]>) -> Result<(<J as Judge>::Token, Replanned<J>), Refusal> + 'a;
+
+/// The new plan of a known result shape.
+pub type Replanned<J> = Option<Result<<J as Judge>::Plan, Refusal>>;
+
 /// Steady state of a conversation.
 pub trait Serving<J: Judge> {
     /// Handles what the client sent: `down` is its lane, `up` takes replies of our own.
@@ -199,8 +207,8 @@ pub trait Serving<J: Judge> {
     fn unanswered(&mut self) -> Vec<Done<J>>;
     /// Nothing is owed and no transaction is open: a good moment to end a session.
     fn is_idle(&self) -> bool;
-    /// Forgets names and shapes that a new epoch may judge differently; prepared statements stay and are judged again.
-    fn renewed(&mut self);
+    /// Rules or catalog changed: every prepared statement is judged again.
+    fn renewed(&mut self, judge: &mut Rejudge<'_, J>);
     /// Writes the protocol's last word to the client.
     fn farewell(&self, up: &mut Lane, fault: &Fault);
 }

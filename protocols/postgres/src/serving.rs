@@ -1,0 +1,414 @@
+//! Steady state: every frame after login, both directions (manual: Simple Query, Extended Query, COPY Operations,
+//! Asynchronous Operations).
+//!
+//! ```text
+//!  client ──▶ down.rs ──▶ [Ask: held] ──resolve──▶ database          owed: what the database still has to answer,
+//!  client ◀── up.rs   ◀── [Columns: held] ◀──plan── database                in order; refusals are entries like others
+//! ```
+//!
+//! Invariants:
+//! * a name means what the database means by it: a prepared statement counts from ParseComplete on (or as a parse that is
+//!   still owed), names longer than the server keeps are refused, and while a statement that can change names is in
+//!   flight nothing is bound;
+//! * rows pass only under a plan made for the very shape they have, or for statements that need none;
+//! * every forwarded frame that will be answered has an entry in `owed`.
+//!
+//! Deliberately absent: decisions. `resolve` and `plan` bring them in.
+
+mod bind;
+mod down;
+mod rows;
+mod up;
+
+use crate::{faults, frame};
+use bind::BindWalk;
+use contract::{
+    Column, Done, Fault, Format, Judge, Lane, Limits, Outcome, Refusal, Rejudge, Serving, Step, Verdict, Via,
+};
+use rows::Giant;
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::rc::Rc;
+
+/// Statements the database cannot parse, sent instead of refused ones. The DBA sees them in the server's log.
+const POISON: &str = "tidegate: statement refused by policy";
+
+/// What is known of a statement's result.
+enum Shape<J: Judge> {
+    /// Described but not answered yet, or not described because its token needs no shape.
+    Unknown,
+    /// Returns no rows.
+    Empty,
+    /// Known and planned.
+    Planned { columns: Vec<Column>, plan: J::Plan },
+    /// Its rows must not be returned.
+    Refused(Refusal),
+}
+
+/// A prepared statement.
+struct Prepared<J: Judge> {
+    token: RefCell<J::Token>,
+    shape: RefCell<Shape<J>>,
+}
+
+impl<J: Judge> Prepared<J> {
+    fn refusal(&self) -> Option<Refusal> {
+        match &*self.shape.borrow() {
+            Shape::Refused(refusal) => Some(refusal.clone()),
+            Shape::Unknown | Shape::Empty | Shape::Planned { .. } => None,
+        }
+    }
+
+    /// Judges the statement again under other rules.
+    fn renew(&self, judge: &mut Rejudge<'_, J>) {
+        let columns = match &*self.shape.borrow() {
+            Shape::Planned { columns, .. } => Some(columns.clone()),
+            Shape::Unknown | Shape::Empty | Shape::Refused(_) => None,
+        };
+        let described = J::needs_shape(&self.token.borrow());
+        let verdict = judge(&self.token.borrow(), columns.as_deref());
+        let shape = match verdict {
+            Err(refusal) => Some(Shape::Refused(refusal)),
+            Ok((token, plan)) => {
+                let blind = !described && J::needs_shape(&token);
+                *self.token.borrow_mut() = token;
+                match (plan, columns) {
+                    (Some(Ok(plan)), Some(columns)) => Some(Shape::Planned { columns, plan }),
+                    (Some(Err(refusal)), _) => Some(Shape::Refused(refusal)),
+                    _ if blind => Some(Shape::Refused(Refusal {
+                        code: "TG3002",
+                        rule: "default:prepared-before-reload".to_owned(),
+                        message: "this statement was prepared before the rules changed".to_owned(),
+                        hint: Some("Prepare it again.".to_owned()),
+                        position: None,
+                    })),
+                    _ => None,
+                }
+            }
+        };
+        if let Some(shape) = shape {
+            *self.shape.borrow_mut() = shape;
+        }
+    }
+}
+
+/// Result formats chosen at Bind.
+#[derive(Debug, Default, Clone)]
+enum Formats {
+    #[default]
+    Text,
+    Binary,
+    Each(Box<[Format]>),
+}
+
+impl Formats {
+    fn of(&self, column: usize) -> Format {
+        match self {
+            Self::Text => Format::Text,
+            Self::Binary => Format::Binary,
+            Self::Each(list) => list.get(column).copied().unwrap_or(Format::Text),
+        }
+    }
+}
+
+struct Portal<J: Judge> {
+    prepared: Rc<Prepared<J>>,
+    formats: Formats,
+    cycle: u64,
+}
+
+/// Progress of one statement's answer.
+struct Run<J: Judge> {
+    token: J::Token,
+    number: u64,
+    started_ns: u64,
+    rows: u64,
+    bytes: u64,
+    outcome: Outcome,
+}
+
+impl<J: Judge> Run<J> {
+    fn done(self) -> Done<J> {
+        Done {
+            token: self.token,
+            number: self.number,
+            part: None,
+            outcome: self.outcome,
+            rows: self.rows,
+            bytes: self.bytes,
+            started_ns: self.started_ns,
+        }
+    }
+}
+
+/// A reply the database owes.
+enum Owed<J: Judge> {
+    Parse {
+        name: Vec<u8>,
+        prepared: Rc<Prepared<J>>,
+    },
+    /// Our own Describe; the reply ends here.
+    Shape {
+        prepared: Rc<Prepared<J>>,
+    },
+    Bind,
+    /// The client's Describe of a statement: ParameterDescription, then RowDescription or NoData.
+    Describe,
+    Execute {
+        portal: Rc<Portal<J>>,
+        run: Run<J>,
+    },
+    Close {
+        statement: Option<Vec<u8>>,
+    },
+    Sync,
+    Simple {
+        run: Run<J>,
+        part: usize,
+        current: Option<Current<J>>,
+    },
+    /// A poisoned Parse; the error that answers it becomes these bytes.
+    Refused {
+        error: Vec<u8>,
+    },
+    /// A poisoned Query: the error, then ReadyForQuery.
+    RefusedSimple {
+        error: Vec<u8>,
+    },
+}
+
+/// Shape of the rows that a simple query is returning now.
+struct Current<J: Judge> {
+    plan: J::Plan,
+    formats: Formats,
+}
+
+/// What the frame at the front of the client's lane is held for.
+struct Held<J: Judge> {
+    via: Via,
+    /// Whole frame in bytes.
+    len: usize,
+    /// Statement text within it.
+    text: (usize, usize),
+    /// Prepared statement's name, within it.
+    name: (usize, usize),
+    portal: Option<Rc<Portal<J>>>,
+}
+
+/// What the client's lane is doing between frames.
+enum Down<J: Judge> {
+    Frames,
+    Pass(usize),
+    Discard(usize),
+    Bind(Box<BindWalk<J>>),
+    Held(Box<Held<J>>),
+}
+
+/// What the database's lane is doing between frames.
+#[derive(Debug)]
+enum Up {
+    Frames,
+    Pass {
+        left: usize,
+        counted: bool,
+    },
+    Discard(usize),
+    Giant(Box<Giant>),
+    /// A RowDescription of this length is held.
+    Columns(usize),
+}
+
+/// Which notifications reach the client.
+pub type Channels = Rc<dyn Fn(&[u8]) -> bool>;
+
+/// The steady state of one conversation.
+pub struct Serve<J: Judge> {
+    limits: Limits,
+    channels: Channels,
+    prepared: HashMap<Vec<u8>, Rc<Prepared<J>>>,
+    portals: HashMap<Vec<u8>, Rc<Portal<J>>>,
+    owed: VecDeque<Owed<J>>,
+    done: VecDeque<Done<J>>,
+    down: Down<J>,
+    up: Up,
+    /// After a refusal or an error: what the client sends until Sync ends here.
+    skip_to_sync: bool,
+    /// Rows were refused after the statement was forwarded: nothing more is shown until ReadyForQuery.
+    withhold: bool,
+    /// Statements in flight that can rename or drop prepared statements.
+    names_in_flux: usize,
+    /// Simple queries and Syncs forwarded, and answered.
+    cycles_sent: u64,
+    cycles_done: u64,
+    transaction: u8,
+    /// A guarded statement ran in this transaction.
+    guarded: bool,
+    scratch: Vec<u8>,
+}
+
+impl<J: Judge> std::fmt::Debug for Serve<J> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Serve")
+            .field("owed", &self.owed.len())
+            .field("prepared", &self.prepared.len())
+            .field("transaction", &self.transaction)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A parameter the database reports must not contradict what statements are read with.
+///
+/// # Errors
+/// A fault of the upstream: the session cannot go on.
+pub fn check_parameter(name: &[u8], value: &[u8]) -> Result<(), Fault> {
+    match name {
+        b"standard_conforming_strings" if value != b"on" => {
+            Err(Fault::upstream("standard_conforming_strings must stay on through this gateway").with_state("42501"))
+        }
+        b"client_encoding" if value != b"UTF8" && value != b"SQL_ASCII" => {
+            Err(Fault::upstream("client_encoding must stay UTF8 through this gateway").with_state("42501"))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl<J: Judge> Serve<J> {
+    /// After login, with nothing owed.
+    #[must_use]
+    pub fn new(limits: Limits, channels: Channels) -> Self {
+        Self {
+            limits,
+            channels,
+            prepared: HashMap::new(),
+            portals: HashMap::new(),
+            owed: VecDeque::new(),
+            done: VecDeque::new(),
+            down: Down::Frames,
+            up: Up::Frames,
+            skip_to_sync: false,
+            withhold: false,
+            names_in_flux: 0,
+            cycles_sent: 0,
+            cycles_done: 0,
+            transaction: b'I',
+            guarded: false,
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Transaction status as last reported: `I`, `T` or `E`.
+    #[must_use]
+    pub fn transaction(&self) -> u8 {
+        self.transaction
+    }
+
+    /// A statement of the client is running or owed.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    fn note_forwarded(&mut self, token: &J::Token) {
+        self.guarded |= J::guarded(token);
+        self.names_in_flux += usize::from(J::changes_names(token));
+    }
+
+    /// The statement is over: its record is due.
+    fn finish(&mut self, run: Run<J>) {
+        self.names_in_flux -= usize::from(J::changes_names(&run.token)).min(self.names_in_flux);
+        self.done.push_back(run.done());
+    }
+
+    /// The prepared statement a Bind or Describe means by `name`: the newest parse still owed, else the map.
+    fn statement(&self, name: &[u8]) -> Option<Rc<Prepared<J>>> {
+        for entry in self.owed.iter().rev() {
+            match entry {
+                Owed::Parse { name: n, prepared } if n == name => return Some(Rc::clone(prepared)),
+                Owed::Close { statement: Some(n) } if n == name => return None,
+                _ => {}
+            }
+        }
+        self.prepared.get(name).cloned()
+    }
+
+    fn shape_of(columns: &[u8]) -> Result<(Vec<Column>, Formats), Fault> {
+        rows::description(columns)
+    }
+}
+
+impl<J: Judge> Serving<J> for Serve<J> {
+    fn downstream(&mut self, down: &mut Lane, up: &mut Lane) -> Result<Step<J>, Fault> {
+        self.step_down(down, up)
+    }
+
+    fn upstream(&mut self, up: &mut Lane, down: &mut Lane) -> Result<Step<J>, Fault> {
+        self.step_up(up, down)
+    }
+
+    fn text<'a>(&self, down: &'a Lane) -> &'a [u8] {
+        match &self.down {
+            Down::Held(held) => down.input().get(held.text.0..held.text.1).unwrap_or_default(),
+            Down::Frames | Down::Pass(_) | Down::Discard(_) | Down::Bind(_) => &[],
+        }
+    }
+
+    fn resolve(&mut self, down: &mut Lane, up: &mut Lane, verdict: Verdict<J>) -> Result<(), Fault> {
+        self.resolve_held(down, up, verdict)
+    }
+
+    fn columns(&mut self, up: &Lane) -> Result<Vec<Column>, Fault> {
+        let Up::Columns(len) = self.up else { return Ok(Vec::new()) };
+        Self::shape_of(&up.input()[frame::HEADER_BYTES..len]).map(|(columns, _)| columns)
+    }
+
+    fn plan(&mut self, up: &mut Lane, down: &mut Lane, plan: Result<J::Plan, Refusal>) -> Result<(), Fault> {
+        self.plan_held(up, down, plan)
+    }
+
+    fn unanswered(&mut self) -> Vec<Done<J>> {
+        let mut left: Vec<Done<J>> = self.done.drain(..).collect();
+        for entry in self.owed.drain(..) {
+            match entry {
+                Owed::Execute { run, .. } | Owed::Simple { run, .. } => left.push(run.done()),
+                Owed::Parse { .. }
+                | Owed::Shape { .. }
+                | Owed::Bind
+                | Owed::Describe
+                | Owed::Close { .. }
+                | Owed::Sync
+                | Owed::Refused { .. }
+                | Owed::RefusedSimple { .. } => {}
+            }
+        }
+        left
+    }
+
+    fn is_idle(&self) -> bool {
+        self.owed.is_empty()
+            && self.done.is_empty()
+            && self.transaction == b'I'
+            && matches!(self.down, Down::Frames)
+            && !self.skip_to_sync
+    }
+
+    fn renewed(&mut self, judge: &mut Rejudge<'_, J>) {
+        for prepared in self.prepared.values() {
+            prepared.renew(judge);
+        }
+        for entry in &self.owed {
+            if let Owed::Parse { prepared, .. } = entry {
+                prepared.renew(judge);
+            }
+        }
+        for portal in self.portals.values() {
+            let listed = self.prepared.values().any(|p| Rc::ptr_eq(p, &portal.prepared));
+            if !listed {
+                portal.prepared.renew(judge);
+            }
+        }
+    }
+
+    fn farewell(&self, up: &mut Lane, fault: &Fault) {
+        up.put_with(|out| faults::write_fault(out, fault));
+    }
+}

@@ -1,0 +1,147 @@
+//! Bind, walked as it arrives (manual: Message Formats, Bind), so that a parameter of a gigabyte streams.
+//!
+//! ```text
+//! portal\0 statement\0  i16 n, n × i16 format  i16 m, m × (i32 length, bytes)  i16 r, r × i16 result format
+//! └──── prefix, whole in the buffer ────┘└────────────── walked, passed on as it comes ────────────────────┘
+//! ```
+//!
+//! Invariant: the walk ends exactly at the frame's end, or it is a fault; result formats are known when it ends.
+
+use super::{Formats, Portal, Prepared};
+use contract::{Fault, Format, Judge, Lane};
+use std::rc::Rc;
+
+const MALFORMED: Fault = Fault::downstream("invalid message format in Bind");
+
+#[derive(Debug)]
+enum Part {
+    FormatCount,
+    Formats(usize),
+    ValueCount,
+    Length(usize),
+    Value { left: usize, more: usize },
+    ResultCount,
+    Results { left: usize, list: Vec<Format> },
+    End,
+}
+
+/// A Bind whose names are known and whose values are arriving.
+pub(super) struct BindWalk<J: Judge> {
+    pub(super) name: Vec<u8>,
+    pub(super) prepared: Rc<Prepared<J>>,
+    part: Part,
+    /// Bytes of the frame not walked yet.
+    left: usize,
+    columns_max: usize,
+}
+
+impl<J: Judge> BindWalk<J> {
+    pub(super) fn new(name: Vec<u8>, prepared: Rc<Prepared<J>>, left: usize, columns_max: usize) -> Self {
+        Self { name, prepared, part: Part::FormatCount, left, columns_max }
+    }
+
+    /// Walks what has arrived and passes it; true when the frame is complete.
+    pub(super) fn walk(&mut self, down: &mut Lane) -> Result<bool, Fault> {
+        let input = down.input();
+        let available = input.len().min(self.left);
+        let input = &input[..available];
+        let mut at = 0;
+        let i16_at = |at: usize| input.get(at..at + 2).map(|b| i16::from_be_bytes([b[0], b[1]]));
+        let end = self.left;
+        loop {
+            let next = match &mut self.part {
+                Part::FormatCount | Part::ValueCount | Part::ResultCount => {
+                    let Some(count) = i16_at(at) else { break };
+                    let count = usize::from(count.cast_unsigned());
+                    at += 2;
+                    match self.part {
+                        Part::FormatCount => Part::Formats(count),
+                        Part::ValueCount => Part::Length(count),
+                        _ => Part::Results { left: count, list: Vec::new() },
+                    }
+                }
+                Part::Formats(0) => Part::ValueCount,
+                Part::Formats(left) => {
+                    if at + 2 > input.len() {
+                        break;
+                    }
+                    at += 2;
+                    Part::Formats(*left - 1)
+                }
+                Part::Length(0) => Part::ResultCount,
+                Part::Length(more) => {
+                    let Some(length) = input.get(at..at + 4) else { break };
+                    let length = i32::from_be_bytes([length[0], length[1], length[2], length[3]]);
+                    at += 4;
+                    let left = match length {
+                        -1 => 0,
+                        n => usize::try_from(n).map_err(|_| MALFORMED)?,
+                    };
+                    if left > end - at {
+                        return Err(MALFORMED);
+                    }
+                    Part::Value { left, more: *more - 1 }
+                }
+                Part::Value { left: 0, more } => Part::Length(*more),
+                Part::Value { left, more } => {
+                    let step = (*left).min(input.len() - at);
+                    if step == 0 {
+                        break;
+                    }
+                    at += step;
+                    Part::Value { left: *left - step, more: *more }
+                }
+                Part::Results { left: 0, .. } => Part::End,
+                Part::Results { left, list } => {
+                    let Some(code) = i16_at(at) else { break };
+                    at += 2;
+                    if list.len() >= self.columns_max {
+                        return Err(MALFORMED);
+                    }
+                    list.push(match code {
+                        0 => Format::Text,
+                        1 => Format::Binary,
+                        _ => return Err(MALFORMED),
+                    });
+                    *left -= 1;
+                    if *left > 0 {
+                        continue;
+                    }
+                    // The list stays where it is for `formats`.
+                    break;
+                }
+                Part::End => break,
+            };
+            self.part = next;
+            if matches!(self.part, Part::End) {
+                break;
+            }
+        }
+        down.pass(at);
+        self.left -= at;
+        let complete = matches!(self.part, Part::End | Part::Results { left: 0, .. });
+        if complete && self.left > 0 {
+            return Err(MALFORMED);
+        }
+        if !complete && self.left == 0 {
+            return Err(MALFORMED);
+        }
+        if !complete && available == end {
+            // Everything is here and the walk still wants more than the frame has.
+            return Err(MALFORMED);
+        }
+        Ok(complete)
+    }
+
+    pub(super) fn portal(self, cycle: u64) -> (Vec<u8>, Portal<J>) {
+        let formats = match self.part {
+            Part::Results { list, .. } => match list.as_slice() {
+                [] | [Format::Text] => Formats::Text,
+                [Format::Binary] => Formats::Binary,
+                _ => Formats::Each(list.into_boxed_slice()),
+            },
+            _ => Formats::Text,
+        };
+        (self.name, Portal { prepared: self.prepared, formats, cycle })
+    }
+}

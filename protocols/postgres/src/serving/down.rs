@@ -1,0 +1,430 @@
+//! What the client sends. The closed world of frontend tags:
+//!
+//! | tag | treatment |
+//! |---|---|
+//! | `Q` Query, `P` Parse, `E` Execute | held for a decision |
+//! | `B` Bind, `D` Describe | names resolved here, then passed |
+//! | `C` Close, `S` Sync, `H` Flush, `d` `c` `f` COPY data | passed |
+//! | `X` Terminate | ends the session |
+//! | `F` FunctionCall | refused |
+//! | anything else | fault |
+
+use super::{BindWalk, Down, Held, Owed, POISON, Prepared, Run, Serve, Shape};
+use crate::faults;
+use crate::frame::{self, HEADER_BYTES, Header};
+use contract::{Ask, Fault, Judge, Lane, Outcome, Peer, Reader, Refusal, Step, Verdict, Via};
+use std::cell::RefCell;
+use std::rc::Rc;
+
+/// What else a Parse frame holds besides name and text: the parameter types.
+const PARSE_EXTRA_BYTES: usize = 2 + 4 * 65_535;
+
+impl<J: Judge> Serve<J> {
+    pub(super) fn step_down(&mut self, down: &mut Lane, up: &mut Lane) -> Result<Step<J>, Fault> {
+        match &mut self.down {
+            Down::Frames => {}
+            Down::Pass(left) => {
+                let n = (*left).min(down.input().len());
+                if n == 0 {
+                    return Ok(Step::NeedMore);
+                }
+                down.pass(n);
+                *left -= n;
+                if *left == 0 {
+                    self.down = Down::Frames;
+                }
+                return Ok(Step::Settled);
+            }
+            Down::Discard(left) => {
+                let n = (*left).min(down.input().len());
+                if n == 0 {
+                    return Ok(Step::NeedMore);
+                }
+                down.skip(n);
+                *left -= n;
+                if *left == 0 {
+                    self.down = Down::Frames;
+                }
+                return Ok(Step::Settled);
+            }
+            Down::Bind(walk) => {
+                let before = down.input().len();
+                if walk.walk(down)? {
+                    self.bound();
+                    return Ok(Step::Settled);
+                }
+                return Ok(if down.input().len() < before { Step::Settled } else { Step::NeedMore });
+            }
+            Down::Held(_) => return Ok(Step::Blocked),
+        }
+        if self.owed.len() >= self.limits.owed_max || down.scratch_queued() > self.limits.scratch_bytes_max {
+            return Ok(Step::Blocked);
+        }
+        let Some(header) = frame::header(down.input(), Peer::Downstream)? else { return Ok(Step::NeedMore) };
+        if self.skip_to_sync && !matches!(header.tag, b'S' | b'X') {
+            self.discard(down, header.len);
+            return Ok(Step::Settled);
+        }
+        match header.tag {
+            b'Q' => self.query(down, header),
+            b'P' => self.parse(down, header),
+            b'B' => self.bind(down, up, header),
+            b'D' => self.describe(down, header),
+            b'E' => self.execute(down, header),
+            b'C' => self.close(down, header),
+            b'S' => {
+                exact(header, 4, "invalid message format in Sync")?;
+                if down.input().len() < header.len {
+                    return Ok(Step::NeedMore);
+                }
+                down.pass(header.len);
+                self.skip_to_sync = false;
+                self.cycles_sent += 1;
+                self.owed.push_back(Owed::Sync);
+                Ok(Step::Settled)
+            }
+            b'H' => {
+                exact(header, 4, "invalid message format in Flush")?;
+                if down.input().len() < header.len {
+                    return Ok(Step::NeedMore);
+                }
+                down.pass(header.len);
+                Ok(Step::Settled)
+            }
+            b'd' | b'c' | b'f' => {
+                self.down = Down::Pass(header.len);
+                Ok(Step::Settled)
+            }
+            b'X' => {
+                exact(header, 4, "invalid message format in Terminate")?;
+                if down.input().len() < header.len {
+                    return Ok(Step::NeedMore);
+                }
+                down.pass(header.len);
+                Ok(Step::Goodbye)
+            }
+            b'F' => {
+                let refusal = Refusal {
+                    code: "TG3001",
+                    rule: "default:function-call".to_owned(),
+                    message: "the function call sub-protocol is refused by this gateway".to_owned(),
+                    hint: Some("Call the function in a SELECT statement.".to_owned()),
+                    position: None,
+                };
+                self.refuse_simple(down, header.len, &refusal, b"");
+                Ok(Step::Settled)
+            }
+            _ => Err(Fault::downstream("invalid frontend message type")),
+        }
+    }
+
+    /// Drops a frame, as much of it as is here.
+    fn discard(&mut self, down: &mut Lane, len: usize) {
+        let here = len.min(down.input().len());
+        down.skip(here);
+        if here < len {
+            self.down = Down::Discard(len - here);
+        }
+    }
+
+    fn query(&mut self, down: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
+        if header.len > HEADER_BYTES + 1 + self.limits.statement_bytes_max {
+            return Ok(self.hold_too_long(header, Via::Simple));
+        }
+        if down.input().len() < header.len {
+            down.want(header.len);
+            return Ok(Step::NeedMore);
+        }
+        let mut r = Reader::new(&down.input()[HEADER_BYTES..header.len]);
+        let text = r.text().filter(|_| r.rest().is_empty());
+        let text = text.ok_or(Fault::downstream("invalid string in message"))?;
+        let text = (HEADER_BYTES, HEADER_BYTES + text.len());
+        self.down = Down::Held(Box::new(Held { via: Via::Simple, len: header.len, text, name: (0, 0), portal: None }));
+        Ok(Step::Ask(Ask::Text(Via::Simple)))
+    }
+
+    fn hold_too_long(&mut self, header: Header, via: Via) -> Step<J> {
+        self.down = Down::Held(Box::new(Held { via, len: header.len, text: (0, 0), name: (0, 0), portal: None }));
+        Step::Ask(Ask::TextTooLong(via))
+    }
+
+    fn parse(&mut self, down: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
+        if header.len > HEADER_BYTES + self.limits.statement_bytes_max + self.limits.name_bytes_max + PARSE_EXTRA_BYTES
+        {
+            return Ok(self.hold_too_long(header, Via::Prepare));
+        }
+        if down.input().len() < header.len {
+            down.want(header.len);
+            return Ok(Step::NeedMore);
+        }
+        const MALFORMED: Fault = Fault::downstream("invalid message format in Parse");
+        let mut r = Reader::new(&down.input()[HEADER_BYTES..header.len]);
+        let name_len = r.text().ok_or(MALFORMED)?.len();
+        let text_at = HEADER_BYTES + r.position();
+        let text_len = r.text().ok_or(MALFORMED)?.len();
+        let types = usize::from(r.i16().ok_or(MALFORMED)?.cast_unsigned());
+        if r.rest().len() != types * 4 {
+            return Err(MALFORMED);
+        }
+        if name_len > self.limits.name_bytes_max {
+            return Err(Fault::downstream("prepared statement name longer than 63 bytes").with_state("42622"));
+        }
+        if text_len > self.limits.statement_bytes_max {
+            return Ok(self.hold_too_long(header, Via::Prepare));
+        }
+        let pending = self.owed.iter().filter(|o| matches!(o, Owed::Parse { .. })).count();
+        if self.prepared.len() + pending > self.limits.prepared_max {
+            return Err(Fault::downstream("too many prepared statements in this session").with_state("53400"));
+        }
+        self.down = Down::Held(Box::new(Held {
+            via: Via::Prepare,
+            len: header.len,
+            text: (text_at, text_at + text_len),
+            name: (HEADER_BYTES, HEADER_BYTES + name_len),
+            portal: None,
+        }));
+        Ok(Step::Ask(Ask::Text(Via::Prepare)))
+    }
+
+    fn bind(&mut self, down: &mut Lane, up: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
+        if self.names_in_flux > 0 {
+            return Ok(Step::Blocked);
+        }
+        const MALFORMED: Fault = Fault::downstream("invalid message format in Bind");
+        let prefix_max = HEADER_BYTES + 2 * (self.limits.name_bytes_max + 1);
+        let here = down.input().len().min(header.len);
+        let mut r = Reader::new(&down.input()[HEADER_BYTES.min(here)..here]);
+        let (portal, statement) = match (r.text(), r.text()) {
+            (Some(portal), Some(statement)) => (portal.to_vec(), statement.to_vec()),
+            _ if here == header.len => return Err(MALFORMED),
+            _ if here > prefix_max => {
+                return Err(
+                    Fault::downstream("prepared statement or portal name longer than 63 bytes").with_state("42622")
+                );
+            }
+            _ => return Ok(Step::NeedMore),
+        };
+        let prefix = HEADER_BYTES + r.position();
+        if portal.len().max(statement.len()) > self.limits.name_bytes_max {
+            return Err(Fault::downstream("prepared statement or portal name longer than 63 bytes").with_state("42622"));
+        }
+        let Some(prepared) = self.statement(&statement) else {
+            let message = if statement.is_empty() {
+                "unnamed prepared statement does not exist".to_owned()
+            } else {
+                format!("prepared statement \"{}\" does not exist", String::from_utf8_lossy(&statement))
+            };
+            self.report(down, header.len, "26000", &message);
+            return Ok(Step::Settled);
+        };
+        if let Some(refusal) = prepared.refusal() {
+            self.refuse_extended(down, header.len, &refusal, b"");
+            return Ok(Step::Settled);
+        }
+        if self.portals.len() >= self.limits.portals_max && !self.portals.contains_key(&portal) {
+            return Err(Fault::downstream("too many portals in this session").with_state("53400"));
+        }
+        down.pass(prefix);
+        let walk = BindWalk::new(portal, prepared, header.len - prefix, self.limits.columns_max);
+        self.down = Down::Bind(Box::new(walk));
+        self.step_down(down, up)
+    }
+
+    /// The Bind being walked is complete.
+    fn bound(&mut self) {
+        if let Down::Bind(walk) = std::mem::replace(&mut self.down, Down::Frames) {
+            if self.skip_to_sync {
+                return; // an earlier statement failed meanwhile: the database ignored this one
+            }
+            let (name, portal) = walk.portal(self.cycles_sent);
+            self.portals.insert(name, Rc::new(portal));
+            self.owed.push_back(Owed::Bind);
+        }
+    }
+
+    fn named(
+        &self,
+        down: &mut Lane,
+        header: Header,
+        extra: usize,
+        what: &'static str,
+    ) -> Result<Option<(u8, Vec<u8>)>, Fault> {
+        if header.len > HEADER_BYTES + 2 + self.limits.name_bytes_max + extra {
+            return Err(Fault::downstream(what));
+        }
+        if down.input().len() < header.len {
+            return Ok(None);
+        }
+        let mut r = Reader::new(&down.input()[HEADER_BYTES..header.len]);
+        let kind = r.u8().ok_or(Fault::downstream(what))?;
+        let name = r.text().ok_or(Fault::downstream(what))?.to_vec();
+        if !r.rest().is_empty() || !matches!(kind, b'S' | b'P') {
+            return Err(Fault::downstream(what));
+        }
+        Ok(Some((kind, name)))
+    }
+
+    fn describe(&mut self, down: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
+        if self.names_in_flux > 0 {
+            return Ok(Step::Blocked);
+        }
+        let Some((_, _)) = self.named(down, header, 0, "invalid message format in Describe")? else {
+            return Ok(Step::NeedMore);
+        };
+        down.pass(header.len);
+        self.owed.push_back(Owed::Describe);
+        Ok(Step::Settled)
+    }
+
+    fn close(&mut self, down: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
+        let Some((kind, name)) = self.named(down, header, 0, "invalid message format in Close")? else {
+            return Ok(Step::NeedMore);
+        };
+        down.pass(header.len);
+        let statement = if kind == b'S' {
+            Some(name)
+        } else {
+            self.portals.remove(&name);
+            None
+        };
+        self.owed.push_back(Owed::Close { statement });
+        Ok(Step::Settled)
+    }
+
+    fn execute(&mut self, down: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
+        const MALFORMED: Fault = Fault::downstream("invalid message format in Execute");
+        if header.len > HEADER_BYTES + 1 + self.limits.name_bytes_max + 4 {
+            return Err(MALFORMED);
+        }
+        if down.input().len() < header.len {
+            return Ok(Step::NeedMore);
+        }
+        let mut r = Reader::new(&down.input()[HEADER_BYTES..header.len]);
+        let name = r.text().ok_or(MALFORMED)?;
+        let row_limit = r.u32().filter(|_| r.rest().is_empty()).ok_or(MALFORMED)?;
+        let Some(portal) = self.portals.get(name).cloned() else {
+            let message = format!("portal \"{}\" does not exist", String::from_utf8_lossy(name));
+            self.report(down, header.len, "34000", &message);
+            return Ok(Step::Settled);
+        };
+        let refused = portal.prepared.refusal();
+        if let Some(refusal) = refused {
+            self.refuse_extended(down, header.len, &refusal, b"");
+            return Ok(Step::Settled);
+        }
+        let token = portal.prepared.token.borrow().clone();
+        let portal = Some(portal);
+        self.down =
+            Down::Held(Box::new(Held { via: Via::Execute, len: header.len, text: (0, 0), name: (0, 0), portal }));
+        Ok(Step::Ask(Ask::Execute { token, row_limit }))
+    }
+
+    /// An error of the server's own kind, in its turn.
+    fn report(&mut self, down: &mut Lane, len: usize, state: &str, message: &str) {
+        let mut error = Vec::new();
+        faults::write_error(&mut error, "ERROR", state, message, "", "", 0);
+        self.poison_parse(down, len, error);
+    }
+
+    fn refuse_extended(&mut self, down: &mut Lane, len: usize, refusal: &Refusal, text: &[u8]) {
+        let mut error = Vec::new();
+        faults::write_refusal(&mut error, "ERROR", refusal, text);
+        self.poison_parse(down, len, error);
+    }
+
+    fn poison_parse(&mut self, down: &mut Lane, len: usize, error: Vec<u8>) {
+        self.discard(down, len);
+        down.put_with(|out| {
+            frame::write(out, b'P', |b| {
+                frame::text(b, b"tidegate_refused");
+                frame::text(b, POISON.as_bytes());
+                b.extend_from_slice(&[0, 0]);
+            });
+        });
+        self.owed.push_back(Owed::Refused { error });
+        self.skip_to_sync = true;
+    }
+
+    fn refuse_simple(&mut self, down: &mut Lane, len: usize, refusal: &Refusal, text: &[u8]) {
+        let mut error = Vec::new();
+        faults::write_refusal(&mut error, "ERROR", refusal, text);
+        self.discard(down, len);
+        down.put_with(|out| frame::write(out, b'Q', |b| frame::text(b, POISON.as_bytes())));
+        self.cycles_sent += 1;
+        self.owed.push_back(Owed::RefusedSimple { error });
+    }
+
+    pub(super) fn resolve_held(&mut self, down: &mut Lane, _up: &mut Lane, verdict: Verdict<J>) -> Result<(), Fault> {
+        let Down::Held(held) = std::mem::replace(&mut self.down, Down::Frames) else {
+            debug_assert!(false, "resolve without a held frame");
+            return Ok(());
+        };
+        if self.skip_to_sync {
+            // An earlier statement of the pipeline failed while this one was held.
+            self.discard(down, held.len);
+            if let (Verdict::Forward { token, number, now_ns }, Via::Simple | Via::Execute) = (verdict, held.via) {
+                let outcome = Outcome::Skipped;
+                self.done.push_back(Run { token, number, started_ns: now_ns, rows: 0, bytes: 0, outcome }.done());
+            }
+            return Ok(());
+        }
+        let (token, number, now_ns) = match verdict {
+            Verdict::Forward { token, number, now_ns } => (token, number, now_ns),
+            Verdict::Refuse(refusal) => {
+                let text = down.input().get(held.text.0..held.text.1).unwrap_or_default().to_vec();
+                match held.via {
+                    Via::Simple => self.refuse_simple(down, held.len, &refusal, &text),
+                    Via::Prepare | Via::Execute => self.refuse_extended(down, held.len, &refusal, &text),
+                }
+                return Ok(());
+            }
+        };
+        self.note_forwarded_if_run(held.via, &token);
+        let run = |token| Run { token, number, started_ns: now_ns, rows: 0, bytes: 0, outcome: Outcome::Ok };
+        match held.via {
+            Via::Simple => {
+                down.pass(held.len);
+                self.cycles_sent += 1;
+                self.portals.remove(&b""[..]);
+                self.owed.push_back(Owed::Simple { run: run(token), part: 0, current: None });
+            }
+            Via::Prepare => {
+                let name = down.input()[held.name.0..held.name.1].to_vec();
+                let needs_shape = J::needs_shape(&token);
+                let prepared = Rc::new(Prepared { token: RefCell::new(token), shape: RefCell::new(Shape::Unknown) });
+                down.pass(held.len);
+                if needs_shape {
+                    down.put_with(|out| {
+                        frame::write(out, b'D', |b| {
+                            b.push(b'S');
+                            frame::text(b, &name);
+                        });
+                    });
+                }
+                self.owed.push_back(Owed::Parse { name, prepared: Rc::clone(&prepared) });
+                if needs_shape {
+                    self.owed.push_back(Owed::Shape { prepared });
+                }
+            }
+            Via::Execute => {
+                down.pass(held.len);
+                if let Some(portal) = held.portal {
+                    self.owed.push_back(Owed::Execute { portal, run: run(token) });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Errors of a Parse or Bind can quote data too, so a guarded preparation guards the transaction as well.
+    fn note_forwarded_if_run(&mut self, via: Via, token: &J::Token) {
+        match via {
+            Via::Simple | Via::Execute => self.note_forwarded(token),
+            Via::Prepare => self.guarded |= J::guarded(token),
+        }
+    }
+}
+
+fn exact(header: Header, body: usize, what: &'static str) -> Result<(), Fault> {
+    if header.len == body + 1 { Ok(()) } else { Err(Fault::downstream(what)) }
+}
