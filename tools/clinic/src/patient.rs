@@ -82,7 +82,7 @@ impl Patient {
             last_name: format!("Zorb{}", letters(id)),
             born: Date::from_days(born_days),
             born_days,
-            female: id % 2 == 0,
+            female: id.is_multiple_of(2),
             phone: format!("(907) 555-{:04}", 1_000 + id),
             email: format!("xavq.{}@example.org", letters(id)),
             street: format!("{} Quillon Street", 30_000 + id),

@@ -1,0 +1,83 @@
+//! With rules that allow everything, what a client prints is the same through the gateway as directly, to the byte.
+
+use crate::plain::{direct, through};
+use tests::{clients, endpoint::Endpoint, process::Finished};
+
+/// Runs the same work directly, then through the gateway, and compares all that came out.
+#[track_caller]
+fn same(must_hold: &[&str], work: impl Fn(&Endpoint) -> Finished) {
+    let expected = work(&direct());
+    for text in must_hold {
+        assert!(expected.both().contains(text), "the work itself is wrong: no {text:?} in\n{}", expected.both());
+    }
+    assert_eq!(expected.code, 0, "the work itself fails:\n{}", expected.both());
+    let got = work(&through());
+    assert_same("standard output", &without_process_ids(&expected.stdout), &without_process_ids(&got.stdout));
+    assert_same("standard error", &without_process_ids(&expected.stderr), &without_process_ids(&got.stderr));
+    assert_eq!(expected.code, got.code);
+}
+
+/// psql says which server process sent a notification: no two connections agree on that.
+fn without_process_ids(text: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(text);
+    let lines = text.lines().map(|line| match line.split_once("received from server process with PID ") {
+        Some((before, _)) => format!("{before}received\n"),
+        None => format!("{line}\n"),
+    });
+    lines.collect::<String>().into_bytes()
+}
+
+/// Compares and shows the first line that differs.
+#[track_caller]
+fn assert_same(what: &str, expected: &[u8], got: &[u8]) {
+    if expected == got {
+        return;
+    }
+    let (expected, got) = (String::from_utf8_lossy(expected), String::from_utf8_lossy(got));
+    let mut pairs = expected.lines().zip(got.lines()).enumerate();
+    match pairs.find(|(_, (a, b))| a != b) {
+        Some((line, (a, b))) => panic!("{what} differs in line {}:\ndirect:  {a}\ngateway: {b}", line + 1),
+        None => panic!(
+            "{what} differs in length: {} lines directly, {} through the gateway, then:\n{}",
+            expected.lines().count(),
+            got.lines().count(),
+            got.lines()
+                .chain(expected.lines())
+                .skip(expected.lines().count().min(got.lines().count()))
+                .take(8)
+                .collect::<Vec<_>>()
+                .join("\n")
+        ),
+    }
+}
+
+#[test]
+fn psql_prints_the_same() {
+    let script = include_str!("../../clients/transparency.sql");
+    let wanted = ["22012", "duplicate key", "NOTICE:  00000: noticed 42", "four, quoted"];
+    same(&wanted, |endpoint| clients::psql(endpoint, &["-a", "-e"], script));
+}
+
+#[test]
+fn psycopg_prints_the_same() {
+    let wanted = ["'alive'", "QueryCanceled", "copy binary", "'news', 'payload'", "server side"];
+    same(&wanted, |endpoint| clients::python(endpoint, "with_psycopg.py", &[]));
+}
+
+#[test]
+fn asyncpg_prints_the_same() {
+    let wanted = ["'alive'", "('asyncnews', 'payload')", "forward", "copied"];
+    same(&wanted, |endpoint| clients::python(endpoint, "with_asyncpg.py", &[]));
+}
+
+#[test]
+fn jdbc_prints_the_same() {
+    let wanted = ["mode: simple", "57014", "paged: 601", "copy in: 3", "notified: java_news", "function: 42"];
+    same(&wanted, |endpoint| clients::java(endpoint, "WithJdbc.java", &[]));
+}
+
+#[test]
+fn node_postgres_prints_the_same() {
+    let wanted = ["node_news", "22012", "at once"];
+    same(&wanted, |endpoint| clients::node(endpoint, "with_node.cjs", &[]));
+}
