@@ -6,11 +6,20 @@
 //!
 //! Deliberately absent: rules, identities, catalogs of live servers (only the data type [`catalog::Catalog`]), IO, clocks.
 
+pub mod cache;
 pub mod catalog;
 pub mod facts;
+pub mod functions;
+pub mod grammar;
+mod lex;
+pub mod normalise;
+mod walk;
 
+pub use cache::FactsCache;
 pub use catalog::Catalog;
 pub use facts::{
-    ColumnUse, Derivation, Effects, Facts, FunctionUse, How, Kind, NotUnderstood, Output, RelationUse, SessionUse, Span,
-    Statement,
+    ColumnUse, Derivation, Effects, Facts, FunctionUse, How, Kind, NotUnderstood, Output, RelationUse, SessionUse,
+    Span, Statement,
 };
+pub use grammar::analyse;
+pub use normalise::normalise;
