@@ -1,0 +1,278 @@
+//! A record as bytes: one CBOR map with integer keys, straight into the caller's buffer.
+//!
+//! Invariants: keys ascend; a field that holds its default (empty, zero, `false`, `None`) is not written; equal
+//! arguments give equal bytes. Nothing is allocated. The numbers in [`key`] and [`kind`] are published in `audit.cddl`
+//! and are never given a second meaning.
+
+use crate::cbor::Writer;
+use crate::record::{Clock, Record, SessionId};
+
+/// Version of the record schema.
+pub const RECORD_VERSION: u64 = 1;
+
+/// Largest encoded record. A statement's text is at most a few MiB; this bounds every reader's memory.
+pub const RECORD_BYTES_MAX: usize = 4 << 20;
+
+/// Map keys. 6, 7 and 40 to 127 are reserved; from 128 on a reader that does not know a key may step over it.
+pub(crate) mod key {
+    pub(crate) const VERSION: u64 = 0;
+    pub(crate) const TYPE: u64 = 1;
+    pub(crate) const SEQUENCE: u64 = 2;
+    pub(crate) const TIME: u64 = 3;
+    pub(crate) const SESSION: u64 = 4;
+    pub(crate) const STATEMENT: u64 = 5;
+    pub(crate) const BUNDLE: u64 = 8;
+    pub(crate) const CATALOG_EPOCH: u64 = 9;
+    pub(crate) const TEXT: u64 = 10;
+    pub(crate) const VIA: u64 = 11;
+    pub(crate) const FINGERPRINT: u64 = 12;
+    pub(crate) const EFFECTS: u64 = 13;
+    pub(crate) const PARAMETERS: u64 = 14;
+    pub(crate) const ROW_LIMIT: u64 = 15;
+    pub(crate) const OUTCOME: u64 = 16;
+    pub(crate) const SQLSTATE: u64 = 17;
+    pub(crate) const ROWS: u64 = 18;
+    pub(crate) const BYTES: u64 = 19;
+    pub(crate) const DURATION: u64 = 20;
+    pub(crate) const MASKED: u64 = 21;
+    pub(crate) const CODE: u64 = 22;
+    pub(crate) const REASON: u64 = 23;
+    pub(crate) const RULE: u64 = 24;
+    pub(crate) const TARGET: u64 = 25;
+    pub(crate) const ACTOR: u64 = 26;
+    pub(crate) const SOURCE: u64 = 27;
+    pub(crate) const TLS: u64 = 28;
+    pub(crate) const APPLICATION: u64 = 29;
+    pub(crate) const DATABASE: u64 = 30;
+    pub(crate) const ACCOUNT: u64 = 31;
+    pub(crate) const STATEMENTS: u64 = 32;
+    pub(crate) const USER: u64 = 33;
+    pub(crate) const ALARM: u64 = 34;
+    pub(crate) const DETAIL: u64 = 35;
+    pub(crate) const BUILD: u64 = 36;
+    pub(crate) const PREVIOUS: u64 = 37;
+    pub(crate) const CLEAN: u64 = 38;
+    pub(crate) const TORN_BYTES: u64 = 39;
+    /// First key that an older reader may step over.
+    pub(crate) const EXTENSION: u64 = 128;
+}
+
+/// Record types.
+pub(crate) mod kind {
+    pub(crate) const EPOCH_START: u64 = 1;
+    pub(crate) const EPOCH_END: u64 = 2;
+    pub(crate) const ALARM: u64 = 3;
+    pub(crate) const POLICY_LOAD: u64 = 8;
+    pub(crate) const AUTH_FAIL: u64 = 16;
+    pub(crate) const SESSION_OPEN: u64 = 17;
+    pub(crate) const SESSION_CLOSE: u64 = 18;
+    pub(crate) const INTENT: u64 = 20;
+    pub(crate) const BLOCK: u64 = 21;
+    pub(crate) const RESULT: u64 = 22;
+}
+
+/// The SQLSTATE that is not written.
+pub(crate) const SQLSTATE_NONE: [u8; 5] = *b"00000";
+
+struct Fields<'w, 'b> {
+    writer: &'w mut Writer<'b>,
+    at: usize,
+    pairs: u8,
+    last: Option<u64>,
+}
+
+impl<'w, 'b> Fields<'w, 'b> {
+    fn open(writer: &'w mut Writer<'b>) -> Self {
+        let at = writer.open_map();
+        Self { writer, at, pairs: 0, last: None }
+    }
+
+    fn key(&mut self, key: u64) {
+        debug_assert!(self.last.is_none_or(|last| last < key), "keys ascend");
+        self.last = Some(key);
+        self.pairs += 1;
+        self.writer.uint(key);
+    }
+
+    fn uint(&mut self, key: u64, value: u64) {
+        if value != 0 {
+            self.key(key);
+            self.writer.uint(value);
+        }
+    }
+
+    fn text(&mut self, key: u64, value: &str) {
+        if !value.is_empty() {
+            self.key(key);
+            self.writer.text(value);
+        }
+    }
+
+    fn bytes(&mut self, key: u64, value: &[u8]) {
+        if !value.is_empty() {
+            self.key(key);
+            self.writer.bytes(value);
+        }
+    }
+
+    fn digest(&mut self, key: u64, value: &[u8; 32]) {
+        if *value != [0; 32] {
+            self.bytes(key, value);
+        }
+    }
+
+    fn session(&mut self, session: SessionId) {
+        if session.0 != [0; 16] {
+            self.bytes(key::SESSION, &session.0);
+        }
+    }
+
+    fn close(self) {
+        self.writer.close_map(self.at, self.pairs);
+    }
+}
+
+/// Encodes a record into `buffer`; `None` if it does not fit.
+#[must_use]
+pub fn encode_record(buffer: &mut [u8], sequence: u64, clock: Clock, record: &Record<'_>) -> Option<usize> {
+    let mut writer = Writer::new(buffer);
+    let mut fields = Fields::open(&mut writer);
+    fields.key(key::VERSION);
+    fields.writer.uint(RECORD_VERSION);
+    fields.key(key::TYPE);
+    fields.writer.uint(number(record));
+    fields.key(key::SEQUENCE);
+    fields.writer.uint(sequence);
+    fields.key(key::TIME);
+    fields.writer.array(2);
+    fields.writer.uint(clock.wall_ns);
+    fields.writer.uint(clock.mono_ns);
+    body(&mut fields, record);
+    fields.close();
+    writer.finish()
+}
+
+/// Number of a record's type.
+pub(crate) fn number(record: &Record<'_>) -> u64 {
+    match record {
+        Record::EpochStart { .. } => kind::EPOCH_START,
+        Record::EpochEnd => kind::EPOCH_END,
+        Record::PolicyLoad { .. } => kind::POLICY_LOAD,
+        Record::AuthFail { .. } => kind::AUTH_FAIL,
+        Record::SessionOpen { .. } => kind::SESSION_OPEN,
+        Record::SessionClose { .. } => kind::SESSION_CLOSE,
+        Record::Intent { .. } => kind::INTENT,
+        Record::Block { .. } => kind::BLOCK,
+        Record::Result { .. } => kind::RESULT,
+        Record::Alarm { .. } => kind::ALARM,
+    }
+}
+
+fn body(fields: &mut Fields<'_, '_>, record: &Record<'_>) {
+    match *record {
+        Record::EpochStart { build, previous, clean, torn_bytes } => {
+            fields.text(key::BUILD, build);
+            fields.digest(key::PREVIOUS, &previous);
+            if clean {
+                fields.key(key::CLEAN);
+                fields.writer.truth();
+            }
+            fields.uint(key::TORN_BYTES, torn_bytes);
+        }
+        Record::EpochEnd => {}
+        Record::PolicyLoad { bundle, catalog_epoch, target } => {
+            fields.digest(key::BUNDLE, &bundle);
+            fields.uint(key::CATALOG_EPOCH, catalog_epoch);
+            fields.text(key::TARGET, target);
+        }
+        Record::AuthFail { session, source, user, reason } => {
+            fields.session(session);
+            fields.text(key::REASON, reason);
+            fields.text(key::SOURCE, source);
+            fields.text(key::USER, user);
+        }
+        Record::SessionOpen { session, actor, source, tls, application, target, database, account, bundle } => {
+            fields.session(session);
+            fields.digest(key::BUNDLE, &bundle);
+            fields.text(key::TARGET, target);
+            if actor != crate::record::Actor::default() {
+                fields.key(key::ACTOR);
+                let mut inner = Fields::open(fields.writer);
+                inner.text(0, actor.issuer);
+                inner.text(1, actor.subject);
+                inner.text(2, actor.role);
+                inner.close();
+            }
+            fields.text(key::SOURCE, source);
+            fields.text(key::TLS, tls);
+            fields.text(key::APPLICATION, application);
+            fields.text(key::DATABASE, database);
+            fields.text(key::ACCOUNT, account);
+        }
+        Record::SessionClose { session, reason, statements, bytes } => {
+            fields.session(session);
+            fields.uint(key::BYTES, bytes);
+            fields.text(key::REASON, reason);
+            fields.uint(key::STATEMENTS, statements);
+        }
+        Record::Intent {
+            session,
+            statement,
+            text,
+            via,
+            fingerprint,
+            effects,
+            bundle,
+            catalog_epoch,
+            parameters,
+            row_limit,
+        } => {
+            fields.session(session);
+            fields.uint(key::STATEMENT, statement);
+            fields.digest(key::BUNDLE, &bundle);
+            fields.uint(key::CATALOG_EPOCH, catalog_epoch);
+            fields.bytes(key::TEXT, text);
+            fields.text(key::VIA, via);
+            fields.uint(key::FINGERPRINT, fingerprint);
+            fields.uint(key::EFFECTS, effects);
+            if let Some(parameters) = parameters {
+                fields.bytes(key::PARAMETERS, &parameters);
+            }
+            fields.uint(key::ROW_LIMIT, u64::from(row_limit));
+        }
+        Record::Block { session, statement, text, code, rule, bundle } => {
+            fields.session(session);
+            fields.uint(key::STATEMENT, statement);
+            fields.digest(key::BUNDLE, &bundle);
+            fields.bytes(key::TEXT, text);
+            fields.text(key::CODE, code);
+            fields.text(key::RULE, rule);
+        }
+        Record::Result { session, statement, outcome, sqlstate, rows, bytes, duration_us, masked } => {
+            fields.session(session);
+            fields.uint(key::STATEMENT, statement);
+            fields.text(key::OUTCOME, outcome);
+            if sqlstate != SQLSTATE_NONE {
+                fields.bytes(key::SQLSTATE, &sqlstate);
+            }
+            fields.uint(key::ROWS, rows);
+            fields.uint(key::BYTES, bytes);
+            fields.uint(key::DURATION, duration_us);
+            if !masked.is_empty() {
+                fields.key(key::MASKED);
+                fields.writer.array(masked.len() as u64);
+                for column in masked {
+                    fields.writer.array(3);
+                    fields.writer.text(column.column);
+                    fields.writer.text(column.class);
+                    fields.writer.text(column.method);
+                }
+            }
+        }
+        Record::Alarm { session, kind, detail } => {
+            fields.session(session);
+            fields.text(key::ALARM, kind);
+            fields.text(key::DETAIL, detail);
+        }
+    }
+}
