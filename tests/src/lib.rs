@@ -18,4 +18,5 @@ pub mod process;
 pub mod programs;
 pub mod rules;
 pub mod server;
+pub mod tls;
 pub mod wire;

@@ -51,10 +51,22 @@ impl Bundle {
         SHARED.get_or_init(|| Self::compile(&[ALLOW_ALL], "plain", Postgres::shared()))
     }
 
+    /// Allows everything on database `plain`, logging in upstream as this account.
+    pub fn plain_as(account: &str) -> Self {
+        let rules = ALLOW_ALL.replace("account: app", &format!("account: {account}"));
+        // The catalog is read as `app`: accounts without a password cannot be asked for one here.
+        let folder = Folder::new("rules");
+        let read = folder.write("read.yaml", ALLOW_ALL);
+        let catalog = folder.path().join("catalog.json");
+        snapshot(&[read], "plain", Postgres::shared(), &catalog).success();
+        let file = folder.write("rules.yaml", rules);
+        Self::link(folder, &[file], &catalog, "plain")
+    }
+
     /// The example rules of the source tree.
     pub fn clinic() -> &'static Self {
         static SHARED: OnceLock<Bundle> = OnceLock::new();
-        SHARED.get_or_init(|| Self::from_files(&[example()], "warehouse", Postgres::shared()))
+        SHARED.get_or_init(|| Self::from_files(&examples(), "warehouse", Postgres::shared()))
     }
 
     /// Compiles these rule texts.
@@ -76,9 +88,14 @@ impl Bundle {
     fn build(folder: Folder, files: &[PathBuf], target: &'static str, server: &Postgres) -> Self {
         let catalog = folder.path().join("catalog.json");
         snapshot(files, target, server, &catalog).success();
+        Self::link(folder, files, &catalog, target)
+    }
+
+    #[track_caller]
+    fn link(folder: Folder, files: &[PathBuf], catalog: &Path, target: &'static str) -> Self {
         let path = folder.path().join("policy.tgb");
         let mut compile = Command::new(program("policy-compiler"));
-        compile.arg("compile").args(files).arg("--catalog").arg(&catalog).arg("-o").arg(&path);
+        compile.arg("compile").args(files).arg("--catalog").arg(catalog).arg("-o").arg(&path);
         run(&mut compile, b"", Duration::from_secs(60)).success();
         Self { path, target, _folder: folder }
     }
@@ -101,7 +118,8 @@ pub fn compiler(arguments: &[&str], folder: &Path) -> Finished {
     run(Command::new(program("policy-compiler")).args(arguments).current_dir(folder), b"", Duration::from_secs(60))
 }
 
-/// The folder of the example rules.
-pub fn example() -> PathBuf {
-    tree().join("examples/clinic")
+/// The example rule files.
+pub fn examples() -> Vec<PathBuf> {
+    let folder = tree().join("examples/clinic");
+    vec![folder.join("rules.yaml"), folder.join("roles.yaml")]
 }

@@ -107,7 +107,7 @@ impl Postgres {
             "postgres",
             &format!(
                 "create role app login createrole password '{PASSWORD}';
-                 create role tidegate login password '{PASSWORD}';
+                 create role gateway login password '{PASSWORD}';
                  create role app_plain login password '{PASSWORD}';
                  create role app_cert login;
                  set password_encryption = md5;
@@ -124,8 +124,8 @@ impl Postgres {
         let mut script = Vec::new();
         clinic::write(&mut script, options).unwrap();
         script.extend_from_slice(
-            b"grant usage on schema clinic to tidegate, app;\n\
-              grant select, insert, update, delete on all tables in schema clinic to tidegate, app;\n",
+            b"grant usage on schema clinic to gateway, app;\n\
+              grant select, insert, update, delete on all tables in schema clinic to gateway, app;\n",
         );
         run(&mut self.psql(database), &script, Duration::from_secs(120)).success();
     }

@@ -1,6 +1,19 @@
 //! End-to-end tests: the gateway program, a real PostgreSQL, real clients.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+mod audit;
+mod bad_input;
+mod blocking;
+mod compiler;
 mod drivers;
+mod hostile_server;
 mod identity;
+mod lifecycle;
+mod limits;
+mod login;
+mod masking;
 mod plain;
+mod tls;
 mod transparency;
+mod ways_out;

@@ -1,0 +1,182 @@
+//! Starting, reloading, draining, ending; and what an operator can see.
+
+use crate::plain::direct;
+use std::{fs, time::Duration};
+use tests::{
+    clients,
+    gateway::{Setup, USERS, users},
+    process::wait_until,
+    rules::Bundle,
+    server::Postgres,
+    wire::{Wire, error, query, tags},
+};
+
+/// Rules for the canary clinic under which analysts see everything.
+const GENEROUS: &str = "\
+targets:
+  warehouse: {address: \"127.0.0.1:5432\", database: clinic, account: gateway, tls: disable}
+roles:
+  everybody: {groups: [privacy, analysts], targets: [warehouse], default: clear, redact: clear}
+";
+
+#[test]
+fn r12_a_reload_changes_what_is_seen_and_drops_no_session() {
+    let gateway = Setup::new(Bundle::clinic(), Postgres::shared()).cores(2).start();
+    let generous = Bundle::compile(&[GENEROUS], "warehouse", Postgres::shared());
+    let mut sessions: Vec<Wire> = (0..6).map(|_| Wire::login(&gateway.endpoint("ana"))).collect();
+    let mut agent = Wire::login(&gateway.endpoint("agent"));
+    let first_name = "select first_name from clinic.patients where patient_id = 7";
+    for wire in &mut sessions {
+        assert_eq!(wire.query(first_name)[1].values()[0], None, "NULL under the example rules");
+        wire.query("set application_name = 'kept over the reload'");
+    }
+    fs::copy(&generous.path, gateway.folder.path().join("policy.tgb")).unwrap();
+    gateway.signal("HUP");
+    wait_until("the new rules hold in every session", Duration::from_secs(10), || {
+        sessions.iter_mut().all(|wire| wire.query(first_name)[1].values()[0].as_deref() == Some(&b"Xavqaaah"[..]))
+    });
+    for wire in &mut sessions {
+        let kept = wire.query("show application_name")[1].values()[0].clone().unwrap();
+        assert_eq!(kept, b"kept over the reload", "the same upstream session");
+    }
+    agent.send(&query("select 1"));
+    assert!(agent.closes() || !agent.query("select 1").iter().any(|f| f.tag == b'D'), "no role any more, no session");
+}
+
+#[test]
+fn a_reload_that_fails_keeps_the_old_rules_and_says_why() {
+    let gateway = Setup::new(Bundle::clinic(), Postgres::shared()).start();
+    let file = gateway.folder.path().join("policy.tgb");
+    let good = fs::read(&file).unwrap();
+    let mut wire = Wire::login(&gateway.endpoint("ana"));
+    let mut flipped = good.clone();
+    let middle = flipped.len() / 2;
+    flipped[middle] ^= 1;
+    for (what, bytes) in [
+        ("truncated", &good[..good.len() / 2]),
+        ("empty", &good[..0]),
+        ("altered", &flipped),
+        ("not a bundle", &b"policy: yes"[..]),
+    ] {
+        let before = gateway.log().len();
+        fs::write(&file, bytes).unwrap();
+        gateway.signal("HUP");
+        wait_until("the refusal is logged", Duration::from_secs(5), || gateway.log()[before..].contains("policy.tgb"));
+        let row = wire.query("select first_name from clinic.patients where patient_id = 7");
+        assert_eq!(row[1].values()[0], None, "{what}: the old rules still hold");
+        assert_eq!(tags(&Wire::login(&gateway.endpoint("ana")).query("select 1")), "TDCZ");
+    }
+}
+
+#[test]
+fn a_user_taken_away_is_gone_after_a_reload() {
+    let gateway = Setup::new(Bundle::clinic(), Postgres::shared()).start();
+    Wire::login(&gateway.endpoint("ana"));
+    let rest: Vec<_> = USERS.iter().filter(|(name, _)| *name != "ana").copied().collect();
+    fs::write(gateway.folder.path().join("users.yaml"), users(&rest)).unwrap();
+    gateway.signal("HUP");
+    wait_until("ana is refused", Duration::from_secs(10), || {
+        Wire::open(gateway.port()).try_login(&gateway.endpoint("ana"), &[]).is_some()
+    });
+    Wire::login(&gateway.endpoint("priya"));
+}
+
+#[test]
+fn r12_sigterm_lets_running_statements_finish_and_then_ends() {
+    direct();
+    let gateway = Setup::new(Bundle::allow_all(), Postgres::shared()).limit("drain_timeout", "20s").start();
+    let endpoint = gateway.endpoint("app");
+    let mut idle = Wire::login(&endpoint);
+    let mut busy = Wire::login(&endpoint);
+    busy.send(&query("select pg_sleep(2), 'finished'"));
+    std::thread::sleep(Duration::from_millis(300));
+    gateway.signal("TERM");
+    let frames = busy.until_ready(1);
+    assert_eq!(tags(&frames), "TDCZ", "the running statement finishes");
+    let told = idle.to_end();
+    assert!(told.windows(5).any(|code| code == b"57P01"), "an idle session is told: {told:?}");
+    assert!(
+        std::net::TcpStream::connect(("127.0.0.1", gateway.port())).is_err() || Wire::open(gateway.port()).closes()
+    );
+    drop(busy);
+    let status = gateway.wait_end(Duration::from_secs(20)).expect("it ends");
+    assert_eq!(status.code(), Some(0), "{}", gateway.log());
+}
+
+#[test]
+fn draining_does_not_wait_longer_than_told() {
+    direct();
+    let gateway = Setup::new(Bundle::allow_all(), Postgres::shared()).limit("drain_timeout", "1s").start();
+    let mut busy = Wire::login(&gateway.endpoint("app"));
+    busy.send(&query("select pg_sleep(60)"));
+    std::thread::sleep(Duration::from_millis(200));
+    gateway.signal("TERM");
+    assert!(gateway.wait_end(Duration::from_secs(10)).is_some(), "{}", gateway.log());
+}
+
+#[test]
+fn ddl_by_somebody_else_is_seen_and_a_new_column_is_unclassified() {
+    let server = Postgres::start("");
+    server.load_clinic("clinic", clinic::Options { patients: 10, seed: 1, canary: true });
+    let gateway = Setup::new(Bundle::clinic(), &server).line("catalog_refresh: 1s").start();
+    let agent = gateway.endpoint("agent");
+    assert_eq!(clients::rows(&agent, "select count(*) from clinic.patients").success().text().trim(), "10");
+    server.sql("clinic", "alter table clinic.patients add column secret_new text default 'new secret'; grant select on all tables in schema clinic to gateway");
+    for _ in 0..30 {
+        let done = clients::rows(&agent, "select secret_new from clinic.patients");
+        assert!(!done.both().contains("new secret"), "a column nobody classified came out clear");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    server.sql("clinic", "alter table clinic.patients rename column first_name to fname2; alter table clinic.patients rename column last_name to first_name");
+    for _ in 0..20 {
+        let done = clients::rows(&agent, "select * from clinic.patients");
+        tests::canary::assert_none("after columns were renamed", done.both().as_bytes());
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn mistakes_in_the_configuration_are_told_before_anything_starts() {
+    let gateway = Setup::new(Bundle::clinic(), Postgres::shared()).start();
+    gateway.tidegate(&["check-config", "--config", "tidegate.yaml"]).success();
+    let good = fs::read_to_string(gateway.folder.path().join("tidegate.yaml")).unwrap();
+    for (what, text, must_say) in [
+        ("an unknown key", format!("{good}\nlisten_on: 5\n"), "listen_on"),
+        ("no bundle", good.replace("policy.tgb", "missing.tgb"), "missing.tgb"),
+        ("no certificate", good.replace("server.crt", "missing.crt"), "missing.crt"),
+        ("not YAML", "listen: [".to_owned(), "bad.yaml"),
+        ("a bad address", good.replace("listen: [\"127.0.0.1:", "listen: [\"nowhere at all:"), "nowhere at all"),
+        ("an unknown limit", format!("{good}\nlimits:\n  session: 5\n"), "session"),
+        ("a bad size", format!("{good}\nlimits:\n  statement_bytes: lots\n"), "lots"),
+        ("an unknown target", good.replace("warehouse:", "storehouse:"), "storehouse"),
+    ] {
+        gateway.folder.write("bad.yaml", text);
+        for verb in ["check-config", "serve"] {
+            let done = gateway.tidegate(&[verb, "--config", "bad.yaml"]);
+            assert!(done.code > 0, "{what}: {verb} went on");
+            assert!(done.errors().contains(must_say), "{what}: {}", done.both());
+            assert!(!done.errors().contains("panicked"), "{what}: {}", done.errors());
+        }
+    }
+}
+
+#[test]
+fn metrics_health_and_status_tell_what_happens() {
+    let gateway = Setup::new(Bundle::clinic(), Postgres::shared()).start();
+    let mut wire = Wire::login(&gateway.endpoint("ana"));
+    wire.query("select * from clinic.patients");
+    assert!(error(&wire.query("drop table clinic.patients")).is_some());
+    let page = gateway.http("/metrics").unwrap();
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains("# TYPE"), "{page}");
+    wait_until("counters move", Duration::from_secs(5), || {
+        gateway.metric(&["tidegate_", "statement"]) >= 2.0
+            && gateway.metric(&["refus"]) >= 1.0
+            && gateway.metric(&["row"]) >= 240.0
+    });
+    let status = gateway.tidegate(&["status", "--config", "tidegate.yaml"]).success().text();
+    assert!(status.contains("warehouse") && status.contains("session"), "{status}");
+    let json = gateway.http("/status").unwrap();
+    let body = json.split_once("\r\n\r\n").unwrap().1;
+    serde_json::from_str::<serde_json::Value>(body.trim()).unwrap_or_else(|e| panic!("{e}: {json}"));
+    assert!(gateway.http("/nothing").unwrap().starts_with("HTTP/1.1 404"));
+}
