@@ -39,6 +39,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "clinic",
         ],
     ),
+    ("fuzz-targets", &["contract", "postgres", "lineage", "policy", "policy-compiler", "audit", "session", "tidegate"]),
     // The tests drive the programs, not the crates.
     ("tests", &["clinic"]),
 ];
@@ -49,7 +50,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("rustls", &["gateway", "control", "tidegate", "policy-compiler", "tests", "bench"]),
     ("tokio", &["control", "tidegate", "policy-compiler", "tests", "bench"]),
     ("tokio-postgres", &["control", "tidegate", "policy-compiler", "tests", "bench"]),
-    ("pg_query", &["lineage"]),
+    ("pg_query", &["lineage", "policy-compiler"]),
 ];
 
 /// Direct dependencies per workspace crate.
