@@ -1,1 +1,12 @@
-//! To be filled.
+//! The program `tidegate`: configuration, users, TLS files, and the glue between gateway and control thread.
+//!
+//! Everything that can be checked before a socket is opened is checked by [`prepare`], for `serve`, `check-config` and
+//! reload alike. Deliberately absent: protocols and policy; this crate names them only to pass values on.
+
+pub mod config;
+pub mod problems;
+pub mod secrets;
+pub mod tls;
+pub mod units;
+pub mod users;
+pub mod yaml;
