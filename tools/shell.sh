@@ -75,8 +75,13 @@ need_rust() {
     command -v cargo >/dev/null || fail "Rust is missing: see https://rustup.rs"
 }
 
+# A port on loopback that nobody answers on; the wanted one first.
 free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    local port=${1:-0}
+    while [ "$port" = 0 ] || (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+        port=$((20000 + RANDOM % 12000))
+    done
+    echo "$port"
 }
 
 # alive PID: whether that process runs.
