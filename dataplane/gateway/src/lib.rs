@@ -1,1 +1,88 @@
-//! To be filled.
+//! The shell on each core: listener, pump, dial, TLS, timers, ring writer, and the driver.
+//!
+//! Invariants: only [`driver`] names the runtime; a session lives and dies on one core; cores share the settings, the
+//! rules (replaced whole, by message) and the mailboxes, nothing else on the path of a statement.
+//!
+//! Deliberately absent: configuration files, signals, name resolution, HTTP; the program brings them.
+
+mod conversation;
+mod core;
+mod driver;
+mod metrics;
+mod ring_writer;
+mod settings;
+mod start;
+mod tls;
+
+pub use metrics::{CoreSnapshot, Counts, Metrics};
+pub use settings::{
+    DownstreamTls, DuplicateUser, Limits, Rules, Secret, Settings, TargetSettings, UpstreamTls, User, Users,
+};
+pub use start::{Gateway, Outcome, StartError, Status, start};
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Something the control side should know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A statement that changes the catalog of this target ended.
+    CatalogChanged {
+        /// Index of the target.
+        target: usize,
+    },
+}
+
+/// What cores share.
+pub(crate) struct Shared {
+    pub(crate) events: Box<dyn Fn(Event) + Send + Sync>,
+    pub(crate) mailboxes: Vec<core::Mailbox>,
+    seats: Arc<AtomicUsize>,
+    users: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+/// One connection's place among those the process may have.
+pub(crate) struct Seat(Arc<AtomicUsize>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// One session's place among those its user may have.
+pub(crate) struct UserSeat {
+    users: Arc<Mutex<HashMap<String, usize>>>,
+    name: String,
+}
+
+impl Drop for UserSeat {
+    fn drop(&mut self) {
+        if let Ok(mut users) = self.users.lock()
+            && let Some(count) = users.get_mut(&self.name)
+        {
+            *count -= 1;
+            if *count == 0 {
+                users.remove(&self.name);
+            }
+        }
+    }
+}
+
+impl Shared {
+    pub(crate) fn sit(&self, max: usize) -> Option<Seat> {
+        let seat = Seat(Arc::clone(&self.seats));
+        (self.seats.fetch_add(1, Ordering::Relaxed) < max).then_some(seat)
+    }
+
+    pub(crate) fn seat(&self, name: &str, max: usize) -> Option<UserSeat> {
+        let mut users = self.users.lock().ok()?;
+        let count = users.entry(name.to_owned()).or_insert(0);
+        if *count >= max {
+            return None;
+        }
+        *count += 1;
+        Some(UserSeat { users: Arc::clone(&self.users), name: name.to_owned() })
+    }
+}

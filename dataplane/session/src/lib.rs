@@ -1,1 +1,24 @@
-//! To be filled.
+//! One conversation as a value, from the first byte to the last record; generic over the protocol.
+//!
+//! ```text
+//!   Login ──(who)──▶ policy::admit ──(Grant)──▶ dial ──▶ Session
+//!                                                       held statement ─▶ facts ─▶ decide ─▶ record ─▶ forward | refuse
+//!                                                       held shape     ─▶ plan
+//!                                                       ended          ─▶ record
+//! ```
+//!
+//! Invariants: nothing is forwarded without a [`policy::Grant`] and an [`audit::record::Recorded`]; under strict audit not
+//! before that record is durable; what cannot be parsed, decided or recorded is refused or ends the session.
+//!
+//! Deliberately absent: sockets, clocks, files, logging; they are the [`Host`]'s.
+
+mod host;
+mod judged;
+mod login;
+mod names;
+mod serve;
+
+pub use host::{Host, Stage, Unrecorded, User};
+pub use judged::{Judged, Masking, Verdicts};
+pub use login::{Admitted, Login, LoginNext};
+pub use serve::{Progress, Session, SessionInfo};

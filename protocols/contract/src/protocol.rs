@@ -205,11 +205,17 @@ pub trait Serving<J: Judge> {
     fn plan(&mut self, up: &mut Lane, down: &mut Lane, plan: Result<J::Plan, Refusal>) -> Result<(), Fault>;
     /// Statements in flight that will not be answered any more, oldest first: for the record when a session ends.
     fn unanswered(&mut self) -> Vec<Done<J>>;
+    /// The database still owes an answer.
+    fn is_busy(&self) -> bool;
     /// Nothing is owed and no transaction is open: a good moment to end a session.
     fn is_idle(&self) -> bool;
     /// Rules or catalog changed: every prepared statement is judged again.
     fn renewed(&mut self, judge: &mut Rejudge<'_, J>);
-    /// Writes the protocol's last word to the client.
+    /// A prepared statement (`None`: all of them) was dropped or replaced by a statement of the client's.
+    fn forget_prepared(&mut self, name: Option<&[u8]>);
+    /// A portal (`None`: all) may have been closed or replaced by a statement of the client's.
+    fn forget_portal(&mut self, name: Option<&[u8]>);
+    /// Writes the protocol's last word to the client, unless a frame is half sent.
     fn farewell(&self, up: &mut Lane, fault: &Fault);
 }
 

@@ -171,7 +171,9 @@ impl Dial {
                 self.phase = Phase::Authenticating;
             }
             _ => {
-                return Err(Fault::upstream("the database asks for an authentication method the gateway does not have"));
+                return Err(Fault::upstream(
+                    "the database asks for an authentication method the gateway does not have",
+                ));
             }
         }
         Ok(())

@@ -302,12 +302,6 @@ impl<J: Judge> Serve<J> {
         self.transaction
     }
 
-    /// A statement of the client is running or owed.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        !self.owed.is_empty()
-    }
-
     fn note_forwarded(&mut self, token: &J::Token) {
         self.guarded |= J::guarded(token);
         self.names_in_flux += usize::from(J::changes_names(token));
@@ -383,6 +377,10 @@ impl<J: Judge> Serving<J> for Serve<J> {
         left
     }
 
+    fn is_busy(&self) -> bool {
+        !self.owed.is_empty() || !self.done.is_empty()
+    }
+
     fn is_idle(&self) -> bool {
         self.owed.is_empty()
             && self.done.is_empty()
@@ -408,7 +406,23 @@ impl<J: Judge> Serving<J> for Serve<J> {
         }
     }
 
+    fn forget_prepared(&mut self, name: Option<&[u8]>) {
+        match name {
+            Some(name) => drop(self.prepared.remove(name)),
+            None => self.prepared.clear(),
+        }
+    }
+
+    fn forget_portal(&mut self, name: Option<&[u8]>) {
+        match name {
+            Some(name) => drop(self.portals.remove(name)),
+            None => self.portals.clear(),
+        }
+    }
+
     fn farewell(&self, up: &mut Lane, fault: &Fault) {
-        up.put_with(|out| faults::write_fault(out, fault));
+        if matches!(self.up, Up::Frames | Up::Discard(_) | Up::Columns(_)) {
+            up.put_with(|out| faults::write_fault(out, fault));
+        }
     }
 }

@@ -1,0 +1,622 @@
+//! The task of one client: login, dial, serve. The value that decides is in `session`; here bytes are moved.
+//!
+//! Invariants: the four half-flows (read and write, each side) are polled in every turn, so none waits for another;
+//! a turn is bounded; every way out writes the session's last record.
+
+use crate::core::{Core, Handle, Message, Signal};
+use crate::driver::{self, Socket};
+use crate::metrics::{add, subtract};
+use crate::tls::{Stream, Tls};
+use contract::{Chunk, Dialing as _, Dialled, Fault, Greeting as _, Lane, Peer};
+use futures_lite::FutureExt as _;
+use futures_lite::future::poll_fn;
+use postgres::{Dial, DialSettings, Greet, Serve, TlsOffer};
+use session::{Admitted, Host as _, Login, LoginNext, Session, SessionInfo, Verdicts};
+use std::io;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Turns of one poll before other sessions get theirs.
+const TURNS_MAX: usize = 16;
+/// What is queued for a client is given this long when a session ends.
+const FLUSH_LIMIT: Duration = Duration::from_secs(5);
+/// A statement may run on this long after its client is gone.
+const GONE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Runs one client's conversation to its end.
+pub(crate) async fn run(core: Rc<Core>, socket: Socket, peer: SocketAddr) {
+    let Some(seat) = core.shared.sit(core.settings.limits.sessions) else {
+        add(&core.metrics.counters.rejected, 1);
+        turn_away(&core, socket).await;
+        return;
+    };
+    let Some(handle) = core.enter() else { return };
+    add(&core.metrics.counters.sessions_open, 1);
+    let talk = AssertUnwindSafe(talk(Rc::clone(&core), Rc::clone(&handle), socket, peer)).catch_unwind();
+    if talk.await.is_err() {
+        add(&core.metrics.counters.panics, 1);
+        let detail = "a panic ended this session";
+        drop(core.record(&audit::record::Record::Alarm { session: handle.id, kind: "panic", detail }));
+        let (statements, bytes) = (0, 0);
+        drop(core.record(&audit::record::Record::SessionClose {
+            session: handle.id,
+            reason: "panic",
+            statements,
+            bytes,
+        }));
+    }
+    subtract(&core.metrics.counters.sessions_open, 1);
+    core.leave(&handle);
+    drop(seat);
+}
+
+/// Tells a client that there is no room, in the protocol's words.
+async fn turn_away(core: &Rc<Core>, socket: Socket) {
+    let mut stream = Stream::Plain(socket);
+    let mut lane = Lane::new(core.settings.limits.conversation.buffer_bytes_max);
+    let fault = Fault::downstream("sorry, too many clients already").with_state("53300");
+    Greet::new(TlsOffer::Absent, 0).deny(&mut lane, &fault, None);
+    // One write: a fresh socket's buffer has room, and a client that is turned away is not waited for.
+    poll_fn(|cx| {
+        let _ = drain(&mut lane, &mut stream, cx);
+        Poll::Ready(())
+    })
+    .await;
+}
+
+async fn talk(core: Rc<Core>, handle: Rc<Handle>, socket: Socket, peer: SocketAddr) {
+    // The login's and the dial's state live on the heap while they last: an idle session keeps only what it needs.
+    let Some(entered) = Box::pin(enter(&core, &handle, socket, peer)).await else { return };
+    let Entered { mut session, mut client, mut database, user: _user } = *entered;
+    let mut ends = Ends::default();
+    let reason = poll_fn(|cx| turn(cx, &core, &handle, &mut session, &mut client, &mut database, &mut ends)).await;
+    session.end(&*core, reason);
+    Box::pin(finish(&core, &handle, &mut session.up, &mut client)).await;
+}
+
+/// A session ready to serve.
+struct Entered {
+    session: Session<Serve<Verdicts>>,
+    client: Stream,
+    database: Stream,
+    user: crate::UserSeat,
+}
+
+async fn enter(core: &Rc<Core>, handle: &Rc<Handle>, socket: Socket, peer: SocketAddr) -> Option<Box<Entered>> {
+    let limits = &core.settings.limits;
+    core.limit(handle, limits.login_timeout, "login_timeout");
+    let tls = core.tls();
+    let offer = match &tls {
+        None => TlsOffer::Absent,
+        Some(tls) if tls.required => TlsOffer::Required,
+        Some(_) => TlsOffer::Offered,
+    };
+    let greet = Greet::new(offer, limits.conversation.startup_bytes_max);
+    let mut login = Login::new(greet, handle.id, peer.to_string(), limits.conversation.buffer_bytes_max);
+    let mut client = Stream::Plain(socket);
+    let admitted = loop {
+        match login.advance(&**core) {
+            LoginNext::Io => match exchange(core, handle, &mut login.down, &mut login.up, &mut client).await {
+                Ok(()) => {}
+                Err(Stop::Killed(reason)) => {
+                    login.fail(&**core, &Fault::downstream("login took too long").with_state("08006"), reason);
+                    finish(core, handle, &mut login.up, &mut client).await;
+                    return None;
+                }
+                Err(Stop::Closed) => {
+                    // A connection that never said a word is a port check, not a failed login.
+                    if !login.request().user.is_empty() {
+                        login.note(&**core, "client_closed");
+                    }
+                    return None;
+                }
+            },
+            next @ (LoginNext::StartTls | LoginNext::DirectTls) => {
+                let tls = tls.as_ref()?;
+                let direct = matches!(next, LoginNext::DirectTls);
+                if flush(handle, &mut login.up, &mut client).await.is_err() {
+                    return None;
+                }
+                let early = login.down.input().to_vec();
+                login.down.skip(early.len());
+                let Stream::Plain(socket) = client else { return None };
+                let mut secured = Tls::server(socket, &tls.config, &early).ok()?;
+                if handshake(handle, &mut secured).await.is_err() {
+                    login.note(&**core, "tls_handshake");
+                    return None;
+                }
+                if direct && secured.connection().alpn_protocol() != Some(b"postgresql") {
+                    login.note(&**core, "tls_alpn");
+                    return None;
+                }
+                client = Stream::Tls(Box::new(secured));
+                login.greeting.secured(&tls.end_point_hash);
+            }
+            LoginNext::Cancel(key) => {
+                cancel(core, &key);
+                return None;
+            }
+            LoginNext::Who(name) => {
+                let mut nonce = [0; 18];
+                getrandom::fill(&mut nonce).ok()?;
+                login.user(core.users().find(&name), nonce);
+            }
+            LoginNext::Proved => {
+                let target = core.target(&login.request().database);
+                if let Some(admitted) = login.admit(&**core, target) {
+                    break admitted;
+                }
+            }
+            LoginNext::End(_) => {
+                finish(core, handle, &mut login.up, &mut client).await;
+                return None;
+            }
+        }
+    };
+    open(core, handle, login, admitted, client, peer).await
+}
+
+/// Dials the target and opens the session.
+async fn open(
+    core: &Rc<Core>,
+    handle: &Rc<Handle>,
+    mut login: Login<Greet>,
+    admitted: Admitted,
+    mut client: Stream,
+    peer: SocketAddr,
+) -> Option<Box<Entered>> {
+    let limits = &core.settings.limits;
+    let Admitted { grant, request, target } = admitted;
+    let name = request.user.clone();
+    let Some(user) = core.shared.seat(&name, limits.sessions_per_user) else {
+        login.restore(request);
+        let fault = Fault::downstream("too many sessions of this user").with_state("53300");
+        login.fail(&**core, &fault, "sessions_per_user");
+        finish(core, handle, &mut login.up, &mut client).await;
+        return None;
+    };
+    core.limit(handle, limits.dial_timeout, "dial_timeout");
+    let dialled = dial(core, handle, target, &request.parameters).await;
+    let (dial, database, mut up) = match dialled {
+        Ok(dialled) => dialled,
+        Err(fault) => {
+            login.restore(request);
+            login.fail(&**core, &fault, "dial");
+            finish(core, handle, &mut login.up, &mut client).await;
+            return None;
+        }
+    };
+    handle.limit(0, "");
+    if flush(handle, &mut login.up, &mut client).await.is_err() {
+        return None;
+    }
+    let settings = &core.settings.targets[target];
+    let channels = {
+        let patterns: Vec<String> = grant.channels().to_vec();
+        Rc::new(move |channel: &[u8]| {
+            std::str::from_utf8(channel).is_ok_and(|c| patterns.iter().any(|p| policy::glob_matches(p, c)))
+        })
+    };
+    let info = SessionInfo {
+        id: handle.id,
+        source: peer.to_string(),
+        tls: client.describe(),
+        user: name,
+        application: request.application,
+        target,
+        target_name: settings.name.clone(),
+        database: settings.database.clone(),
+        account: settings.account.clone(),
+        strict: settings.audit == policy::model::AuditMode::Strict,
+    };
+    let serving = Serve::new(limits.conversation, channels);
+    login.greeting.accept(&mut up, dial.parameters(), core.process(handle), &handle.secret);
+    *handle.cancel.borrow_mut() = Some((target, dial.cancel_frame()));
+    let Login { down, greeting, .. } = login;
+    match Session::open(serving, grant, info, down, up, &**core) {
+        Ok(session) => {
+            add(&core.metrics.counters.sessions, 1);
+            Some(Box::new(Entered { session, client, database, user }))
+        }
+        Err(fault) => {
+            let mut last = Lane::new(limits.conversation.buffer_bytes_max);
+            greeting.deny(&mut last, &fault, None);
+            finish(core, handle, &mut last, &mut client).await;
+            None
+        }
+    }
+}
+
+/// Connects and logs in to a target.
+async fn dial(
+    core: &Rc<Core>,
+    handle: &Rc<Handle>,
+    target: usize,
+    parameters: &[(String, String)],
+) -> Result<(Dial, Stream, Lane), Fault> {
+    const UNREACHABLE: Fault = Fault::upstream("the target's database cannot be reached").with_state("08001");
+    let limits = &core.settings.limits;
+    let settings = &core.settings.targets[target];
+    let mut nonce = [0; 18];
+    getrandom::fill(&mut nonce).map_err(|_| UNREACHABLE)?;
+    let mut found = None;
+    for address in core.addresses(target) {
+        match driver::connect(*address, limits.dial_timeout).await {
+            Ok(socket) => {
+                found = Some((socket, *address));
+                break;
+            }
+            Err(error) => tracing::warn!(target = %settings.name, %address, %error, "cannot connect to the target"),
+        }
+    }
+    let (socket, address) = found.ok_or(UNREACHABLE)?;
+    let mut dial = Dial::new(DialSettings {
+        account: settings.account.clone(),
+        database: settings.database.clone(),
+        parameters: parameters.to_vec(),
+        tls: settings.tls.is_some(),
+        clear_allowed: address.ip().is_loopback(),
+        keys: core.keys[target].clone(),
+        nonce,
+    });
+    let mut stream = Stream::Plain(socket);
+    let bytes_max = limits.conversation.buffer_bytes_max;
+    let (mut down, mut up) = (Lane::new(bytes_max), Lane::new(bytes_max));
+    dial.begin(&mut down);
+    loop {
+        let step = dial.step(&mut up, &mut down).inspect_err(|fault| {
+            let said = dial.complaint().unwrap_or("");
+            tracing::warn!(target = %settings.name, %fault, said, "login to the target failed");
+        })?;
+        match step {
+            Dialled::NeedMore => {
+                exchange(core, handle, &mut up, &mut down, &mut stream).await.map_err(|_| UNREACHABLE)?;
+            }
+            Dialled::StartTls => {
+                let (Stream::Plain(socket), Some(tls)) = (stream, &settings.tls) else { return Err(UNREACHABLE) };
+                let mut secured = Tls::client(socket, &tls.config, &tls.server_name).map_err(|_| UNREACHABLE)?;
+                handshake(handle, &mut secured).await.map_err(|error| {
+                    tracing::warn!(target = %settings.name, %error, "TLS with the target failed");
+                    Fault::upstream("TLS with the target's database failed").with_state("08001")
+                })?;
+                let certificate = secured.connection().peer_certificates().and_then(|c| c.first());
+                let binding = certificate.and_then(|c| postgres::scram::end_point_hash(c));
+                dial.secured(&mut down, binding.as_deref());
+                stream = Stream::Tls(Box::new(secured));
+            }
+            Dialled::Ready => return Ok((dial, stream, up)),
+        }
+    }
+}
+
+/// Sends a cancel request to where it belongs.
+fn cancel(core: &Rc<Core>, key: &[u8]) {
+    let Some((process, secret)) = key.split_first_chunk::<4>() else { return };
+    let Some((index, slot)) = Core::locate(u32::from_be_bytes(*process)) else { return };
+    if index == core.index {
+        cancel_here(core, slot, secret);
+    } else if let Some(mailbox) = core.shared.mailboxes.get(index) {
+        mailbox.post(Message::Cancel { slot, secret: secret.to_vec() });
+    }
+}
+
+/// Cancels what a session of this core runs, if the secret is its own.
+pub(crate) fn cancel_here(core: &Rc<Core>, slot: u32, secret: &[u8]) {
+    let Some((target, frame)) = core.cancelled(slot, secret) else { return };
+    add(&core.metrics.counters.cancels, 1);
+    let core = Rc::clone(core);
+    driver::spawn(async move {
+        let settings = &core.settings.targets[target];
+        let Some(address) = core.addresses(target).first() else { return };
+        let Some(handle) = core.enter() else { return };
+        core.limit(&handle, core.settings.limits.dial_timeout, "cancel_timeout");
+        let sent = send_cancel(&core, &handle, *address, settings, &frame).await;
+        if let Err(error) = sent {
+            tracing::warn!(target = %settings.name, %error, "cancel request not delivered");
+        }
+        core.leave(&handle);
+    });
+}
+
+async fn send_cancel(
+    core: &Rc<Core>,
+    handle: &Rc<Handle>,
+    address: SocketAddr,
+    settings: &crate::settings::TargetSettings,
+    frame: &[u8],
+) -> io::Result<()> {
+    let socket = driver::connect(address, core.settings.limits.dial_timeout).await?;
+    let bytes_max = core.settings.limits.conversation.buffer_bytes_max;
+    let (mut out, mut back) = (Lane::new(bytes_max), Lane::new(bytes_max));
+    let mut stream = Stream::Plain(socket);
+    if let Some(tls) = &settings.tls {
+        // The request travels under the same protection as the session it cancels.
+        out.put(&[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+        exchange(core, handle, &mut back, &mut out, &mut stream).await.map_err(|_| io::ErrorKind::ConnectionAborted)?;
+        let Stream::Plain(socket) = stream else { return Err(io::ErrorKind::InvalidData.into()) };
+        if back.input() != b"S" {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        back.discard();
+        let mut secured = Tls::client(socket, &tls.config, &tls.server_name)?;
+        handshake(handle, &mut secured).await?;
+        stream = Stream::Tls(Box::new(secured));
+    }
+    out.put(frame);
+    // The server closes the connection when it has acted.
+    let _ = exchange(core, handle, &mut back, &mut out, &mut stream).await;
+    Ok(())
+}
+
+/// Why a wait ended without bytes.
+enum Stop {
+    Killed(&'static str),
+    Closed,
+}
+
+/// Writes what is queued and waits for bytes.
+async fn exchange(
+    core: &Core,
+    handle: &Handle,
+    input: &mut Lane,
+    output: &mut Lane,
+    stream: &mut Stream,
+) -> Result<(), Stop> {
+    poll_fn(|cx| {
+        handle.listen(cx.waker());
+        if let Some(Signal::Kill(reason)) = handle.signal.get() {
+            return Poll::Ready(Err(Stop::Killed(reason)));
+        }
+        if drain(output, stream, cx).is_err() {
+            return Poll::Ready(Err(Stop::Closed));
+        }
+        match fill(core, input, stream, cx) {
+            Ok(Filled::Bytes(_)) => Poll::Ready(Ok(())),
+            Ok(Filled::Eof) | Err(_) => Poll::Ready(Err(Stop::Closed)),
+            Ok(Filled::Nothing) => Poll::Pending,
+        }
+    })
+    .await
+}
+
+/// Writes everything that is queued.
+async fn flush(handle: &Handle, output: &mut Lane, stream: &mut Stream) -> io::Result<()> {
+    poll_fn(|cx| {
+        handle.listen(cx.waker());
+        if let Some(Signal::Kill(_)) = handle.signal.get() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        match drain(output, stream, cx) {
+            Err(e) => Poll::Ready(Err(e)),
+            Ok(_) if output.has_output() => Poll::Pending,
+            Ok(_) => stream.poll_flush(cx),
+        }
+    })
+    .await
+}
+
+/// Writes the last words within a limit, and closes.
+async fn finish(core: &Core, handle: &Handle, output: &mut Lane, stream: &mut Stream) {
+    handle.signal.set(None);
+    core.limit(handle, FLUSH_LIMIT, "flush");
+    let _ = flush(handle, output, stream).await;
+    poll_fn(|cx| {
+        stream.close(cx);
+        Poll::Ready(())
+    })
+    .await;
+}
+
+async fn handshake(handle: &Handle, tls: &mut Tls) -> io::Result<()> {
+    poll_fn(|cx| {
+        handle.listen(cx.waker());
+        if let Some(Signal::Kill(_)) = handle.signal.get() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        tls.poll_handshake(cx)
+    })
+    .await
+}
+
+enum Filled {
+    Nothing,
+    Bytes(usize),
+    Eof,
+}
+
+/// Reads once into a lane.
+fn fill(core: &Core, lane: &mut Lane, stream: &mut Stream, cx: &mut Context<'_>) -> io::Result<Filled> {
+    let slot = lane.slot(&mut core.buffers.borrow_mut());
+    if slot.is_empty() {
+        return Ok(Filled::Nothing);
+    }
+    match stream.poll_read(cx, slot) {
+        Poll::Pending => Ok(Filled::Nothing),
+        Poll::Ready(Ok(0)) => Ok(Filled::Eof),
+        Poll::Ready(Ok(n)) => {
+            lane.received(n);
+            Ok(Filled::Bytes(n))
+        }
+        Poll::Ready(Err(e)) => Err(e),
+    }
+}
+
+/// Writes as much as the socket takes; bytes written.
+fn drain(lane: &mut Lane, stream: &mut Stream, cx: &mut Context<'_>) -> io::Result<usize> {
+    let mut total = 0;
+    while let Chunk::Bytes(bytes) = lane.chunk() {
+        match stream.poll_write(cx, bytes) {
+            Poll::Pending => return Ok(total),
+            Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(Ok(n)) => {
+                lane.written(n);
+                total += n;
+            }
+            Poll::Ready(Err(e)) => return Err(e),
+        }
+    }
+    if let Poll::Ready(Err(e)) = stream.poll_flush(cx) {
+        return Err(e);
+    }
+    Ok(total)
+}
+
+/// Which ends are closed.
+#[derive(Debug, Default)]
+struct Ends {
+    client: bool,
+    database: bool,
+}
+
+/// One poll of a serving session; ready with the reason when it is over.
+fn turn(
+    cx: &mut Context<'_>,
+    core: &Rc<Core>,
+    handle: &Rc<Handle>,
+    session: &mut Session<Serve<Verdicts>>,
+    client: &mut Stream,
+    database: &mut Stream,
+    ends: &mut Ends,
+) -> Poll<&'static str> {
+    handle.listen(cx.waker());
+    let counters = &core.metrics.counters;
+    let mut wrote = 0;
+    for turn in 0.. {
+        match handle.signal.get() {
+            Some(Signal::Kill(reason)) => {
+                session.farewell(&killed(reason));
+                return Poll::Ready(reason);
+            }
+            Some(Signal::Drain) if session.is_idle() && !session.up.has_output() => {
+                session.farewell(&SHUTDOWN);
+                return Poll::Ready("drain");
+            }
+            Some(Signal::Drain) | None => {}
+        }
+        if handle.renew.replace(false)
+            && let Err(fault) = session.renew(&**core)
+        {
+            session.farewell(&fault);
+            return Poll::Ready("not_admitted");
+        }
+        let mut moved = false;
+        if !ends.client {
+            match fill(core, &mut session.down, client, cx) {
+                Ok(Filled::Nothing) => {}
+                Ok(Filled::Bytes(n)) => {
+                    add(&counters.bytes_in, n as u64);
+                    moved = true;
+                }
+                Ok(Filled::Eof) => {
+                    ends.client = true;
+                    core.limit(handle, GONE_LIMIT, "client_closed");
+                    moved = true;
+                }
+                Err(_) => return Poll::Ready("client_closed"),
+            }
+        }
+        if !ends.database {
+            match fill(core, &mut session.up, database, cx) {
+                Ok(Filled::Nothing) => {}
+                Ok(Filled::Bytes(_)) => moved = true,
+                Ok(Filled::Eof) | Err(_) => {
+                    ends.database = true;
+                    moved = true;
+                }
+            }
+        }
+        let progress = match session.advance(&**core) {
+            Ok(progress) => progress,
+            Err(fault) => {
+                add(&counters.faults, 1);
+                tracing::warn!(%fault, user = %session.info().user, "conversation ended by a fault");
+                session.farewell(&fault);
+                return Poll::Ready(if fault.side == Peer::Downstream { "client_fault" } else { "upstream_fault" });
+            }
+        };
+        moved |= progress.moved;
+        match drain(&mut session.down, database, cx) {
+            Ok(n) => moved |= n > 0,
+            Err(_) => {
+                // What it said before it went is still read.
+                session.down.discard();
+                moved |= !ends.database && progress.moved;
+            }
+        }
+        match drain(&mut session.up, client, cx) {
+            Ok(n) => {
+                add(&counters.bytes_out, n as u64);
+                wrote += n;
+                moved |= n > 0;
+            }
+            Err(_) => return Poll::Ready("client_closed"),
+        }
+        if session.said_goodbye() && !session.down.has_output() {
+            return Poll::Ready("client_terminated");
+        }
+        if !moved && !progress.again {
+            if let Some(sequence) = progress.waits_for {
+                match core.audit.poll_durable(cx, sequence) {
+                    Poll::Ready(Ok(())) => continue,
+                    Poll::Ready(Err(_)) => {
+                        session
+                            .farewell(&Fault::upstream("the audit log cannot record this session").with_state("58030"));
+                        return Poll::Ready("audit_failed");
+                    }
+                    Poll::Pending => break,
+                }
+            }
+            if ends.database && !session.up.has_output() {
+                if let Some(fault) = session.closed(Peer::Upstream) {
+                    session.farewell(&fault);
+                }
+                return Poll::Ready("upstream_closed");
+            }
+            if ends.client && !session.is_busy() {
+                return Poll::Ready("client_closed");
+            }
+            break;
+        }
+        if turn >= TURNS_MAX {
+            cx.waker().wake_by_ref();
+            break;
+        }
+    }
+    let mut buffers = core.buffers.borrow_mut();
+    session.down.rest(&mut buffers);
+    session.up.rest(&mut buffers);
+    drop(buffers);
+    deadline(core, handle, session, ends, wrote);
+    Poll::Pending
+}
+
+/// Sets what this session may wait for, and how long.
+fn deadline(core: &Core, handle: &Handle, session: &Session<Serve<Verdicts>>, ends: &Ends, wrote: usize) {
+    const NOT_READING: &str = "client_not_reading";
+    let limits = &core.settings.limits;
+    if ends.client {
+        return;
+    }
+    if session.up.has_output() {
+        if wrote > 0 || handle.deadline_ns.get() == 0 || handle.deadline_reason.get() != NOT_READING {
+            core.limit(handle, limits.idle_write_timeout, NOT_READING);
+        }
+    } else if !limits.idle_timeout.is_zero() && session.is_idle() {
+        core.limit(handle, limits.idle_timeout, "idle_timeout");
+    } else {
+        handle.limit(0, "");
+    }
+}
+
+const SHUTDOWN: Fault = Fault::upstream("terminating connection due to administrator command").with_state("57P01");
+
+fn killed(reason: &'static str) -> Fault {
+    match reason {
+        "idle_timeout" => Fault::upstream("terminating connection due to idle-session timeout").with_state("57P05"),
+        "drain_timeout" => SHUTDOWN,
+        _ => Fault::upstream("terminating connection: a time limit of the gateway was reached").with_state("57P01"),
+    }
+}

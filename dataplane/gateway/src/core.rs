@@ -1,0 +1,344 @@
+//! One core: everything its sessions share, and its mail.
+//!
+//! Invariants: nothing here is seen by another core but the metrics and the mailbox; a session is found by its slot only.
+
+use crate::driver::Ringer;
+use crate::metrics::{CoreMetrics, add};
+use crate::ring_writer::CoreAudit;
+use crate::settings::{DownstreamTls, Rules, Settings, Users};
+use crate::{Event, Shared};
+use audit::record::{Record, Recorded, SessionId};
+use contract::Buffers;
+use crossbeam_queue::ArrayQueue;
+use lineage::{Facts, FactsCache, NotUnderstood};
+use policy::Epoch;
+use postgres::scram::ClientKeys;
+use session::{Host, Stage, Unrecorded};
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+/// Messages a core may have waiting.
+const MAIL_MAX: usize = 4096;
+/// Slots of a core: the cancel key has 24 bits for them.
+const SLOTS_MAX: usize = 1 << 24;
+
+/// What one core tells another, or the control side tells a core.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// New rules.
+    Reload(Arc<Rules>),
+    /// Stop listening; sessions end when idle, or after this long.
+    Drain(Duration),
+    /// A cancel request for one of this core's sessions.
+    Cancel { slot: u32, secret: Vec<u8> },
+}
+
+/// A core's mailbox.
+#[derive(Debug)]
+pub(crate) struct Mailbox {
+    queue: ArrayQueue<Message>,
+    pub(crate) ringer: Ringer,
+}
+
+impl Mailbox {
+    pub(crate) fn new(ringer: Ringer) -> Self {
+        Self { queue: ArrayQueue::new(MAIL_MAX), ringer }
+    }
+
+    /// Leaves a message; false when the box is full.
+    pub(crate) fn post(&self, message: Message) -> bool {
+        let posted = self.queue.push(message).is_ok();
+        self.ringer.ring();
+        posted
+    }
+
+    pub(crate) fn next(&self) -> Option<Message> {
+        self.queue.pop()
+    }
+}
+
+/// What happens to a session from outside of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// End now, for this reason.
+    Kill(&'static str),
+    /// End when idle.
+    Drain,
+}
+
+/// A session as its core sees it.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) id: SessionId,
+    pub(crate) slot: Cell<u32>,
+    pub(crate) secret: [u8; 32],
+    /// Sent to the database to cancel what runs.
+    pub(crate) cancel: RefCell<Option<(usize, Vec<u8>)>>,
+    pub(crate) signal: Cell<Option<Signal>>,
+    /// Rules changed since this session looked.
+    pub(crate) renew: Cell<bool>,
+    /// Killed when this passes (core nanoseconds); zero is none.
+    pub(crate) deadline_ns: Cell<u64>,
+    /// Why, if the deadline passes.
+    pub(crate) deadline_reason: Cell<&'static str>,
+    pub(crate) waker: RefCell<Option<Waker>>,
+}
+
+impl Handle {
+    pub(crate) fn wake(&self) {
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    pub(crate) fn limit(&self, deadline_ns: u64, reason: &'static str) {
+        self.deadline_ns.set(deadline_ns);
+        self.deadline_reason.set(reason);
+    }
+
+    /// Keeps the waker of the task that runs this session.
+    pub(crate) fn listen(&self, waker: &Waker) {
+        let mut mine = self.waker.borrow_mut();
+        match mine.as_mut() {
+            Some(old) => old.clone_from(waker),
+            None => *mine = Some(waker.clone()),
+        }
+    }
+}
+
+/// Everything the sessions of a core share.
+pub(crate) struct Core {
+    pub(crate) index: usize,
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) audit: Rc<CoreAudit>,
+    pub(crate) metrics: Arc<CoreMetrics>,
+    pub(crate) buffers: RefCell<Buffers>,
+    pub(crate) keys: Vec<Option<Rc<RefCell<ClientKeys>>>>,
+    pub(crate) draining: Cell<bool>,
+    rules: RefCell<Arc<Rules>>,
+    tls: RefCell<Option<DownstreamTls>>,
+    facts: RefCell<FactsCache>,
+    sessions: RefCell<Vec<Option<Rc<Handle>>>>,
+    free: RefCell<Vec<u32>>,
+    began: Instant,
+}
+
+impl Core {
+    pub(crate) fn new(
+        index: usize,
+        settings: Arc<Settings>,
+        shared: Arc<Shared>,
+        rules: Arc<Rules>,
+        audit: Rc<CoreAudit>,
+        metrics: Arc<CoreMetrics>,
+    ) -> Self {
+        let keys = settings
+            .targets
+            .iter()
+            .map(|t| t.password.as_ref().map(|p| Rc::new(RefCell::new(ClientKeys::new(p.0.clone())))))
+            .collect();
+        let tls = settings.tls.clone();
+        Self {
+            index,
+            settings,
+            shared,
+            audit,
+            metrics,
+            buffers: RefCell::default(),
+            keys,
+            draining: Cell::new(false),
+            rules: RefCell::new(rules),
+            tls: RefCell::new(tls),
+            facts: RefCell::new(FactsCache::default()),
+            sessions: RefCell::default(),
+            free: RefCell::default(),
+            began: Instant::now(),
+        }
+    }
+
+    pub(crate) fn users(&self) -> Arc<Users> {
+        Arc::clone(&self.rules.borrow().users)
+    }
+
+    pub(crate) fn tls(&self) -> Option<DownstreamTls> {
+        self.tls.borrow().clone()
+    }
+
+    /// The target a client means by its database name: a target's name, or the database of exactly one target.
+    pub(crate) fn target(&self, database: &str) -> Option<usize> {
+        let targets = &self.settings.targets;
+        targets.iter().position(|t| t.name == database).or_else(|| {
+            let mut hits = targets.iter().enumerate().filter(|(_, t)| t.database == database);
+            match (hits.next(), hits.next()) {
+                (Some((i, _)), None) => Some(i),
+                _ => None,
+            }
+        })
+    }
+
+    /// Takes a new session in; `None` when there is no slot left.
+    pub(crate) fn enter(&self) -> Option<Rc<Handle>> {
+        let mut id = [0; 16];
+        let mut secret = [0; 32];
+        getrandom::fill(&mut id).ok()?;
+        getrandom::fill(&mut secret).ok()?;
+        let mut sessions = self.sessions.borrow_mut();
+        let slot = match self.free.borrow_mut().pop() {
+            Some(slot) => slot,
+            None if sessions.len() < SLOTS_MAX => {
+                sessions.push(None);
+                u32::try_from(sessions.len() - 1).ok()?
+            }
+            None => return None,
+        };
+        let handle = Rc::new(Handle {
+            id: SessionId(id),
+            slot: Cell::new(slot),
+            secret,
+            cancel: RefCell::default(),
+            signal: Cell::new(self.draining.get().then_some(Signal::Drain)),
+            renew: Cell::new(false),
+            deadline_ns: Cell::new(0),
+            deadline_reason: Cell::new("deadline"),
+            waker: RefCell::default(),
+        });
+        sessions[slot as usize] = Some(Rc::clone(&handle));
+        Some(handle)
+    }
+
+    /// A session is over.
+    pub(crate) fn leave(&self, handle: &Handle) {
+        let slot = handle.slot.get();
+        self.sessions.borrow_mut()[slot as usize] = None;
+        self.free.borrow_mut().push(slot);
+    }
+
+    /// Sessions on this core.
+    pub(crate) fn count(&self) -> usize {
+        self.sessions.borrow().len() - self.free.borrow().len()
+    }
+
+    /// The process number a client is given: core and slot, never zero.
+    pub(crate) fn process(&self, handle: &Handle) -> u32 {
+        (u32::try_from(self.index).unwrap_or(0) << 24) + handle.slot.get() + 1
+    }
+
+    /// Core and slot of a process number.
+    pub(crate) fn locate(process: u32) -> Option<(usize, u32)> {
+        let number = process.checked_sub(1)?;
+        Some(((number >> 24) as usize, number & 0x00ff_ffff))
+    }
+
+    /// The session a cancel request means, if its secret is right: where to send what.
+    pub(crate) fn cancelled(&self, slot: u32, secret: &[u8]) -> Option<(usize, Vec<u8>)> {
+        let sessions = self.sessions.borrow();
+        let handle = sessions.get(slot as usize)?.as_ref()?;
+        let expected = handle.secret.get(..secret.len())?;
+        let same = (secret.len() == 4 || secret.len() == 32) && equal(expected, secret);
+        let cancel = handle.cancel.borrow();
+        if same { cancel.clone() } else { None }
+    }
+
+    /// Every session's handle.
+    pub(crate) fn handles(&self) -> Vec<Rc<Handle>> {
+        self.sessions.borrow().iter().flatten().cloned().collect()
+    }
+
+    /// New rules: every session looks again before its next statement.
+    pub(crate) fn reload(&self, rules: Arc<Rules>) {
+        if let Some(tls) = &rules.tls {
+            *self.tls.borrow_mut() = Some(tls.clone());
+        }
+        for (target, epoch) in self.settings.targets.iter().zip(&rules.epochs) {
+            let record = Record::PolicyLoad {
+                bundle: *epoch.bundle().digest(),
+                catalog_epoch: epoch.number(),
+                target: &target.name,
+            };
+            drop(self.record(&record));
+        }
+        *self.rules.borrow_mut() = rules;
+        for handle in self.handles() {
+            handle.renew.set(true);
+            handle.wake();
+        }
+    }
+
+    /// Ends what has passed its deadline.
+    pub(crate) fn tick(&self) {
+        let now = self.now_ns();
+        for handle in self.sessions.borrow().iter().flatten() {
+            let deadline = handle.deadline_ns.get();
+            if deadline != 0 && deadline <= now {
+                handle.deadline_ns.set(0);
+                handle.signal.set(Some(Signal::Kill(handle.deadline_reason.get())));
+                handle.wake();
+            }
+        }
+    }
+
+    /// Limits a handle to a duration from now.
+    pub(crate) fn limit(&self, handle: &Handle, duration: Duration, reason: &'static str) {
+        let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX / 2);
+        handle.limit(if ns == 0 { 0 } else { self.now_ns() + ns }, reason);
+    }
+
+    /// Address of a target.
+    pub(crate) fn addresses(&self, target: usize) -> &[SocketAddr] {
+        &self.settings.targets[target].addresses
+    }
+}
+
+/// Equality whose time does not depend on where the difference is.
+fn equal(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |all, (x, y)| all | (x ^ y)) == 0
+}
+
+impl Host for Core {
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX) + 1
+    }
+
+    fn record(&self, record: &Record<'_>) -> Result<Recorded, Unrecorded> {
+        let counters = &self.metrics.counters;
+        match record {
+            Record::Intent { .. } => add(&counters.statements, 1),
+            Record::Block { .. } => add(&counters.refusals, 1),
+            Record::AuthFail { .. } => add(&counters.logins_failed, 1),
+            Record::Result { rows, masked, .. } => {
+                add(&counters.rows, *rows);
+                add(&counters.masked_results, u64::from(!masked.is_empty()));
+            }
+            _ => {}
+        }
+        self.audit.append(record).map_err(|_| {
+            add(&counters.unrecorded, 1);
+            Unrecorded
+        })
+    }
+
+    fn is_durable(&self, sequence: u64) -> bool {
+        self.audit.is_durable(sequence)
+    }
+
+    fn facts(&self, text: &str) -> Result<Arc<Facts>, NotUnderstood> {
+        self.facts.borrow_mut().get_or_analyse(text)
+    }
+
+    fn epoch(&self, target: usize) -> Arc<Epoch> {
+        Arc::clone(&self.rules.borrow().epochs[target])
+    }
+
+    fn catalog_changed(&self, target: usize) {
+        (self.shared.events)(Event::CatalogChanged { target });
+    }
+
+    fn measure(&self, stage: Stage, ns: u64) {
+        self.metrics.measure(stage, ns);
+    }
+}

@@ -1,0 +1,141 @@
+//! Counters and latency histograms of one core. Written by that core alone; read by whoever asks.
+
+use hdrhistogram::Histogram;
+use session::Stage;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Longest duration kept in nanoseconds (100 s); longer ones count as this.
+const DURATION_NS_MAX: u64 = 100_000_000_000;
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// Counters of one core.
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters { $(pub(crate) $name: AtomicU64,)* }
+
+        /// Counters at one moment.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Counts { $($(#[$doc])* pub $name: u64,)* }
+
+        impl Counters {
+            pub(crate) fn read(&self) -> Counts {
+                Counts { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+        }
+
+        impl Counts {
+            /// Every counter with its name.
+            #[must_use]
+            pub fn named(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name),)*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections accepted.
+    connections,
+    /// Sessions open now (gauge).
+    sessions_open,
+    /// Sessions that were admitted.
+    sessions,
+    /// Logins that failed.
+    logins_failed,
+    /// Connections turned away by a limit.
+    rejected,
+    /// Statements forwarded.
+    statements,
+    /// Statements refused.
+    refusals,
+    /// Rows returned.
+    rows,
+    /// Results with masked columns.
+    masked_results,
+    /// Bytes read from clients.
+    bytes_in,
+    /// Bytes written to clients.
+    bytes_out,
+    /// Cancel requests that matched a session.
+    cancels,
+    /// Conversations ended by a protocol fault.
+    faults,
+    /// Panics caught.
+    panics,
+    /// Records that the log could not take.
+    unrecorded,
+    /// Facts found in the cache.
+    facts_cached,
+    /// Texts analysed.
+    facts_analysed,
+}
+
+/// Everything measured on one core.
+#[derive(Debug)]
+pub(crate) struct CoreMetrics {
+    pub(crate) counters: Counters,
+    stages: [Mutex<Histogram<u64>>; 3],
+}
+
+impl CoreMetrics {
+    pub(crate) fn new() -> Self {
+        Self { counters: Counters::default(), stages: std::array::from_fn(|_| Mutex::new(histogram())) }
+    }
+
+    pub(crate) fn measure(&self, stage: Stage, ns: u64) {
+        // Uncontended but while somebody reads the histograms.
+        if let Ok(mut histogram) = self.stages[index(stage)].lock() {
+            histogram.saturating_record(ns.clamp(1, DURATION_NS_MAX));
+        }
+    }
+
+    pub(crate) fn read(&self) -> CoreSnapshot {
+        let stage = |s: Stage| self.stages[index(s)].lock().map_or_else(|_| histogram(), |h| h.clone());
+        CoreSnapshot {
+            counts: self.counters.read(),
+            stages: vec![
+                ("decide", stage(Stage::Decide)),
+                ("durable", stage(Stage::Durable)),
+                ("upstream", stage(Stage::Upstream)),
+            ],
+        }
+    }
+}
+
+fn index(stage: Stage) -> usize {
+    match stage {
+        Stage::Decide => 0,
+        Stage::Durable => 1,
+        Stage::Upstream => 2,
+    }
+}
+
+#[expect(clippy::unwrap_used, reason = "constant, valid bounds")]
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, DURATION_NS_MAX, 2).unwrap()
+}
+
+/// One core at one moment.
+#[derive(Clone, Debug)]
+pub struct CoreSnapshot {
+    /// Counters.
+    pub counts: Counts,
+    /// Durations in nanoseconds per stage.
+    pub stages: Vec<(&'static str, Histogram<u64>)>,
+}
+
+/// All cores at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics {
+    /// In core order.
+    pub cores: Vec<CoreSnapshot>,
+}
+
+pub(crate) fn add(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Ordering::Relaxed) + n, Ordering::Relaxed);
+}
+
+pub(crate) fn subtract(counter: &AtomicU64, n: u64) {
+    counter.store(counter.load(Ordering::Relaxed).saturating_sub(n), Ordering::Relaxed);
+}

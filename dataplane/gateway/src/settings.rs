@@ -1,0 +1,181 @@
+//! What the gateway is started with.
+
+use postgres::scram::Verifier;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// Settings that need a restart to change.
+#[derive(Debug)]
+pub struct Settings {
+    /// Addresses to listen on; port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Executors.
+    pub cores: usize,
+    /// Pin executor i to processor i.
+    pub pin: bool,
+    /// Limits.
+    pub limits: Limits,
+    /// TLS for clients.
+    pub tls: Option<DownstreamTls>,
+    /// Targets, in the order of the bundle.
+    pub targets: Vec<TargetSettings>,
+    /// Where the audit log is written.
+    pub audit_directory: PathBuf,
+    /// Size of an audit segment.
+    pub segment_bytes: u64,
+    /// Version of the program, for records.
+    pub build: String,
+}
+
+/// Limits of the process and of each session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Of one conversation.
+    pub conversation: contract::Limits,
+    /// Connections of the process.
+    pub sessions: usize,
+    /// Sessions of one user.
+    pub sessions_per_user: usize,
+    /// From the first byte to the end of the login.
+    pub login_timeout: Duration,
+    /// Without a byte from the client and nothing running; zero is no limit.
+    pub idle_timeout: Duration,
+    /// A client that takes no bytes although there are some.
+    pub idle_write_timeout: Duration,
+    /// Connecting and logging in to the database.
+    pub dial_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            conversation: contract::Limits::default(),
+            sessions: 10_000,
+            sessions_per_user: 1_000,
+            login_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::ZERO,
+            idle_write_timeout: Duration::from_secs(60),
+            dial_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// TLS for clients.
+#[derive(Clone, Debug)]
+pub struct DownstreamTls {
+    /// Certificates and protocols.
+    pub config: Arc<ServerConfig>,
+    /// tls-server-end-point hash of the certificate (RFC 5929); empty offers no channel binding.
+    pub end_point_hash: Vec<u8>,
+    /// Plaintext logins are refused.
+    pub required: bool,
+}
+
+/// A password.
+#[derive(Clone)]
+pub struct Secret(pub Zeroizing<Vec<u8>>);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secret({} bytes)", self.0.len())
+    }
+}
+
+/// How one target is reached.
+#[derive(Clone, Debug)]
+pub struct TargetSettings {
+    /// Name, as in the bundle.
+    pub name: String,
+    /// Database on the server.
+    pub database: String,
+    /// Account.
+    pub account: String,
+    /// Addresses, tried in order.
+    pub addresses: Vec<SocketAddr>,
+    /// TLS.
+    pub tls: Option<UpstreamTls>,
+    /// Password.
+    pub password: Option<Secret>,
+    /// When statements may go upstream.
+    pub audit: policy::model::AuditMode,
+}
+
+/// TLS to a target.
+#[derive(Clone, Debug)]
+pub struct UpstreamTls {
+    /// Trust and client certificate.
+    pub config: Arc<ClientConfig>,
+    /// Name the certificate must have.
+    pub server_name: ServerName<'static>,
+}
+
+/// What is replaced by a reload.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// Users.
+    pub users: Arc<Users>,
+    /// One per target, in the order of the settings.
+    pub epochs: Vec<Arc<policy::Epoch>>,
+    /// New TLS configuration for new connections; `None` keeps the old.
+    pub tls: Option<DownstreamTls>,
+}
+
+/// A user.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// Name.
+    pub name: String,
+    /// What the password is checked with.
+    pub verifier: Verifier,
+    /// Groups.
+    pub groups: Vec<String>,
+}
+
+/// Users by name.
+#[derive(Debug, Default)]
+pub struct Users {
+    by_name: HashMap<String, User>,
+    mock_secret: [u8; 32],
+}
+
+/// Two users have one name.
+#[derive(Debug, PartialEq, Eq)]
+pub struct DuplicateUser(pub String);
+
+impl std::fmt::Display for DuplicateUser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "user \"{}\" is defined twice", self.0)
+    }
+}
+
+impl std::error::Error for DuplicateUser {}
+
+impl Users {
+    /// # Errors
+    /// A name appears twice.
+    pub fn new(entries: Vec<User>) -> Result<Self, DuplicateUser> {
+        let mut by_name = HashMap::with_capacity(entries.len());
+        for user in entries {
+            if let Some(old) = by_name.insert(user.name.clone(), user) {
+                return Err(DuplicateUser(old.name));
+            }
+        }
+        let mut mock_secret = [0; 32];
+        // Without randomness the fake salts of unknown users could be told from real ones; nothing else depends on it.
+        let _ = getrandom::fill(&mut mock_secret);
+        Ok(Self { by_name, mock_secret })
+    }
+
+    pub(crate) fn find(&self, name: &str) -> session::User<Verifier> {
+        match self.by_name.get(name) {
+            Some(user) => session::User { verifier: user.verifier.clone(), groups: Some(user.groups.clone()) },
+            None => session::User { verifier: Verifier::mock(name, &self.mock_secret), groups: None },
+        }
+    }
+}

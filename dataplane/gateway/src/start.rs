@@ -1,0 +1,383 @@
+//! Starting, steering and ending the cores.
+
+use crate::conversation;
+use crate::core::{Core, Mailbox, Message, Signal};
+use crate::driver::{self, Doorbell, Listener, Ringer};
+use crate::metrics::{CoreMetrics, Metrics, add};
+use crate::ring_writer::CoreAudit;
+use crate::settings::{Rules, Settings};
+use crate::{Event, Shared};
+use audit::CoreStart;
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often deadlines are looked at.
+const TICK: Duration = Duration::from_millis(500);
+/// Connections the kernel queues per core.
+const BACKLOG: i32 = 4096;
+/// A core must be ready within this.
+const READY_LIMIT: Duration = Duration::from_secs(120);
+
+/// Why the gateway did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    Listen(SocketAddr, io::Error),
+    /// The audit log cannot be opened.
+    Audit(String),
+    /// A core cannot start.
+    Core(usize, String),
+    /// The settings contradict each other.
+    Settings(&'static str),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Self::Audit(error) => write!(f, "cannot open the audit log: {error}"),
+            Self::Core(core, error) => write!(f, "core {core} cannot start: {error}"),
+            Self::Settings(error) => f.write_str(error),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// How the gateway ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Cores that ended with an error, and the error.
+    pub failures: Vec<(usize, String)>,
+}
+
+/// What is going on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// Addresses that are listened on.
+    pub listen: Vec<SocketAddr>,
+    /// Sessions per core.
+    pub sessions: Vec<u64>,
+    /// Time since the start.
+    pub uptime: Duration,
+}
+
+/// A running gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+    metrics: Vec<Arc<CoreMetrics>>,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+    listen: Vec<SocketAddr>,
+    began: Instant,
+    /// Held until the last core has written its last block.
+    lock: audit::DirectoryLock,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("cores", &self.mailboxes.len()).finish_non_exhaustive()
+    }
+}
+
+/// What one core's thread is given.
+struct Seed {
+    index: usize,
+    settings: Arc<Settings>,
+    shared: Arc<Shared>,
+    rules: Arc<Rules>,
+    metrics: Arc<CoreMetrics>,
+    listeners: Vec<TcpListener>,
+    bell: UnixStream,
+    start: CoreStart,
+    ready: Sender<(usize, Result<(), String>)>,
+}
+
+/// Starts every core; returns when all of them listen.
+///
+/// # Errors
+/// Nothing is left running.
+pub fn start(
+    settings: Settings,
+    rules: Rules,
+    events: Box<dyn Fn(Event) + Send + Sync>,
+) -> Result<Gateway, StartError> {
+    if settings.cores == 0 || settings.cores > 127 {
+        return Err(StartError::Settings("the number of cores must be 1 to 127"));
+    }
+    if settings.targets.len() != rules.epochs.len() {
+        return Err(StartError::Settings("every target needs rules"));
+    }
+    let cores = settings.cores;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|e| StartError::Audit(e.to_string()))?;
+    let opened = audit::open(&settings.audit_directory, u16::try_from(cores).unwrap_or(127), seed)
+        .map_err(|e| StartError::Audit(e.to_string()))?;
+
+    let mut listen = Vec::new();
+    let mut listeners: Vec<Vec<TcpListener>> = (0..cores).map(|_| Vec::new()).collect();
+    for address in &settings.listen {
+        let mut bound = *address;
+        for of_core in &mut listeners {
+            let listener = listener(bound).map_err(|e| StartError::Listen(bound, e))?;
+            bound = listener.local_addr().map_err(|e| StartError::Listen(bound, e))?;
+            of_core.push(listener);
+        }
+        listen.push(bound);
+    }
+
+    let mut mailboxes = Vec::new();
+    let mut bells = Vec::new();
+    for core in 0..cores {
+        let (ringer, bell) = Ringer::pair().map_err(|e| StartError::Core(core, e.to_string()))?;
+        mailboxes.push(Mailbox::new(ringer));
+        bells.push(bell);
+    }
+    let shared = Arc::new(Shared {
+        events,
+        mailboxes,
+        seats: Arc::new(AtomicUsize::new(0)),
+        users: Arc::new(Mutex::new(HashMap::new())),
+    });
+    let (settings, rules) = (Arc::new(settings), Arc::new(rules));
+    let (ready, readiness) = mpsc::channel();
+    let mut threads = Vec::new();
+    let mut metrics = Vec::new();
+    let parts = listeners.into_iter().zip(bells).zip(opened.cores).enumerate();
+    for (index, ((listeners, bell), start)) in parts {
+        let core_metrics = Arc::new(CoreMetrics::new());
+        metrics.push(Arc::clone(&core_metrics));
+        let seed = Seed {
+            index,
+            settings: Arc::clone(&settings),
+            shared: Arc::clone(&shared),
+            rules: Arc::clone(&rules),
+            metrics: core_metrics,
+            listeners,
+            bell,
+            start,
+            ready: ready.clone(),
+        };
+        let failed = ready.clone();
+        let pin = settings.pin.then_some(index);
+        let thread = driver::run_core(&format!("core-{index}"), pin, move || run(seed))
+            .map_err(|e| StartError::Core(index, e.to_string()))?;
+        drop(failed);
+        threads.push(thread);
+    }
+    drop(ready);
+    let gateway = Gateway { shared, metrics, threads, listen, began: Instant::now(), lock: opened.lock };
+    let mut waiting = cores;
+    while waiting > 0 {
+        match readiness.recv_timeout(READY_LIMIT) {
+            Ok((_, Ok(()))) => waiting -= 1,
+            Ok((core, Err(error))) => {
+                gateway.stop_now();
+                return Err(StartError::Core(core, error));
+            }
+            Err(_) => {
+                // A core that could not even make its executor says so as its thread's result.
+                gateway.stop_now();
+                let failure = gateway.join().failures.into_iter().next();
+                let (core, error) = failure.unwrap_or_else(|| (0, "not ready in time".to_owned()));
+                return Err(StartError::Core(core, error));
+            }
+        }
+    }
+    Ok(gateway)
+}
+
+fn listener(address: SocketAddr) -> io::Result<TcpListener> {
+    let domain = if address.is_ipv6() { socket2::Domain::IPV6 } else { socket2::Domain::IPV4 };
+    let socket = socket2::Socket::new(domain, socket2::Type::STREAM, Some(socket2::Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+impl Gateway {
+    /// Addresses that are listened on.
+    #[must_use]
+    pub fn listening(&self) -> &[SocketAddr] {
+        &self.listen
+    }
+
+    fn tell(&self, message: impl Fn() -> Message) {
+        for mailbox in &self.shared.mailboxes {
+            if !mailbox.post(message()) {
+                tracing::error!("a core's mailbox is full");
+            }
+        }
+    }
+
+    /// New rules for every core; sessions look before their next statement.
+    pub fn reload(&self, rules: Rules) {
+        let rules = Arc::new(rules);
+        self.tell(|| Message::Reload(Arc::clone(&rules)));
+    }
+
+    /// Stops listening; sessions end when they are idle, at the latest after `limit`.
+    pub fn drain(&self, limit: Duration) {
+        self.tell(|| Message::Drain(limit));
+    }
+
+    /// Ends every session now.
+    pub fn stop_now(&self) {
+        self.drain(Duration::ZERO);
+    }
+
+    /// Waits until every core has ended.
+    #[must_use]
+    pub fn join(self) -> Outcome {
+        let mut outcome = Outcome::default();
+        for (core, thread) in self.threads.into_iter().enumerate() {
+            match thread.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => outcome.failures.push((core, error.to_string())),
+                Err(_) => outcome.failures.push((core, "panicked".to_owned())),
+            }
+        }
+        drop(self.lock);
+        outcome
+    }
+
+    /// Every core has ended.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.threads.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Counters and histograms.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        Metrics { cores: self.metrics.iter().map(|m| m.read()).collect() }
+    }
+
+    /// What is going on.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let sessions = self.metrics.iter().map(|m| m.read().counts.sessions_open).collect();
+        Status { listen: self.listen.clone(), sessions, uptime: self.began.elapsed() }
+    }
+}
+
+/// One core, from its first record to its last.
+async fn run(seed: Seed) {
+    let Seed { index, settings, shared, rules, metrics, listeners, bell, start, ready } = seed;
+    let audit = match CoreAudit::open(start, settings.segment_bytes, &settings.build).await {
+        Ok(audit) => audit,
+        Err(error) => {
+            let _ = ready.send((index, Err(format!("audit log: {error}"))));
+            return;
+        }
+    };
+    driver::spawn(Rc::clone(&audit).run());
+    let core = Rc::new(Core::new(index, settings, shared, Arc::clone(&rules), audit, metrics));
+    core.reload(rules);
+    let mut stops = Vec::new();
+    for listener in listeners {
+        let (stop, listener) = match (listener.try_clone(), Listener::new(listener)) {
+            (Ok(stop), Ok(listener)) => (stop, listener),
+            (Err(error), _) | (_, Err(error)) => {
+                let _ = ready.send((index, Err(error.to_string())));
+                return;
+            }
+        };
+        stops.push(stop);
+        driver::spawn(accept(Rc::clone(&core), listener));
+    }
+    let over = Rc::new(Cell::new(false));
+    driver::spawn(tick(Rc::clone(&core), Rc::clone(&over)));
+    let _ = ready.send((index, Ok(())));
+    drop(ready);
+
+    let mut bell = Doorbell::new(bell);
+    let mut drain_until = None;
+    while !over.get() && bell.rung().await {
+        core.shared.mailboxes[index].ringer.answered();
+        while let Some(message) = core.shared.mailboxes[index].next() {
+            match message {
+                Message::Reload(rules) => core.reload(rules),
+                Message::Cancel { slot, secret } => conversation::cancel_here(&core, slot, &secret),
+                Message::Drain(limit) => {
+                    for stop in &stops {
+                        // Wakes the accepting task, which ends; an error means that it has ended already.
+                        let _ = socket2::SockRef::from(stop).shutdown(std::net::Shutdown::Both);
+                    }
+                    let first = drain_until.is_none();
+                    let until =
+                        Rc::clone(drain_until.get_or_insert_with(|| Rc::new(Cell::new(Instant::now() + limit))));
+                    until.set(until.get().min(Instant::now() + limit));
+                    if first {
+                        driver::spawn(drain(Rc::clone(&core), until, Rc::clone(&over)));
+                    }
+                }
+            }
+        }
+    }
+    core.audit.close().await;
+}
+
+async fn accept(core: Rc<Core>, listener: Listener) {
+    loop {
+        match listener.accept().await {
+            Ok((socket, peer)) => {
+                add(&core.metrics.counters.connections, 1);
+                driver::spawn(conversation::run(Rc::clone(&core), socket, peer));
+            }
+            Err(_) if core.draining.get() => return,
+            Err(error) => {
+                if error.raw_os_error() == Some(22) {
+                    return; // shut down: EINVAL
+                }
+                // Out of descriptors or memory: those that wait are served when something is freed.
+                tracing::error!(%error, "cannot accept");
+                driver::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn tick(core: Rc<Core>, over: Rc<Cell<bool>>) {
+    while !over.get() {
+        driver::sleep(TICK).await;
+        core.tick();
+    }
+}
+
+/// Ends sessions as they become idle, all of them at the deadline, then the core.
+async fn drain(core: Rc<Core>, until: Rc<Cell<Instant>>, over: Rc<Cell<bool>>) {
+    core.draining.set(true);
+    let mut last_words = None;
+    while core.count() > 0 {
+        let late = Instant::now() >= until.get();
+        for handle in core.handles() {
+            if late && last_words.is_none() {
+                handle.signal.set(Some(Signal::Kill("drain_timeout")));
+            } else if handle.signal.get().is_none() {
+                handle.signal.set(Some(Signal::Drain));
+            }
+            handle.wake();
+        }
+        if late {
+            let began: &mut Instant = last_words.get_or_insert_with(Instant::now);
+            if began.elapsed() > Duration::from_secs(6) {
+                break;
+            }
+        }
+        driver::sleep(Duration::from_millis(20)).await;
+    }
+    over.set(true);
+    core.shared.mailboxes[core.index].ringer.ring();
+}

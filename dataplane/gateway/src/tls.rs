@@ -1,0 +1,219 @@
+//! TLS on a socket, by rustls' buffered interface: ciphertext is read in large pieces and fed record by record, plaintext
+//! is encrypted into one buffer and sent in one piece.
+//!
+//! Invariant: at most one write's worth of ciphertext is queued; nothing is read from the socket while plaintext waits.
+
+use crate::driver::Socket;
+use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
+use std::io::{self, Read as _, Write as _};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// Ciphertext read at once in bytes.
+const LANDING_BYTES: usize = 32 << 10;
+
+/// A socket, plain or under TLS.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    /// Plain.
+    Plain(Socket),
+    /// TLS.
+    Tls(Box<Tls>),
+}
+
+/// TLS over a socket.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    socket: Socket,
+    connection: Connection,
+    /// Ciphertext to send, from `sent` on.
+    outbox: Vec<u8>,
+    sent: usize,
+    /// Ciphertext received and not fed yet, from `fed` on.
+    inbox: Vec<u8>,
+    fed: usize,
+    eof: bool,
+}
+
+fn broken(error: rustls::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+impl Tls {
+    /// The server's side; `early` are bytes of the client that arrived already.
+    pub(crate) fn server(socket: Socket, config: &Arc<ServerConfig>, early: &[u8]) -> io::Result<Self> {
+        let connection = ServerConnection::new(Arc::clone(config)).map_err(broken)?;
+        Ok(Self::new(socket, connection.into(), early))
+    }
+
+    /// The client's side.
+    pub(crate) fn client(
+        socket: Socket,
+        config: &Arc<ClientConfig>,
+        name: &rustls::pki_types::ServerName<'static>,
+    ) -> io::Result<Self> {
+        let connection = ClientConnection::new(Arc::clone(config), name.clone()).map_err(broken)?;
+        Ok(Self::new(socket, connection.into(), &[]))
+    }
+
+    fn new(socket: Socket, mut connection: Connection, early: &[u8]) -> Self {
+        connection.set_buffer_limit(None);
+        Self { socket, connection, outbox: Vec::new(), sent: 0, inbox: early.to_vec(), fed: 0, eof: false }
+    }
+
+    /// The connection, for what was negotiated.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Sends queued ciphertext.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.connection.wants_write() {
+            self.connection.write_tls(&mut self.outbox)?;
+        }
+        while self.sent < self.outbox.len() {
+            match self.socket.poll_write(cx, &self.outbox[self.sent..]) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(n)) => self.sent += n,
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        self.sent = 0;
+        if self.outbox.capacity() > LANDING_BYTES {
+            self.outbox = Vec::new();
+        } else {
+            self.outbox.clear();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Feeds what has arrived, reading more only if nothing is left; Ready when something was fed.
+    fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.fed == self.inbox.len() && !self.eof {
+            self.inbox.resize(LANDING_BYTES, 0);
+            self.fed = self.inbox.len();
+            let n = match self.socket.poll_read(cx, &mut self.inbox) {
+                Poll::Ready(Ok(n)) => n,
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                Poll::Pending => {
+                    // An idle connection holds no landing buffer.
+                    self.inbox = Vec::new();
+                    self.fed = 0;
+                    return Poll::Pending;
+                }
+            };
+            self.inbox.truncate(n);
+            self.fed = 0;
+            self.eof = n == 0;
+        }
+        let mut rest = &self.inbox[self.fed..];
+        loop {
+            let taken = self.connection.read_tls(&mut rest)?;
+            self.connection.process_new_packets().map_err(broken)?;
+            if taken == 0 || rest.is_empty() || !self.connection.wants_read() {
+                break;
+            }
+        }
+        self.fed = self.inbox.len() - rest.len();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Drives the handshake to its end.
+    pub(crate) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            // A client that does not read its flight yet does not stop us from reading the rest of it.
+            let flushed = self.poll_flush(cx)?;
+            if !self.connection.is_handshaking() {
+                return flushed.map(Ok);
+            }
+            if self.eof && self.fed == self.inbox.len() {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            match self.poll_feed(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(e)) => {
+                    // The alert that says why.
+                    let _ = self.poll_flush(cx);
+                    return Poll::Ready(Err(e));
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            match self.connection.reader().read(buffer) {
+                Ok(n) => return Poll::Ready(Ok(n)),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Poll::Ready(Ok(0)),
+                Err(e) => return Poll::Ready(Err(e)),
+            }
+            if self.eof && self.fed == self.inbox.len() {
+                return Poll::Ready(Ok(0));
+            }
+            match self.poll_feed(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+                Poll::Pending => return Poll::Pending,
+            }
+            if self.connection.wants_write() {
+                let _ = self.poll_flush(cx)?;
+            }
+        }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.poll_flush(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
+            Poll::Pending => return Poll::Pending,
+        }
+        let n = self.connection.writer().write(bytes)?;
+        // What the socket does not take now is sent before the next write.
+        let _ = self.poll_flush(cx)?;
+        Poll::Ready(Ok(n))
+    }
+}
+
+impl Stream {
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => socket.poll_read(cx, buffer),
+            Self::Tls(tls) => tls.poll_read(cx, buffer),
+        }
+    }
+
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Plain(socket) => socket.poll_write(cx, bytes),
+            Self::Tls(tls) => tls.poll_write(cx, bytes),
+        }
+    }
+
+    /// Sends what a write left in the TLS layer.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Tls(tls) => tls.poll_flush(cx),
+        }
+    }
+
+    /// Tells the peer that nothing follows (TLS close_notify), as far as it goes at once.
+    pub(crate) fn close(&mut self, cx: &mut Context<'_>) {
+        if let Self::Tls(tls) = self {
+            tls.connection.send_close_notify();
+            let _ = tls.poll_flush(cx);
+        }
+    }
+
+    /// Version and suite, or empty.
+    pub(crate) fn describe(&self) -> String {
+        let Self::Tls(tls) = self else { return String::new() };
+        match (tls.connection.protocol_version(), tls.connection.negotiated_cipher_suite()) {
+            (Some(version), Some(suite)) => format!("{version:?} {:?}", suite.suite()),
+            _ => "TLS".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! What a session needs from the core it lives on.
+
+use audit::record::{Record, Recorded};
+use lineage::{Facts, NotUnderstood};
+use std::sync::Arc;
+
+/// The log cannot take a record now: what it was about must not happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unrecorded;
+
+/// A user of the gateway.
+#[derive(Clone, Debug)]
+pub struct User<V> {
+    /// What the proof is checked with; for an unknown user a verifier that always fails at the end.
+    pub verifier: V,
+    /// Groups, `None` for an unknown user.
+    pub groups: Option<Vec<String>>,
+}
+
+/// Stages whose durations are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Understanding and deciding a statement.
+    Decide,
+    /// From recording an intent to its being durable.
+    Durable,
+    /// From forwarding a statement to its end.
+    Upstream,
+}
+
+/// The core a session lives on. Shared by its sessions, so every method takes `&self`.
+pub trait Host {
+    /// Monotonic nanoseconds.
+    fn now_ns(&self) -> u64;
+    /// Appends a record.
+    ///
+    /// # Errors
+    /// The log is full or broken.
+    fn record(&self, record: &Record<'_>) -> Result<Recorded, Unrecorded>;
+    /// The record with this sequence number will survive a crash.
+    fn is_durable(&self, sequence: u64) -> bool;
+    /// Facts of a text, from the core's cache.
+    ///
+    /// # Errors
+    /// The text is not in the grammar.
+    fn facts(&self, text: &str) -> Result<Arc<Facts>, NotUnderstood>;
+    /// Rules and catalog in force for a target.
+    fn epoch(&self, target: usize) -> Arc<policy::Epoch>;
+    /// A statement that changes the catalog ended.
+    fn catalog_changed(&self, target: usize);
+    /// A duration was measured.
+    fn measure(&self, stage: Stage, ns: u64);
+}

@@ -1,0 +1,165 @@
+//! What the session attaches to a forwarded statement, and to a result shape.
+
+use crate::names;
+use contract::{Column, Format, Judge, Redacted, Redactor, Refusal, Via};
+use lineage::{Effects, Facts};
+use policy::{Allowed, ColumnShape, Grant};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The types of this session layer, for the protocol.
+#[derive(Debug)]
+pub struct Verdicts;
+
+impl Judge for Verdicts {
+    type Token = Rc<Judged>;
+    type Plan = Masking;
+
+    fn guarded(token: &Self::Token) -> bool {
+        token.guarded
+    }
+
+    fn needs_shape(token: &Self::Token) -> bool {
+        token.needs_shape
+    }
+
+    fn changes_names(token: &Self::Token) -> bool {
+        token.changes_names
+    }
+}
+
+/// A column whose values are changed, for the record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Masked {
+    pub(crate) column: String,
+    pub(crate) class: String,
+    pub(crate) method: String,
+}
+
+/// A statement that may run, and why.
+#[derive(Debug)]
+pub struct Judged {
+    /// The text, kept for what was prepared.
+    pub(crate) text: Box<str>,
+    pub(crate) via: Via,
+    pub(crate) facts: Arc<Facts>,
+    pub(crate) allowed: Vec<Allowed>,
+    pub(crate) guarded: bool,
+    pub(crate) needs_shape: bool,
+    pub(crate) changes_names: bool,
+    pub(crate) masked: RefCell<Vec<Masked>>,
+}
+
+impl Judged {
+    pub(crate) fn new(text: &str, via: Via, facts: Arc<Facts>, allowed: Vec<Allowed>, grant: &Grant) -> Self {
+        let guarded = allowed.iter().any(|a| a.guarded);
+        let changes_names = facts.statements.iter().any(|s| names::changes(s));
+        Self {
+            text: if via == Via::Prepare { text.into() } else { Box::default() },
+            via,
+            facts,
+            allowed,
+            guarded,
+            needs_shape: !grant.sees_everything(),
+            changes_names,
+            masked: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn effects(&self) -> Effects {
+        self.facts.statements.iter().fold(Effects::NONE, |all, s| all.with(s.effects))
+    }
+
+    pub(crate) fn fingerprint(&self) -> u64 {
+        self.facts.statements.iter().fold(0, |all, s| all.rotate_left(7) ^ s.fingerprint)
+    }
+
+    /// Plans the result of statement `part` and notes what is masked.
+    pub(crate) fn plan(&self, part: usize, columns: &[Column], grant: &Grant) -> Result<Masking, Refusal> {
+        let Some(allowed) = self.allowed.get(part) else {
+            return Err(Refusal {
+                code: "TG2900",
+                rule: "default:unexpected-result".to_owned(),
+                message: "the database returned a result that the statement does not explain".to_owned(),
+                hint: None,
+                position: None,
+            });
+        };
+        let shapes: Vec<ColumnShape<'_>> = columns
+            .iter()
+            .map(|c| ColumnShape { name: &c.name, table: c.table, attribute: c.attribute, type_oid: c.type_oid })
+            .collect();
+        let plan = grant.plan(allowed, &shapes).map_err(neutral)?;
+        let mut masked = self.masked.borrow_mut();
+        masked.clear();
+        for planned in plan.columns() {
+            let name = columns.get(usize::from(planned.index)).map(|c| String::from_utf8_lossy(&c.name).into_owned());
+            masked.push(Masked {
+                column: name.unwrap_or_default(),
+                class: grant.class_name(planned).to_owned(),
+                method: planned.method().to_owned(),
+            });
+        }
+        Ok(Masking::new(plan, columns.len()))
+    }
+}
+
+/// Policy's refusal in the contract's words.
+pub(crate) fn neutral(refusal: policy::Refusal) -> Refusal {
+    Refusal {
+        code: refusal.code,
+        rule: refusal.rule,
+        message: refusal.message,
+        hint: refusal.hint,
+        position: refusal.position,
+    }
+}
+
+/// A plan for one result shape.
+#[derive(Clone, Debug)]
+pub struct Masking {
+    inner: Rc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    plan: policy::Plan,
+    planned: Vec<u16>,
+    width: usize,
+    grows: bool,
+}
+
+impl Masking {
+    fn new(plan: policy::Plan, width: usize) -> Self {
+        let planned = plan.columns().iter().map(|c| c.index).collect();
+        let grows = plan.columns().iter().any(policy::PlannedColumn::grows);
+        Self { inner: Rc::new(Inner { plan, planned, width, grows }) }
+    }
+}
+
+impl Redactor for Masking {
+    fn width(&self) -> usize {
+        self.inner.width
+    }
+
+    fn planned(&self) -> &[u16] {
+        &self.inner.planned
+    }
+
+    fn redact(&self, i: usize, format: Format, value: &[u8], scratch: &mut Vec<u8>) -> Redacted {
+        let format = match format {
+            Format::Text => policy::Format::Text,
+            Format::Binary => policy::Format::Binary,
+        };
+        match self.inner.plan.redact(i, format, value, scratch) {
+            policy::Redacted::Keep => Redacted::Keep,
+            policy::Redacted::Null => Redacted::Null,
+            policy::Redacted::Scratch => Redacted::Scratch,
+        }
+    }
+
+    fn grows(&self) -> bool {
+        self.inner.grows
+    }
+}

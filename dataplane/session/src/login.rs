@@ -1,0 +1,171 @@
+//! From the first byte to a grant.
+//!
+//! Invariants: an unknown user and a wrong password are told apart nowhere the client can see; which targets exist is told
+//! only to who proved an identity; every login that fails leaves a record.
+
+use crate::host::{Host, User};
+use crate::judged::neutral;
+use audit::record::{Record, SessionId};
+use contract::{Fault, Greeted, Greeting, Lane, LoginRequest, Refusal};
+use policy::{Grant, Identity};
+
+/// What the login needs next.
+#[derive(Debug)]
+pub enum LoginNext {
+    /// Bytes from or to the client.
+    Io,
+    /// TLS, once what is queued has been sent.
+    StartTls,
+    /// TLS; the client's first bytes are in the lane.
+    DirectTls,
+    /// This is a cancel request with this key; nothing is answered.
+    Cancel(Vec<u8>),
+    /// The client asks to be this user: answer with [`Login::user`].
+    Who(String),
+    /// The client is who it says: answer with [`Login::admit`].
+    Proved,
+    /// It is over; what is queued is still to be sent.
+    End(&'static str),
+}
+
+/// Who was admitted to what.
+#[derive(Debug)]
+pub struct Admitted {
+    /// The grant.
+    pub grant: Grant,
+    /// What the client asked for.
+    pub request: LoginRequest,
+    /// Index of the target.
+    pub target: usize,
+}
+
+/// A login in progress.
+#[derive(Debug)]
+pub struct Login<G: Greeting> {
+    /// The protocol's part.
+    pub greeting: G,
+    /// Client to us.
+    pub down: Lane,
+    /// Us to client.
+    pub up: Lane,
+    session: SessionId,
+    source: String,
+    request: LoginRequest,
+    groups: Option<Vec<String>>,
+    over: bool,
+}
+
+impl<G: Greeting> Login<G> {
+    /// A new connection.
+    pub fn new(greeting: G, session: SessionId, source: String, bytes_max: usize) -> Self {
+        Self {
+            greeting,
+            down: Lane::new(bytes_max),
+            up: Lane::new(bytes_max),
+            session,
+            source,
+            request: LoginRequest::default(),
+            groups: None,
+            over: false,
+        }
+    }
+
+    /// Goes on until something is needed.
+    pub fn advance<H: Host>(&mut self, host: &H) -> LoginNext {
+        if self.over {
+            return LoginNext::End("login");
+        }
+        match self.greeting.step(&mut self.down, &mut self.up) {
+            Ok(Greeted::NeedMore) => LoginNext::Io,
+            Ok(Greeted::StartTls) => LoginNext::StartTls,
+            Ok(Greeted::DirectTls) => LoginNext::DirectTls,
+            Ok(Greeted::Cancel(key)) => {
+                self.over = true;
+                LoginNext::Cancel(key)
+            }
+            Ok(Greeted::Login(request)) => {
+                self.request = request;
+                LoginNext::Who(self.request.user.clone())
+            }
+            Ok(Greeted::Authenticated) if self.groups.is_some() => LoginNext::Proved,
+            Ok(Greeted::Authenticated) => self.denied(host, "unknown_user"),
+            Ok(Greeted::Denied(reason)) => self.denied(host, reason),
+            Err(fault) => {
+                self.fail(host, &fault, "protocol");
+                LoginNext::End("protocol")
+            }
+        }
+    }
+
+    fn denied<H: Host>(&mut self, host: &H, reason: &'static str) -> LoginNext {
+        let fault = Fault::downstream("password authentication failed").with_state("28P01");
+        self.fail(host, &fault, if self.groups.is_some() { reason } else { "unknown_user" });
+        LoginNext::End(reason)
+    }
+
+    /// Ends the login with a fault the client is told, and a record.
+    pub fn fail<H: Host>(&mut self, host: &H, fault: &Fault, reason: &'static str) {
+        self.greeting.deny(&mut self.up, fault, None);
+        self.note(host, reason);
+    }
+
+    fn refuse<H: Host>(&mut self, host: &H, refusal: &Refusal) {
+        let fault = Fault::downstream("refused by policy").with_state("42501");
+        self.greeting.deny(&mut self.up, &fault, Some(refusal));
+        self.note(host, "not_admitted");
+    }
+
+    /// Records that this login failed.
+    pub fn note<H: Host>(&mut self, host: &H, reason: &'static str) {
+        self.over = true;
+        let record = Record::AuthFail { session: self.session, source: &self.source, user: &self.request.user, reason };
+        // A failed login forwards nothing, so a full log refuses nothing more.
+        drop(host.record(&record));
+    }
+
+    /// The user's verifier, and fresh randomness for the exchange.
+    pub fn user(&mut self, user: User<G::Verifier>, nonce: [u8; 18]) {
+        self.groups = user.groups;
+        self.greeting.challenge(&mut self.up, user.verifier, nonce);
+    }
+
+    /// What the client asked for.
+    pub fn request(&self) -> &LoginRequest {
+        &self.request
+    }
+
+    /// Asks policy; on a refusal the client is told and the login is over.
+    pub fn admit<H: Host>(&mut self, host: &H, target: Option<usize>) -> Option<Admitted> {
+        let Some(target) = target else {
+            let database = self.request.database.clone();
+            self.refuse(
+                host,
+                &Refusal {
+                    code: "TG4002",
+                    rule: "default:unknown-target".to_owned(),
+                    message: format!("no target named \"{database}\" is reachable through this gateway"),
+                    hint: Some("Use the name of a target as the database name.".to_owned()),
+                    position: None,
+                },
+            );
+            return None;
+        };
+        let identity = Identity {
+            issuer: "local".to_owned(),
+            subject: self.request.user.clone(),
+            groups: self.groups.clone().unwrap_or_default(),
+        };
+        match policy::admit(&host.epoch(target), &identity) {
+            Ok(grant) => Some(Admitted { grant, request: std::mem::take(&mut self.request), target }),
+            Err(refusal) => {
+                self.refuse(host, &neutral(refusal));
+                None
+            }
+        }
+    }
+
+    /// Puts the request back, for the record of a failure after admission.
+    pub fn restore(&mut self, request: LoginRequest) {
+        self.request = request;
+    }
+}

@@ -1,0 +1,72 @@
+//! What the session's SQL-level names stand for: PREPARE'd statements and DECLAREd cursors.
+//!
+//! Invariant: a name is in the map only after the database said that the statement that made it succeeded. A name that
+//! is not in the map is unknown, and policy refuses what uses it.
+
+use lineage::{SessionUse, Statement};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Names of one kind kept per session; past that all are forgotten, and using them is refused.
+const NAMES_MAX: usize = 1024;
+
+#[derive(Debug, Default)]
+pub(crate) struct Names {
+    prepared: HashMap<String, Arc<Statement>>,
+    cursors: HashMap<String, Arc<Statement>>,
+}
+
+impl policy::Names for Names {
+    fn prepared(&self, name: &str) -> Option<Arc<Statement>> {
+        self.prepared.get(name).cloned()
+    }
+
+    fn cursor(&self, name: &str) -> Option<Arc<Statement>> {
+        self.cursors.get(name).cloned()
+    }
+}
+
+impl Names {
+    /// The statement succeeded.
+    pub(crate) fn apply(&mut self, statement: &Arc<Statement>) {
+        match &statement.session {
+            SessionUse::Prepare(name) => insert(&mut self.prepared, name, statement),
+            SessionUse::Declare(name) => insert(&mut self.cursors, name, statement),
+            SessionUse::Deallocate(Some(name)) => drop(self.prepared.remove(name)),
+            SessionUse::Deallocate(None) => self.prepared.clear(),
+            SessionUse::Close(Some(name)) => drop(self.cursors.remove(name)),
+            SessionUse::Close(None) => self.cursors.clear(),
+            SessionUse::ResetAll => {
+                self.prepared.clear();
+                self.cursors.clear();
+            }
+            SessionUse::None
+            | SessionUse::Execute(_)
+            | SessionUse::Fetch(_)
+            | SessionUse::Set { .. }
+            | SessionUse::Reset(_)
+            | SessionUse::Show(_)
+            | SessionUse::Listen(_)
+            | SessionUse::Notify(_) => {}
+        }
+    }
+}
+
+fn insert(map: &mut HashMap<String, Arc<Statement>>, name: &str, statement: &Arc<Statement>) {
+    if map.len() >= NAMES_MAX {
+        map.clear();
+    }
+    map.insert(name.to_owned(), Arc::clone(statement));
+}
+
+/// The statement can change which names exist.
+pub(crate) fn changes(statement: &Statement) -> bool {
+    matches!(
+        statement.session,
+        SessionUse::Prepare(_)
+            | SessionUse::Declare(_)
+            | SessionUse::Deallocate(_)
+            | SessionUse::Close(_)
+            | SessionUse::ResetAll
+    )
+}

@@ -1,0 +1,479 @@
+//! The steady state of a session: what arrives is stepped, judged, recorded, forwarded.
+
+use crate::host::{Host, Stage};
+use crate::judged::{Judged, Verdicts, neutral};
+use crate::names::{self, Names};
+use audit::record::{Actor, MaskedColumn, Record, Recorded, SessionId};
+use contract::{Ask, Done, Fault, Lane, Outcome, Peer, Refusal, Serving, Step, Verdict, Via};
+use lineage::{Effects, SessionUse};
+use policy::{Decision, Grant};
+use std::rc::Rc;
+
+/// Steps of one turn before the pump looks after other sessions.
+const STEPS_MAX: usize = 256;
+
+/// Effects after which the catalog may be another one.
+const CATALOG_EFFECTS: Effects = Effects::CREATE
+    .with(Effects::CREATE_AS)
+    .with(Effects::CREATE_VIEW)
+    .with(Effects::CREATE_CODE)
+    .with(Effects::ALTER)
+    .with(Effects::DROP);
+
+/// What is constant for a session, for its records.
+#[derive(Clone, Debug)]
+pub struct SessionInfo {
+    /// Session id.
+    pub id: SessionId,
+    /// Peer address.
+    pub source: String,
+    /// TLS of the downstream, or empty.
+    pub tls: String,
+    /// User.
+    pub user: String,
+    /// Application name.
+    pub application: String,
+    /// Index of the target.
+    pub target: usize,
+    /// Target's name.
+    pub target_name: String,
+    /// Database upstream.
+    pub database: String,
+    /// Account upstream.
+    pub account: String,
+    /// Statements wait for their record to be durable.
+    pub strict: bool,
+}
+
+/// What a turn did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Something was settled or queued.
+    pub moved: bool,
+    /// There is more to do at once; the turn ended to be fair.
+    pub again: bool,
+    /// A held statement waits for this record to be durable.
+    pub waits_for: Option<u64>,
+}
+
+/// A statement that is recorded and waits for its record to be durable.
+#[derive(Debug)]
+struct Pending {
+    token: Rc<Judged>,
+    number: u64,
+    recorded: Recorded,
+    since_ns: u64,
+}
+
+/// One conversation after login.
+#[derive(Debug)]
+pub struct Session<S> {
+    /// Client to database.
+    pub down: Lane,
+    /// Database to client.
+    pub up: Lane,
+    serving: S,
+    grant: Grant,
+    info: SessionInfo,
+    names: Names,
+    pending: Option<Pending>,
+    statements: u64,
+    bytes: u64,
+    goodbye: bool,
+    ended: Option<&'static str>,
+}
+
+impl<S: Serving<Verdicts>> Session<S> {
+    /// Begins, with the record of it; the lanes may hold bytes that arrived with the login.
+    ///
+    /// # Errors
+    /// The log cannot take the record.
+    pub fn open<H: Host>(
+        serving: S,
+        grant: Grant,
+        info: SessionInfo,
+        down: Lane,
+        up: Lane,
+        host: &H,
+    ) -> Result<Self, Fault> {
+        let session = Self {
+            down,
+            up,
+            serving,
+            grant,
+            info,
+            names: Names::default(),
+            pending: None,
+            statements: 0,
+            bytes: 0,
+            goodbye: false,
+            ended: None,
+        };
+        let info = &session.info;
+        let record = Record::SessionOpen {
+            session: info.id,
+            actor: Actor { issuer: "local", subject: &info.user, role: session.grant.role() },
+            source: &info.source,
+            tls: &info.tls,
+            application: &info.application,
+            target: &info.target_name,
+            database: &info.database,
+            account: &info.account,
+            bundle: *session.grant.bundle(),
+        };
+        match host.record(&record) {
+            Ok(_recorded) => Ok(session),
+            Err(_) => Err(NOT_RECORDED),
+        }
+    }
+
+    /// Takes what has arrived as far as it goes.
+    ///
+    /// # Errors
+    /// The conversation cannot go on; the caller ends it with [`Session::end`].
+    pub fn advance<H: Host>(&mut self, host: &H) -> Result<Progress, Fault> {
+        let mut progress = Progress::default();
+        let mut steps = 0;
+        loop {
+            match self.serving.upstream(&mut self.up, &mut self.down)? {
+                Step::NeedMore | Step::Blocked => break,
+                Step::Settled => {}
+                Step::Columns { token, part } => self.shape(host, &token, part)?,
+                Step::Done(done) => self.done(host, &done)?,
+                Step::Ask(_) | Step::Goodbye => debug_assert!(false, "not an upstream step"),
+            }
+            progress.moved = true;
+            steps += 1;
+            if steps >= STEPS_MAX {
+                progress.again = true;
+                break;
+            }
+        }
+        let mut steps = 0;
+        loop {
+            if let Some(pending) = self.pending.take() {
+                if self.info.strict && !host.is_durable(pending.recorded.sequence()) {
+                    progress.waits_for = Some(pending.recorded.sequence());
+                    self.pending = Some(pending);
+                    break;
+                }
+                host.measure(Stage::Durable, host.now_ns().saturating_sub(pending.since_ns));
+                let Pending { token, number, recorded, .. } = pending;
+                self.forward(host, token, number, recorded)?;
+                progress.moved = true;
+                continue;
+            }
+            if self.goodbye {
+                break;
+            }
+            match self.serving.downstream(&mut self.down, &mut self.up)? {
+                Step::NeedMore | Step::Blocked => break,
+                Step::Settled => {}
+                Step::Ask(ask) => self.ask(host, ask)?,
+                Step::Goodbye => self.goodbye = true,
+                Step::Columns { .. } | Step::Done(_) => debug_assert!(false, "not a downstream step"),
+            }
+            progress.moved = true;
+            steps += 1;
+            if steps >= STEPS_MAX {
+                progress.again = true;
+                break;
+            }
+        }
+        Ok(progress)
+    }
+
+    /// The one place where a statement goes upstream: it takes the proof that it is recorded, and the session holds the
+    /// grant under which it was decided.
+    fn forward<H: Host>(&mut self, host: &H, token: Rc<Judged>, number: u64, recorded: Recorded) -> Result<(), Fault> {
+        drop(recorded);
+        self.close_names(&token);
+        let verdict = Verdict::Forward { token, number, now_ns: host.now_ns() };
+        self.serving.resolve(&mut self.down, &mut self.up, verdict)
+    }
+
+    /// SQL-level cursors and protocol portals share their names: what may be replaced is forgotten before it is.
+    fn close_names(&mut self, token: &Judged) {
+        if !token.changes_names {
+            return;
+        }
+        for statement in &token.facts.statements {
+            match &statement.session {
+                SessionUse::Declare(name) | SessionUse::Close(Some(name)) => {
+                    self.serving.forget_portal(Some(name.as_bytes()));
+                }
+                SessionUse::Close(None) | SessionUse::ResetAll => self.serving.forget_portal(None),
+                _ => {}
+            }
+        }
+    }
+
+    fn ask<H: Host>(&mut self, host: &H, ask: Ask<Verdicts>) -> Result<(), Fault> {
+        let began = host.now_ns();
+        match ask {
+            Ask::Text(via) => {
+                let judged = self.judge(host, via);
+                host.measure(Stage::Decide, host.now_ns().saturating_sub(began));
+                match judged {
+                    Err(refusal) => self.refuse(host, via, refusal),
+                    Ok(token) if via == Via::Prepare => {
+                        let verdict = Verdict::Forward { token: Rc::new(token), number: 0, now_ns: began };
+                        self.serving.resolve(&mut self.down, &mut self.up, verdict)
+                    }
+                    Ok(token) => self.intend(host, Rc::new(token), via, 0),
+                }
+            }
+            Ask::TextTooLong(via) => {
+                let refusal = Refusal {
+                    code: "TG3005",
+                    rule: "limit:statement_bytes".to_owned(),
+                    message: "the statement is longer than this gateway reads".to_owned(),
+                    hint: Some("Raise limits.statement_bytes, or send the data with COPY or parameters.".to_owned()),
+                    position: None,
+                };
+                self.refuse(host, via, refusal)
+            }
+            Ask::Execute { token, row_limit } => self.intend(host, token, Via::Execute, row_limit),
+        }
+    }
+
+    /// Understands and decides the held text.
+    fn judge<H: Host>(&self, host: &H, via: Via) -> Result<Judged, Refusal> {
+        let text = std::str::from_utf8(self.serving.text(&self.down)).map_err(|_| Refusal {
+            code: "TG3003",
+            rule: "default:encoding".to_owned(),
+            message: "the statement is not valid UTF-8".to_owned(),
+            hint: Some("Use client_encoding UTF8.".to_owned()),
+            position: None,
+        })?;
+        judge(host, &self.grant, &self.names, text, via)
+    }
+
+    /// Records the intent; the statement is forwarded when that is enough.
+    fn intend<H: Host>(&mut self, host: &H, token: Rc<Judged>, via: Via, row_limit: u32) -> Result<(), Fault> {
+        self.statements += 1;
+        let number = self.statements;
+        let since_ns = host.now_ns();
+        let text = match via {
+            Via::Simple => self.serving.text(&self.down),
+            Via::Prepare | Via::Execute => token.text.as_bytes(),
+        };
+        let record = Record::Intent {
+            session: self.info.id,
+            statement: number,
+            text,
+            via: if via == Via::Simple { "simple" } else { "execute" },
+            fingerprint: token.fingerprint(),
+            effects: token.effects().0,
+            bundle: *self.grant.bundle(),
+            catalog_epoch: self.grant.epoch_number(),
+            parameters: None,
+            row_limit,
+        };
+        match host.record(&record) {
+            Ok(recorded) => {
+                self.pending = Some(Pending { token, number, recorded, since_ns });
+                Ok(())
+            }
+            Err(_) => {
+                let refusal = Refusal {
+                    code: "TG5001",
+                    rule: "default:audit".to_owned(),
+                    message: "the statement cannot be recorded now, so it is not run".to_owned(),
+                    hint: Some("The gateway's audit log is full or failing; its operator has been told.".to_owned()),
+                    position: None,
+                };
+                self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(refusal))
+            }
+        }
+    }
+
+    fn refuse<H: Host>(&mut self, host: &H, _via: Via, refusal: Refusal) -> Result<(), Fault> {
+        self.statements += 1;
+        let text = self.serving.text(&self.down);
+        block(host, &self.info, self.statements, text, &refusal, &self.grant)?;
+        self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(refusal))
+    }
+
+    /// Plans a held result shape.
+    fn shape<H: Host>(&mut self, host: &H, token: &Rc<Judged>, part: usize) -> Result<(), Fault> {
+        let columns = self.serving.columns(&self.up)?;
+        let plan = token.plan(part, &columns, &self.grant);
+        if let Err(refusal) = &plan {
+            block(host, &self.info, self.statements, token.text.as_bytes(), refusal, &self.grant)?;
+        }
+        self.serving.plan(&mut self.up, &mut self.down, plan)
+    }
+
+    fn done<H: Host>(&mut self, host: &H, done: &Done<Verdicts>) -> Result<(), Fault> {
+        let token = &done.token;
+        if let Some(part) = done.part {
+            if done.outcome == Outcome::Ok
+                && let Some(statement) = token.facts.statements.get(part)
+            {
+                self.named(&Rc::clone(token), statement);
+            }
+            return Ok(());
+        }
+        if done.outcome == Outcome::Ok {
+            if token.via == Via::Prepare && token.changes_names {
+                for statement in &token.facts.statements {
+                    self.named(token, statement);
+                }
+            }
+            if token.effects().intersects(CATALOG_EFFECTS) {
+                host.catalog_changed(self.info.target);
+            }
+        }
+        self.bytes += done.bytes;
+        host.measure(Stage::Upstream, host.now_ns().saturating_sub(done.started_ns));
+        self.result(host, done, None)
+    }
+
+    fn named(&mut self, token: &Rc<Judged>, statement: &std::sync::Arc<lineage::Statement>) {
+        debug_assert!(token.changes_names || !names::changes(statement));
+        self.names.apply(statement);
+        match &statement.session {
+            SessionUse::Prepare(name) | SessionUse::Deallocate(Some(name)) => {
+                self.serving.forget_prepared(Some(name.as_bytes()));
+            }
+            SessionUse::Deallocate(None) | SessionUse::ResetAll => self.serving.forget_prepared(None),
+            _ => {}
+        }
+    }
+
+    fn result<H: Host>(&self, host: &H, done: &Done<Verdicts>, outcome: Option<&'static str>) -> Result<(), Fault> {
+        let (word, sqlstate) = match done.outcome {
+            Outcome::Ok => ("ok", *b"00000"),
+            Outcome::Suspended => ("suspended", *b"00000"),
+            Outcome::Error(state) if &state == b"57014" => ("cancelled", state),
+            Outcome::Error(state) => ("error", state),
+            Outcome::Skipped => ("skipped", *b"00000"),
+            Outcome::Withheld => ("refused", *b"42501"),
+        };
+        let masked = done.token.masked.borrow();
+        let masked: Vec<MaskedColumn<'_>> =
+            masked.iter().map(|m| MaskedColumn { column: &m.column, class: &m.class, method: &m.method }).collect();
+        let record = Record::Result {
+            session: self.info.id,
+            statement: done.number,
+            outcome: outcome.unwrap_or(word),
+            sqlstate,
+            rows: done.rows,
+            bytes: done.bytes,
+            duration_us: host.now_ns().saturating_sub(done.started_ns) / 1000,
+            masked: &masked,
+        };
+        match host.record(&record) {
+            Ok(_recorded) => Ok(()),
+            Err(_) => Err(NOT_RECORDED),
+        }
+    }
+
+    /// The rules or the catalog changed: the grant and every prepared statement are judged again.
+    ///
+    /// # Errors
+    /// The identity is no longer admitted; the session ends.
+    pub fn renew<H: Host>(&mut self, host: &H) -> Result<(), Fault> {
+        let epoch = host.epoch(self.info.target);
+        let grant = self
+            .grant
+            .renew(&epoch)
+            .map_err(|_| Fault::downstream("this identity is no longer admitted to the target").with_state("57P01"))?;
+        self.grant = grant;
+        let (grant, names) = (&self.grant, &self.names);
+        self.serving.renewed(&mut |token: &Rc<Judged>, columns| {
+            let judged = Rc::new(judge(host, grant, names, &token.text, Via::Prepare)?);
+            let plan = columns.map(|columns| judged.plan(0, columns, grant));
+            Ok((judged, plan))
+        });
+        Ok(())
+    }
+
+    /// A peer closed its side.
+    #[must_use]
+    pub fn closed(&self, peer: Peer) -> Option<Fault> {
+        match peer {
+            Peer::Downstream => None,
+            Peer::Upstream if self.goodbye => None,
+            Peer::Upstream => Some(Fault::upstream("the database closed the connection").with_state("08006")),
+        }
+    }
+
+    /// The client said goodbye.
+    #[must_use]
+    pub fn said_goodbye(&self) -> bool {
+        self.goodbye
+    }
+
+    /// Nothing is in flight.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.pending.is_none() && self.serving.is_idle()
+    }
+
+    /// Something the client asked for is still running.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.pending.is_some() || self.serving.is_busy()
+    }
+
+    /// Queues the last word for the client.
+    pub fn farewell(&mut self, fault: &Fault) {
+        self.serving.farewell(&mut self.up, fault);
+    }
+
+    /// Writes the last records. What was in flight is `lost`.
+    pub fn end<H: Host>(&mut self, host: &H, reason: &'static str) {
+        if self.ended.replace(reason).is_some() {
+            return;
+        }
+        self.pending = None;
+        for done in self.serving.unanswered() {
+            let answered = !matches!(done.outcome, Outcome::Ok) || done.part.is_some();
+            drop(self.result(host, &done, (!answered).then_some("lost")));
+        }
+        let record =
+            Record::SessionClose { session: self.info.id, reason, statements: self.statements, bytes: self.bytes };
+        drop(host.record(&record));
+    }
+
+    /// What is constant.
+    #[must_use]
+    pub fn info(&self) -> &SessionInfo {
+        &self.info
+    }
+}
+
+/// What a session that cannot record is told before it ends.
+const NOT_RECORDED: Fault = Fault::upstream("the audit log cannot record this session").with_state("58030");
+
+fn judge<H: Host>(host: &H, grant: &Grant, names: &Names, text: &str, via: Via) -> Result<Judged, Refusal> {
+    let facts = host.facts(text).map_err(|n| neutral(policy::Refusal::not_understood(&n)))?;
+    match grant.decide(text, &facts, names) {
+        Decision::Allow(allowed) => Ok(Judged::new(text, via, facts, allowed, grant)),
+        Decision::Refuse(refusal) => Err(neutral(refusal)),
+    }
+}
+
+fn block<H: Host>(
+    host: &H,
+    info: &SessionInfo,
+    statement: u64,
+    text: &[u8],
+    refusal: &Refusal,
+    grant: &Grant,
+) -> Result<(), Fault> {
+    let record = Record::Block {
+        session: info.id,
+        statement,
+        text,
+        code: refusal.code,
+        rule: &refusal.rule,
+        bundle: *grant.bundle(),
+    };
+    match host.record(&record) {
+        Ok(_recorded) => Ok(()),
+        Err(_) => Err(NOT_RECORDED),
+    }
+}

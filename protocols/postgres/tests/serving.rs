@@ -1,0 +1,757 @@
+//! The laws of the protocol value, over scripted conversations: order, names, split invariance, transparency, streaming,
+//! refusals, limits. The judge is a test double: text that contains "forbidden" is refused, column 1 is masked when the
+//! text contains "secret".
+
+use contract::{
+    Ask, BUFFER_LARGE_BYTES, Buffers, Chunk, Column, Done, Fault, Format, Judge, Lane, Limits, Outcome, Redacted,
+    Redactor, Refusal, Serving as _, Step, Verdict, Via,
+};
+use postgres::Serve;
+use proptest::prelude::*;
+use std::rc::Rc;
+
+#[derive(Debug)]
+struct Double;
+
+#[derive(Clone, Debug)]
+struct Mask {
+    width: usize,
+    planned: Vec<u16>,
+    with: Option<&'static [u8]>,
+}
+
+impl Redactor for Mask {
+    fn width(&self) -> usize {
+        self.width
+    }
+    fn planned(&self) -> &[u16] {
+        &self.planned
+    }
+    fn redact(&self, _: usize, _: Format, _: &[u8], scratch: &mut Vec<u8>) -> Redacted {
+        match self.with {
+            None => Redacted::Null,
+            Some(bytes) => {
+                scratch.clear();
+                scratch.extend_from_slice(bytes);
+                Redacted::Scratch
+            }
+        }
+    }
+    fn grows(&self) -> bool {
+        self.with.is_some()
+    }
+}
+
+impl Judge for Double {
+    type Token = Rc<str>;
+    type Plan = Mask;
+    fn guarded(token: &Rc<str>) -> bool {
+        token.contains("secret")
+    }
+    fn needs_shape(token: &Rc<str>) -> bool {
+        !token.contains("allow-all")
+    }
+    fn changes_names(token: &Rc<str>) -> bool {
+        token.starts_with("deallocate")
+    }
+}
+
+/// Both ends of a conversation around one protocol value.
+struct Talk {
+    serve: Serve<Double>,
+    down: Lane,
+    up: Lane,
+    buffers: Buffers,
+    to_database: Vec<u8>,
+    to_client: Vec<u8>,
+    done: Vec<Done<Double>>,
+    grow: bool,
+    fault: Option<Fault>,
+    goodbye: bool,
+}
+
+impl Talk {
+    fn new() -> Self {
+        Self::with(Limits::default())
+    }
+
+    fn with(limits: Limits) -> Self {
+        Self {
+            serve: Serve::new(limits, Rc::new(|channel: &[u8]| channel == b"open")),
+            down: Lane::new(limits.buffer_bytes_max),
+            up: Lane::new(limits.buffer_bytes_max),
+            buffers: Buffers::default(),
+            to_database: Vec::new(),
+            to_client: Vec::new(),
+            done: Vec::new(),
+            grow: false,
+            fault: None,
+            goodbye: false,
+        }
+    }
+
+    fn client(&mut self, bytes: &[u8]) {
+        self.feed(bytes, true);
+    }
+
+    fn database(&mut self, bytes: &[u8]) {
+        self.feed(bytes, false);
+    }
+
+    fn feed(&mut self, mut bytes: &[u8], from_client: bool) {
+        while !bytes.is_empty() && self.fault.is_none() {
+            let lane = if from_client { &mut self.down } else { &mut self.up };
+            let slot = lane.slot(&mut self.buffers);
+            let n = slot.len().min(bytes.len());
+            if n == 0 {
+                // The pipe is full of frames that are blocked: a socket would hold the rest back.
+                return;
+            }
+            slot[..n].copy_from_slice(&bytes[..n]);
+            lane.received(n);
+            bytes = &bytes[n..];
+            if let Err(fault) = self.advance() {
+                self.fault = Some(fault);
+            }
+            let memory = self.down.memory() + self.up.memory();
+            assert!(memory <= 6 * BUFFER_LARGE_BYTES, "memory is bounded: {memory}");
+        }
+    }
+
+    fn advance(&mut self) -> Result<(), Fault> {
+        loop {
+            let mut moved = false;
+            match self.serve.upstream(&mut self.up, &mut self.down)? {
+                Step::NeedMore | Step::Blocked => {}
+                Step::Settled => moved = true,
+                Step::Done(done) => {
+                    self.done.push(done);
+                    moved = true;
+                }
+                Step::Columns { token, .. } => {
+                    let columns = self.serve.columns(&self.up)?;
+                    let plan = self.plan(&token, &columns);
+                    self.serve.plan(&mut self.up, &mut self.down, plan)?;
+                    moved = true;
+                }
+                Step::Ask(_) | Step::Goodbye => panic!("not an upstream step"),
+            }
+            match self.serve.downstream(&mut self.down, &mut self.up)? {
+                Step::NeedMore | Step::Blocked => {}
+                Step::Settled => moved = true,
+                Step::Goodbye => {
+                    self.goodbye = true;
+                    moved = true;
+                }
+                Step::Ask(ask) => {
+                    let verdict = self.judge(&ask);
+                    self.serve.resolve(&mut self.down, &mut self.up, verdict)?;
+                    moved = true;
+                }
+                Step::Columns { .. } | Step::Done(_) => panic!("not a downstream step"),
+            }
+            Self::write(&mut self.down, &mut self.to_database);
+            Self::write(&mut self.up, &mut self.to_client);
+            if !moved {
+                return Ok(());
+            }
+        }
+    }
+
+    fn write(lane: &mut Lane, to: &mut Vec<u8>) {
+        loop {
+            let Chunk::Bytes(bytes) = lane.chunk() else { return };
+            let n = bytes.len();
+            to.extend_from_slice(bytes);
+            lane.written(n);
+        }
+    }
+
+    fn judge(&self, ask: &Ask<Double>) -> Verdict<Double> {
+        let text: Rc<str> = match ask {
+            Ask::Text(_) => String::from_utf8_lossy(self.serve.text(&self.down)).into(),
+            Ask::TextTooLong(_) => return Verdict::Refuse(refusal()),
+            Ask::Execute { token, .. } => Rc::clone(token),
+        };
+        if text.contains("forbidden") {
+            return Verdict::Refuse(refusal());
+        }
+        let number = u64::from(!matches!(ask, Ask::Text(Via::Prepare)));
+        Verdict::Forward { token: text, number, now_ns: 1 }
+    }
+
+    fn plan(&self, token: &str, columns: &[Column]) -> Result<Mask, Refusal> {
+        if token.contains("shapeless") {
+            return Err(refusal());
+        }
+        let planned = if token.contains("secret") { vec![1] } else { vec![] };
+        Ok(Mask { width: columns.len(), planned, with: self.grow.then_some(&b"a much longer replacement"[..]) })
+    }
+}
+
+fn refusal() -> Refusal {
+    Refusal { code: "TG1001", rule: "r".into(), message: "no".into(), hint: Some("ask".into()), position: Some(0) }
+}
+
+fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![tag];
+    out.extend_from_slice(&u32::try_from(body.len() + 4).unwrap().to_be_bytes());
+    out.extend_from_slice(body);
+    out
+}
+
+fn query(text: &str) -> Vec<u8> {
+    frame(b'Q', &[text.as_bytes(), b"\0"].concat())
+}
+
+fn parse(name: &str, text: &str) -> Vec<u8> {
+    frame(b'P', &[name.as_bytes(), b"\0", text.as_bytes(), b"\0\0\0"].concat())
+}
+
+fn bind(portal: &str, name: &str) -> Vec<u8> {
+    frame(
+        b'B',
+        &[portal.as_bytes(), b"\0", name.as_bytes(), b"\0", &[0, 0, 0, 1, 0, 0, 0, 3], b"abc", &[0, 0]].concat(),
+    )
+}
+
+fn execute(portal: &str) -> Vec<u8> {
+    frame(b'E', &[portal.as_bytes(), b"\0\0\0\0\0"].concat())
+}
+
+fn describe(kind: u8, name: &str) -> Vec<u8> {
+    frame(b'D', &[&[kind], name.as_bytes(), b"\0"].concat())
+}
+
+fn sync() -> Vec<u8> {
+    frame(b'S', b"")
+}
+
+fn description(names: &[&str]) -> Vec<u8> {
+    let mut body = u16::try_from(names.len()).unwrap().to_be_bytes().to_vec();
+    for (i, name) in names.iter().enumerate() {
+        body.extend_from_slice(name.as_bytes());
+        body.push(0);
+        body.extend_from_slice(&16_384u32.to_be_bytes());
+        body.extend_from_slice(&u16::try_from(i + 1).unwrap().to_be_bytes());
+        body.extend_from_slice(&25u32.to_be_bytes());
+        body.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
+    }
+    frame(b'T', &body)
+}
+
+fn row(values: &[Option<&[u8]>]) -> Vec<u8> {
+    let mut body = u16::try_from(values.len()).unwrap().to_be_bytes().to_vec();
+    for value in values {
+        match value {
+            None => body.extend_from_slice(&(-1i32).to_be_bytes()),
+            Some(v) => {
+                body.extend_from_slice(&u32::try_from(v.len()).unwrap().to_be_bytes());
+                body.extend_from_slice(v);
+            }
+        }
+    }
+    frame(b'D', &body)
+}
+
+fn complete(tag: &str) -> Vec<u8> {
+    frame(b'C', &[tag.as_bytes(), b"\0"].concat())
+}
+
+fn ready(status: u8) -> Vec<u8> {
+    frame(b'Z', &[status])
+}
+
+fn error(state: &str, message: &str) -> Vec<u8> {
+    frame(b'E', format!("SERROR\0VERROR\0C{state}\0M{message}\0DKey (ssn)=(123-45-6789) exists.\0\0").as_bytes())
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|w| w == needle)
+}
+
+fn tags(bytes: &[u8]) -> String {
+    let (mut at, mut tags) = (0, String::new());
+    while at < bytes.len() {
+        tags.push(char::from(bytes[at]));
+        at += 1 + u32::from_be_bytes(bytes[at + 1..at + 5].try_into().unwrap()) as usize;
+    }
+    assert_eq!(at, bytes.len(), "whole frames");
+    tags
+}
+
+#[test]
+fn simple_query_passes_unchanged_both_ways() {
+    let mut talk = Talk::new();
+    talk.client(&query("select 1"));
+    let reply = [description(&["a"]), row(&[Some(b"1")]), complete("SELECT 1"), ready(b'I')].concat();
+    talk.database(&reply);
+    assert_eq!(talk.to_database, query("select 1"));
+    assert_eq!(talk.to_client, reply);
+    assert_eq!(talk.done.len(), 1);
+    assert_eq!((talk.done[0].rows, talk.done[0].outcome), (1, Outcome::Ok));
+    assert!(talk.serve.is_idle());
+}
+
+#[test]
+fn refused_statement_never_reaches_upstream() {
+    let mut talk = Talk::new();
+    talk.client(&query("forbidden thing"));
+    assert!(!contains(&talk.to_database, b"forbidden"));
+    assert_eq!(tags(&talk.to_database), "Q");
+    talk.database(&[error("42601", "syntax error at or near \"tidegate\""), ready(b'I')].concat());
+    assert_eq!(tags(&talk.to_client), "EZ");
+    assert!(contains(&talk.to_client, b"TG1001") && contains(&talk.to_client, b"C42501\0"));
+    assert!(!contains(&talk.to_client, b"syntax error"));
+    talk.client(&query("select 1"));
+    assert!(contains(&talk.to_database, b"select 1"), "the session goes on");
+}
+
+#[test]
+fn refusal_in_a_pipeline_waits_its_turn_and_the_rest_up_to_sync_is_dropped() {
+    let mut talk = Talk::new();
+    let ok = [parse("", "select 1"), bind("", ""), execute("")].concat();
+    let bad = [parse("", "forbidden"), bind("", ""), execute(""), sync()].concat();
+    talk.client(&[ok, bad].concat());
+    assert_eq!(tags(&talk.to_database), "PDBEPS", "Describe is ours, the second Parse is poisoned, its Bind ends here");
+    assert!(!contains(&talk.to_database, b"forbidden"));
+    talk.database(&frame(b'1', b""));
+    talk.database(&[frame(b't', &[0, 0]), description(&["a"])].concat());
+    talk.database(&[frame(b'2', b""), row(&[Some(b"1")]), complete("SELECT 1")].concat());
+    talk.database(&[error("42601", "poison"), ready(b'E')].concat());
+    assert_eq!(tags(&talk.to_client), "12DCEZ");
+    assert!(contains(&talk.to_client, b"TG1001"));
+}
+
+#[test]
+fn masked_column_is_null_in_simple_and_extended() {
+    for extended in [false, true] {
+        let mut talk = Talk::new();
+        let rows =
+            [row(&[Some(b"1"), Some(b"123-45-6789"), Some(b"x")]), row(&[Some(b"2"), None, Some(b"y")])].concat();
+        if extended {
+            talk.client(&[parse("s", "select secret"), bind("", "s"), execute(""), sync()].concat());
+            talk.database(
+                &[frame(b'1', b""), frame(b't', &[0, 0]), description(&["a", "b", "c"]), frame(b'2', b"")].concat(),
+            );
+            talk.database(&[rows, complete("SELECT 2"), ready(b'I')].concat());
+        } else {
+            talk.client(&query("select secret"));
+            talk.database(&[description(&["a", "b", "c"]), rows, complete("SELECT 2"), ready(b'I')].concat());
+        }
+        assert_eq!(talk.fault, None);
+        assert!(!contains(&talk.to_client, b"123-45-6789"));
+        assert!(contains(&talk.to_client, &row(&[Some(b"1"), None, Some(b"x")])));
+        assert!(contains(&talk.to_client, &row(&[Some(b"2"), None, Some(b"y")])));
+        assert_eq!(talk.done[0].rows, 2);
+    }
+}
+
+#[test]
+fn rows_without_a_description_are_a_fault() {
+    let mut talk = Talk::new();
+    talk.client(&query("select secret"));
+    talk.database(&row(&[Some(b"1"), Some(b"123-45-6789")]));
+    assert!(talk.fault.is_some());
+    assert!(!contains(&talk.to_client, b"123-45"));
+}
+
+#[test]
+fn rows_of_another_width_than_their_description_are_a_fault() {
+    let mut talk = Talk::new();
+    talk.client(&query("select secret"));
+    talk.database(&[description(&["a", "b"]), row(&[Some(b"x"), Some(b"y"), Some(b"123-45-6789")])].concat());
+    assert!(talk.fault.is_some());
+    assert!(!contains(&talk.to_client, b"123-45"));
+}
+
+#[test]
+fn refused_shape_withholds_rows_until_ready() {
+    let mut talk = Talk::new();
+    talk.client(&query("select shapeless"));
+    talk.database(&[description(&["a"]), row(&[Some(b"leak")]), complete("SELECT 1"), ready(b'I')].concat());
+    assert_eq!(tags(&talk.to_client), "EZ");
+    assert!(!contains(&talk.to_client, b"leak"));
+    assert_eq!(talk.done[0].outcome, Outcome::Withheld);
+}
+
+#[test]
+fn refused_shape_of_a_prepared_statement_refuses_its_bind() {
+    let mut talk = Talk::new();
+    talk.client(&[parse("s", "select shapeless"), sync()].concat());
+    talk.database(&[frame(b'1', b""), frame(b't', &[0, 0]), description(&["a"]), ready(b'I')].concat());
+    talk.client(&[bind("", "s"), execute(""), sync()].concat());
+    assert_eq!(tags(&talk.to_database), "PDSPS");
+    talk.database(&[error("42601", "poison"), ready(b'I')].concat());
+    assert_eq!(tags(&talk.to_client), "1ZEZ");
+}
+
+#[test]
+fn parse_that_fails_leaves_the_name_what_it_was() {
+    let mut talk = Talk::new();
+    talk.client(&[parse("s", "select secret"), sync()].concat());
+    talk.database(&[frame(b'1', b""), frame(b't', &[0, 0]), description(&["a", "b"]), ready(b'I')].concat());
+    talk.client(&[parse("s", "select harmless"), sync()].concat());
+    talk.database(&[error("42P05", "prepared statement exists"), ready(b'I')].concat());
+    talk.client(&[bind("", "s"), execute(""), sync()].concat());
+    talk.database(
+        &[frame(b'2', b""), row(&[Some(b"1"), Some(b"999-11-2222")]), complete("SELECT 1"), ready(b'I')].concat(),
+    );
+    assert_eq!(talk.fault, None);
+    assert!(!contains(&talk.to_client, b"999-11-2222"), "the first statement's plan is in force");
+}
+
+#[test]
+fn unknown_names_are_answered_like_the_server_would() {
+    let mut talk = Talk::new();
+    talk.client(&[bind("", "nope"), execute(""), sync()].concat());
+    talk.database(&[error("42601", "poison"), ready(b'I')].concat());
+    assert!(contains(&talk.to_client, b"C26000\0"));
+    talk.client(&[execute("nope"), sync()].concat());
+    talk.database(&[error("42601", "poison"), ready(b'I')].concat());
+    assert!(contains(&talk.to_client, b"C34000\0"));
+}
+
+#[test]
+fn nothing_is_bound_while_a_statement_that_changes_names_is_in_flight() {
+    let mut talk = Talk::new();
+    talk.client(&[parse("s", "select a"), sync()].concat());
+    talk.database(&[frame(b'1', b""), frame(b't', &[0, 0]), description(&["a"]), ready(b'I')].concat());
+    let before = talk.to_database.len();
+    talk.client(&[query("deallocate s"), bind("", "s")].concat());
+    assert_eq!(tags(&talk.to_database[before..]), "Q");
+    talk.database(&[complete("DEALLOCATE"), ready(b'I')].concat());
+    assert_eq!(tags(&talk.to_database[before..]), "QB");
+}
+
+#[test]
+fn error_in_a_pipeline_skips_what_the_server_skips() {
+    let mut talk = Talk::new();
+    talk.client(&[parse("", "select 1"), bind("", ""), execute("")].concat());
+    talk.database(&error("42P01", "no such table"));
+    // Sent before the client knew: the server ignores it, so must the bookkeeping.
+    talk.client(&[parse("", "select 2"), bind("", ""), execute(""), sync()].concat());
+    talk.database(&ready(b'I'));
+    assert_eq!(talk.fault, None);
+    assert_eq!(tags(&talk.to_database), "PDBES");
+    assert_eq!(tags(&talk.to_client), "EZ");
+    assert!(talk.serve.is_idle());
+    assert_eq!(talk.done.iter().map(|d| d.outcome).collect::<Vec<_>>(), [Outcome::Skipped]);
+}
+
+#[test]
+fn errors_and_notices_of_guarded_statements_are_canonical() {
+    let mut talk = Talk::new();
+    talk.client(&query("update secret"));
+    talk.database(
+        &[
+            frame(b'N', b"SNOTICE\0VNOTICE\0C00000\0Mvalue 123-45-6789\0\0"),
+            error("23505", "dup 123-45-6789"),
+            ready(b'I'),
+        ]
+        .concat(),
+    );
+    assert!(!contains(&talk.to_client, b"123-45"));
+    assert!(contains(&talk.to_client, b"C23505\0") && contains(&talk.to_client, b"unique constraint"));
+    assert_eq!(tags(&talk.to_client), "EZ");
+}
+
+#[test]
+fn errors_of_other_statements_pass_whole() {
+    let mut talk = Talk::new();
+    talk.client(&query("update open"));
+    let reply = [error("23505", "dup"), ready(b'I')].concat();
+    talk.database(&reply);
+    assert_eq!(talk.to_client, reply);
+}
+
+#[test]
+fn notifications_pass_by_channel() {
+    let mut talk = Talk::new();
+    let note = |channel: &str| frame(b'A', &[&[0, 0, 0, 1], channel.as_bytes(), b"\0payload\0"].concat());
+    talk.database(&[note("open"), note("closed")].concat());
+    assert_eq!(talk.to_client, note("open"));
+}
+
+#[test]
+fn pinned_parameters_end_the_session() {
+    for (name, value) in [("standard_conforming_strings", "off"), ("client_encoding", "GBK")] {
+        let mut talk = Talk::new();
+        talk.database(&frame(b'S', format!("{name}\0{value}\0").as_bytes()));
+        assert!(talk.fault.is_some());
+    }
+}
+
+#[test]
+fn function_call_is_refused_and_the_session_goes_on() {
+    let mut talk = Talk::new();
+    talk.client(&frame(b'F', &[0; 14]));
+    assert_eq!(tags(&talk.to_database), "Q");
+    talk.database(&[error("42601", "poison"), ready(b'I')].concat());
+    assert!(contains(&talk.to_client, b"TG3001"));
+}
+
+#[test]
+fn p2_lengths_that_cannot_be_are_faults_at_the_header() {
+    for length in [0u32, 1, 2, 3, 0x4000_0000, 0x7fff_ffff, 0x8000_0000, 0x8000_0001, 0xffff_ffff] {
+        for from_client in [true, false] {
+            let mut talk = Talk::new();
+            let mut bytes = vec![b'd'];
+            bytes.extend_from_slice(&length.to_be_bytes());
+            talk.feed(&bytes, from_client);
+            assert!(talk.fault.is_some(), "{length:#x}");
+        }
+    }
+}
+
+#[test]
+fn closed_world_every_unlisted_tag_is_a_fault() {
+    for tag in 0..=255u8 {
+        let mut talk = Talk::new();
+        talk.client(&frame(tag, b"\0"));
+        let listed = b"QPBDECSHFdcfX".contains(&tag);
+        assert!(listed || talk.fault.is_some(), "client {tag}");
+        let mut talk = Talk::new();
+        talk.database(&frame(tag, b"\0"));
+        let listed = b"NEAGcHS".contains(&tag);
+        assert!(listed || talk.fault.is_some(), "database {tag}");
+    }
+}
+
+#[test]
+fn statement_longer_than_the_limit_is_refused_without_being_kept() {
+    let limits = Limits { statement_bytes_max: 1000, ..Limits::default() };
+    for (frames, answered) in
+        [(query(&"x".repeat(1001)), "EZ"), ([parse("", &"x".repeat(400_000)), sync()].concat(), "EZ")]
+    {
+        let mut talk = Talk::with(limits);
+        talk.client(&frames);
+        talk.database(&[error("42601", "poison"), ready(b'I')].concat());
+        assert_eq!(talk.fault, None);
+        assert_eq!(tags(&talk.to_client), answered);
+        talk.client(&query(&"y".repeat(1000)));
+        assert!(contains(&talk.to_database, b"yyyy"), "one at the limit passes");
+    }
+}
+
+#[test]
+fn names_the_server_would_truncate_are_faults() {
+    let mut talk = Talk::new();
+    talk.client(&parse(&"n".repeat(64), "select 1"));
+    assert!(talk.fault.is_some());
+    let mut talk = Talk::new();
+    talk.client(&parse(&"n".repeat(63), "select 1"));
+    assert_eq!(talk.fault, None);
+}
+
+#[test]
+fn prepared_statements_and_portals_are_limited() {
+    let limits = Limits { prepared_max: 3, portals_max: 2, ..Limits::default() };
+    let mut talk = Talk::with(limits);
+    for i in 0..4 {
+        talk.client(&parse(&i.to_string(), "select 1"));
+    }
+    assert_eq!(talk.fault, None);
+    talk.client(&parse("one more", "select 1"));
+    assert!(talk.fault.is_some());
+    let mut talk = Talk::with(limits);
+    talk.client(&parse("", "select 1"));
+    talk.client(&[bind("a", ""), bind("b", "")].concat());
+    assert_eq!(talk.fault, None);
+    talk.client(&bind("c", ""));
+    assert!(talk.fault.is_some());
+}
+
+#[test]
+fn pipeline_depth_is_held_back_not_a_fault() {
+    let limits = Limits { owed_max: 10, ..Limits::default() };
+    let mut talk = Talk::with(limits);
+    for _ in 0..50 {
+        talk.client(&sync());
+    }
+    assert_eq!(talk.fault, None);
+    assert_eq!(tags(&talk.to_database).len(), 10);
+    for _ in 0..50 {
+        talk.database(&ready(b'I'));
+    }
+    assert_eq!(tags(&talk.to_database).len(), 50);
+}
+
+#[test]
+fn giant_rows_stream_and_their_planned_values_are_filled() {
+    let mut talk = Talk::new();
+    talk.client(&query("select secret"));
+    let big = vec![b'z'; 3 << 20];
+    let secret = vec![b'5'; 1 << 20];
+    let giant = row(&[Some(&big), Some(&secret), Some(b"tail")]);
+    talk.database(
+        &[
+            description(&["a", "b", "c"]),
+            giant,
+            row(&[Some(b"1"), Some(b"55"), None]),
+            complete("SELECT 2"),
+            ready(b'I'),
+        ]
+        .concat(),
+    );
+    assert_eq!(talk.fault, None);
+    assert!(!contains(&talk.to_client, b"55"));
+    assert!(contains(&talk.to_client, &row(&[Some(&big), Some(&vec![b'*'; 1 << 20]), Some(b"tail")])));
+    assert_eq!(talk.done[0].rows, 2);
+}
+
+#[test]
+fn giant_parameters_stream() {
+    let mut talk = Talk::new();
+    talk.client(&[parse("s", "insert allow-all"), sync()].concat());
+    talk.database(&[frame(b'1', b""), ready(b'I')].concat());
+    let value = vec![b'v'; 5 << 20];
+    let mut body = b"p\0s\0".to_vec();
+    body.extend_from_slice(&[0, 1, 0, 1, 0, 2]);
+    body.extend_from_slice(&(-1i32).to_be_bytes());
+    body.extend_from_slice(&u32::try_from(value.len()).unwrap().to_be_bytes());
+    body.extend_from_slice(&value);
+    body.extend_from_slice(&[0, 2, 0, 1, 0, 0]);
+    let sent = [frame(b'B', &body), execute("p"), sync()].concat();
+    let before = talk.to_database.len();
+    talk.client(&sent);
+    assert_eq!(talk.fault, None);
+    assert_eq!(&talk.to_database[before..], sent);
+}
+
+#[test]
+fn malformed_binds_are_faults() {
+    let lies: [&[u8]; 6] = [
+        b"p\0",
+        b"p\0s\0",
+        b"p\0s\0\0\0\0\x01\0\0\0\x7f",
+        b"p\0s\0\0\0\0\x01\xff\xff\xff\xfe",
+        b"p\0s\0\0\0\0\0\0\x01\0\x02",
+        b"p\0s\0\0\0\0\0\0\0junk",
+    ];
+    for body in lies {
+        let mut talk = Talk::new();
+        talk.client(&[parse("s", "select 1"), frame(b'B', body), sync()].concat());
+        assert!(talk.fault.is_some(), "{body:?}");
+    }
+}
+
+/// A conversation with everything in it.
+fn script() -> (Vec<u8>, Vec<u8>) {
+    let client = [
+        query("select 1; select secret"),
+        parse("s", "select secret"),
+        describe(b'S', "s"),
+        bind("p", "s"),
+        execute("p"),
+        sync(),
+        query("forbidden"),
+        bind("p", "s"),
+        execute("p"),
+        frame(b'C', b"Ss\0"),
+        sync(),
+    ]
+    .concat();
+    let rows =
+        || (0..40).map(|i| row(&[Some(&vec![b'a'; i]), Some(b"123-45-6789"), None])).collect::<Vec<_>>().concat();
+    let shape = || description(&["a", "b", "c"]);
+    let database = [
+        shape(),
+        rows(),
+        complete("SELECT 40"),
+        shape(),
+        rows(),
+        complete("SELECT 40"),
+        ready(b'I'),
+        frame(b'1', b""),
+        frame(b't', &[0, 0]),
+        shape(),
+        frame(b't', &[0, 0]),
+        shape(),
+        frame(b'2', b""),
+        rows(),
+        frame(b's', b""),
+        ready(b'I'),
+        error("42601", "poison"),
+        ready(b'I'),
+        frame(b'2', b""),
+        rows(),
+        complete("SELECT 40"),
+        frame(b'3', b""),
+        ready(b'I'),
+    ]
+    .concat();
+    (client, database)
+}
+
+fn play(grow: bool, cuts: &[usize]) -> (Vec<u8>, Vec<u8>) {
+    let (client, database) = script();
+    let mut talk = Talk::new();
+    talk.grow = grow;
+    let pieces = |bytes: &[u8], cuts: &[usize]| {
+        let (mut at, mut out, mut cuts) = (0, Vec::new(), cuts.iter().cycle());
+        while at < bytes.len() {
+            let n = cuts.next().map_or(bytes.len(), |c| *c).clamp(1, bytes.len() - at);
+            out.push(bytes[at..at + n].to_vec());
+            at += n;
+        }
+        out
+    };
+    pieces(&client, cuts).iter().for_each(|piece| talk.client(piece));
+    pieces(&database, cuts).iter().for_each(|piece| talk.database(piece));
+    assert_eq!(talk.fault, None);
+    assert!(talk.serve.is_idle());
+    (talk.to_database, talk.to_client)
+}
+
+#[test]
+fn any_single_cut_gives_the_same_bytes() {
+    for grow in [false, true] {
+        let whole = play(grow, &[]);
+        assert!(!contains(&whole.1, b"123-45-6789"));
+        for cut in 1..600 {
+            assert_eq!(play(grow, &[cut]), whole, "cut at {cut}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn split_invariance(cuts in prop::collection::vec(1usize..900, 1..40), grow: bool) {
+        prop_assert_eq!(play(grow, &cuts), play(grow, &[]));
+    }
+
+    #[test]
+    fn allow_all_is_the_identity_on_bytes(rows in prop::collection::vec(prop::collection::vec(prop::option::of(prop::collection::vec(any::<u8>(), 0..50)), 3), 0..40), cuts in prop::collection::vec(1usize..500, 1..20)) {
+        let client = [query("select allow-all"), parse("n", "select allow-all"), bind("", "n"), describe(b'P', ""), execute(""), sync()].concat();
+        let rows: Vec<u8> = rows.iter().flat_map(|r| row(&r.iter().map(Option::as_deref).collect::<Vec<_>>())).collect();
+        let database = [description(&["a", "b", "c"]), rows.clone(), complete("SELECT"), ready(b'T'), frame(b'1', b""), frame(b'2', b""), description(&["a", "b", "c"]), rows, complete("SELECT"), ready(b'I')].concat();
+        let mut talk = Talk::new();
+        let mut at = 0;
+        let mut cut = cuts.iter().cycle();
+        talk.client(&client);
+        while at < database.len() {
+            let n = (*cut.next().unwrap()).min(database.len() - at);
+            talk.database(&database[at..at + n]);
+            at += n;
+        }
+        prop_assert_eq!(talk.fault, None);
+        prop_assert_eq!(talk.to_database, client);
+        prop_assert_eq!(talk.to_client, database);
+    }
+
+    #[test]
+    fn hostile_bytes_never_panic(client in prop::collection::vec(any::<u8>(), 0..300), database in prop::collection::vec(any::<u8>(), 0..300)) {
+        let mut talk = Talk::new();
+        talk.client(&client);
+        talk.database(&database);
+    }
+
+    #[test]
+    fn hostile_frames_never_panic(frames in prop::collection::vec((any::<bool>(), prop::sample::select(&b"QPBDECSHFdcfX123ntTDCIsZENSAGHVWRK"[..]), prop::collection::vec(any::<u8>(), 0..40)), 0..40)) {
+        let mut talk = Talk::new();
+        for (from_client, tag, body) in frames {
+            talk.feed(&frame(tag, &body), from_client);
+        }
+    }
+}
