@@ -48,11 +48,28 @@ const TAKE_ROW: &[&str] = &[
     "to_jsonb",
 ];
 
+/// The helpers of the information schema, which drivers call.
+const INFORMATION_SCHEMA: &[&str] = &[
+    "_pg_char_max_length",
+    "_pg_char_octet_length",
+    "_pg_datetime_precision",
+    "_pg_expandarray",
+    "_pg_index_position",
+    "_pg_interval_type",
+    "_pg_numeric_precision",
+    "_pg_numeric_precision_radix",
+    "_pg_numeric_scale",
+    "_pg_truetypid",
+    "_pg_truetypmod",
+];
+
 /// What is known of the function `schema.name`.
 #[must_use]
 pub fn standing(schema: Option<&str>, name: &str) -> FunctionStanding {
     let built_in = schema == Some("pg_catalog");
-    if schema.is_some() && !built_in {
+    if schema == Some("information_schema") && INFORMATION_SCHEMA.contains(&name) {
+        FunctionStanding::Known
+    } else if schema.is_some() && !built_in {
         FunctionStanding::Unknown
     } else if KNOWN.contains(name) {
         FunctionStanding::Known

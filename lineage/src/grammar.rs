@@ -1,12 +1,13 @@
 //! Calls the grammar: text in, parse tree walked, facts out.
 //!
-//! Invariants: the depth of a tree never exceeds the stack it is decoded, walked and dropped on. The tokens of the text
-//! bound the depth; short texts run on the caller's stack, others on a thread made for the purpose, and the grammar
-//! itself refuses what exceeds its own stack budget. The grammar library redirects the process's standard error while it
+//! Invariants: a tree is decoded, walked and dropped on a stack that holds its depth. The tokens of a text bound the depth
+//! of its tree: short texts run on the caller's stack, which must have 1 MiB to spare; others on one lasting thread with
+//! room for the deepest tree the grammar library hands out. The library redirects the process's standard error while it
 //! runs, so calls are serialised. A panic inside the library is an ordinary [`NotUnderstood`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::facts::{Facts, NotUnderstood};
 use crate::lex::{Lexer, Token};
@@ -14,11 +15,12 @@ use crate::walk;
 
 /// Longest text understood. A tree takes about 60 times its text.
 pub const TEXT_BYTES_MAX: usize = 8 << 20;
-/// Tokens that can nest, up to which the caller's own stack is enough.
-const NESTING_INLINE_MAX: usize = 400;
-/// Stack of the thread for everything else. The grammar stops at 2 MiB of its own frames, which is about 20,000 levels;
-/// memory is only taken for the depth that is reached.
-const STACK_BYTES: usize = 512 << 20;
+/// Tokens that can nest, up to which the caller's own stack is enough; the decoder's frames are large, and several times
+/// larger without optimisation.
+const NESTING_INLINE_MAX: usize = if cfg!(debug_assertions) { 20 } else { 60 };
+/// Stack of the thread for everything else: the library encodes at most 10,000 nested messages, and decoding one takes up
+/// to 16 KiB without optimisation. Memory is only taken for the depth that is reached.
+const STACK_BYTES: usize = 256 << 20;
 /// `SET (a, b, …) = source` repeats `source` in the tree once for each name; names times text length stays below this.
 const REPEATED_BYTES_MAX: usize = 16 << 20;
 
@@ -39,15 +41,39 @@ pub fn analyse(text: &str) -> Result<Facts, NotUnderstood> {
     if shape.nesting <= NESTING_INLINE_MAX {
         return guarded(text);
     }
-    std::thread::scope(|scope| {
+    on_deep_stack(text)
+}
+
+struct Job {
+    text: String,
+    reply: SyncSender<Result<Facts, NotUnderstood>>,
+}
+
+/// One thread for the life of the process: the library keeps something for every thread that ever called it.
+static DEEP: OnceLock<Option<Mutex<Sender<Job>>>> = OnceLock::new();
+
+fn on_deep_stack(text: &str) -> Result<Facts, NotUnderstood> {
+    let jobs = DEEP.get_or_init(|| {
+        let (jobs, inbox) = channel::<Job>();
         std::thread::Builder::new()
             .name("grammar".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn_scoped(scope, || guarded(text))
-            .map_err(|_| refuse("no thread for a deeply nested statement"))?
-            .join()
-            .unwrap_or_else(|_| Err(refuse("the grammar failed")))
-    })
+            .spawn(move || {
+                for job in inbox {
+                    // Whoever asked may be gone.
+                    let _ = job.reply.send(guarded(&job.text));
+                }
+            })
+            .ok()
+            .map(|_| Mutex::new(jobs))
+    });
+    let Some(jobs) = jobs else { return Err(refuse("no thread for a long statement")) };
+    let (reply, answer) = sync_channel(1);
+    let sent = jobs.lock().unwrap_or_else(PoisonError::into_inner).send(Job { text: text.to_owned(), reply });
+    match sent {
+        Ok(()) => answer.recv().unwrap_or_else(|_| Err(refuse("the grammar failed"))),
+        Err(_) => Err(refuse("the grammar failed")),
+    }
 }
 
 fn refuse(message: &str) -> NotUnderstood {

@@ -6,7 +6,7 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AIndirection, BoolExprType, FuncCall, JsonAggConstructor, JsonBehavior, JsonKeyValue, JsonValueExpr, Node, SubLink,
-    SubLinkType, WindowDef,
+    SubLinkType, WindowDef, a_const,
 };
 
 use super::{Place, Walker, names};
@@ -158,11 +158,35 @@ impl<'a> Walker<'a> {
     pub(super) fn call(&mut self, call: &'a FuncCall, how: How) {
         let constant = call.args.iter().all(is_constant);
         self.function(&call.funcname, functions::standing_of_call(&call.funcname, constant), call.location);
+        self.setting(call);
         self.expressions(&call.args, how);
         self.expressions(&call.agg_order, How::Shaping);
         self.optional(call.agg_filter.as_deref(), How::Shaping);
         if let Some(window) = call.over.as_deref() {
             self.window(window);
+        }
+    }
+
+    /// `set_config('name', 'value' or $1, …)`. A parameter stands for itself as the value, NULL for the default.
+    fn setting(&mut self, call: &'a FuncCall) {
+        let (schema, name) = names::qualified(&call.funcname);
+        if name != "set_config" || schema.is_some_and(|s| s != "pg_catalog") {
+            return;
+        }
+        let [name, value, local] = call.args.as_slice() else { return };
+        let Some(NodeEnum::AConst(name)) = name.node.as_ref() else { return };
+        let Some(a_const::Val::Sval(name)) = name.val.as_ref() else { return };
+        let value = match value.node.as_ref() {
+            Some(NodeEnum::AConst(value)) => match value.val.as_ref() {
+                Some(a_const::Val::Sval(text)) => Some(text.sval.clone()),
+                None => None,
+                Some(_) => return,
+            },
+            Some(NodeEnum::ParamRef(parameter)) => Some(format!("${}", parameter.number)),
+            _ => return,
+        };
+        if is_constant(local) {
+            self.settings.push((self.functions.len() - 1, &name.sval, value));
         }
     }
 

@@ -64,6 +64,8 @@ struct Walker<'a> {
     /// Names of every range whose whole row could be referenced.
     ranges: Vec<&'a str>,
     bare: Vec<Bare<'a>>,
+    /// `set_config` calls with literal arguments: index of the function, parameter, value.
+    settings: Vec<(usize, &'a str, Option<String>)>,
     /// An ON CONFLICT DO UPDATE makes the range `excluded` visible.
     excluded: bool,
 }
@@ -87,6 +89,7 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
         ctes: Vec::new(),
         ranges: Vec::new(),
         bare: Vec::new(),
+        settings: Vec::new(),
         excluded: false,
     };
     let kind = effects::kind(node);
@@ -221,6 +224,7 @@ impl<'a> Walker<'a> {
             }
         }
         self.relations.sort_by_key(|r| r.span.start);
+        self.settle_settings();
         for function in &self.functions {
             match function.standing {
                 FunctionStanding::Known => {}
@@ -228,5 +232,25 @@ impl<'a> Walker<'a> {
                 FunctionStanding::Unknown => self.effects.add(Effects::UNKNOWN_FUNCTION),
             }
         }
+    }
+
+    /// One `set_config` with literal arguments is SET by another spelling, as drivers use it. Several, or one beside
+    /// another session use, stay dangerous: the facts have room for one parameter.
+    fn settle_settings(&mut self) {
+        let calls = self.functions.iter().filter(|f| f.name == "set_config").count();
+        let Some((function, name, value)) = self.settings.pop() else { return };
+        if calls != 1 || self.session != SessionUse::None {
+            return;
+        }
+        let name = name.to_lowercase();
+        if matches!(name.as_str(), "role" | "session_authorization") {
+            self.effects.add(Effects::SET_ROLE);
+        } else {
+            self.effects.add(Effects::SET);
+            if let Some(function) = self.functions.get_mut(function) {
+                function.standing = FunctionStanding::Known;
+            }
+        }
+        self.session = SessionUse::Set { name, value };
     }
 }
