@@ -25,9 +25,8 @@ as_root() {
 # A Debian package is there if what it is wanted for is there: a machine may have it from elsewhere.
 has_package() {
     case $1 in
-    postgresql) pg_bin >/dev/null ;;
+    postgresql) pg_bin >/dev/null && command -v pgbench >/dev/null ;;
     postgresql-client) command -v psql >/dev/null ;;
-    postgresql-contrib) command -v pgbench >/dev/null ;;
     pgbouncer) command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ] ;;
     build-essential) command -v cc >/dev/null && command -v make >/dev/null ;;
     libclang-dev) compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || compgen -G '/usr/lib/*/libclang*.so*' >/dev/null ;;
