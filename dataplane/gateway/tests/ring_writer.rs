@@ -1,0 +1,380 @@
+//! The audit writer on a real executor and real files.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../src/ring_writer.rs"]
+#[allow(unreachable_pub, dead_code)]
+mod ring_writer;
+
+use std::cell::Cell;
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use audit::record::{Record, SessionId};
+use audit::{Body, Code, Filter};
+use glommio::{LocalExecutorBuilder, Placement};
+use ring_writer::{AuditError, CoreAudit, FaultPoint, WriterOptions};
+
+/// A directory that goes away with the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("ring-writer-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const SESSION: SessionId = SessionId([7; 16]);
+
+fn intent(statement: u64, text: &[u8]) -> Record<'_> {
+    Record::Intent {
+        session: SESSION,
+        statement,
+        text,
+        via: "simple",
+        fingerprint: 1,
+        effects: 1,
+        bundle: [1; 32],
+        catalog_epoch: 1,
+        parameters: None,
+        row_limit: 0,
+    }
+}
+
+fn done(statement: u64) -> Record<'static> {
+    Record::Result {
+        session: SESSION,
+        statement,
+        outcome: "ok",
+        sqlstate: *b"00000",
+        rows: 1,
+        bytes: 10,
+        duration_us: 5,
+        masked: &[],
+    }
+}
+
+/// Runs `work` with the writer of core 0 of `directory`, on an executor of its own.
+fn with_writer<F, R>(directory: &Path, options: WriterOptions, work: impl FnOnce(Rc<CoreAudit>) -> F + 'static) -> R
+where
+    F: Future<Output = R> + 'static,
+    R: 'static,
+{
+    let mut opened = audit::open(directory, 1, [9; 32]).unwrap();
+    let start = opened.cores.remove(0);
+    let executor = LocalExecutorBuilder::new(Placement::Unbound).io_memory(1 << 20).make().unwrap();
+    executor.run(async move {
+        let core = CoreAudit::new(start, "test", options).unwrap();
+        glommio::spawn_local(Rc::clone(&core).run()).detach();
+        work(core).await
+    })
+}
+
+fn small() -> WriterOptions {
+    WriterOptions { segment_bytes: 256 << 10, ring_bytes: 4 << 20, ..WriterOptions::default() }
+}
+
+fn clean(directory: &Path) -> audit::Report {
+    let report = audit::verify(directory);
+    assert_eq!(report.exit_code(), 0, "{}", report.text());
+    report
+}
+
+#[test]
+fn records_become_durable_and_the_log_verifies() {
+    for buffered in [false, true] {
+        let directory = Folder::new();
+        for round in 0..3u64 {
+            let options = WriterOptions { buffered, ..small() };
+            with_writer(directory.path(), options, move |core| async move {
+                core.started().await.unwrap();
+                let mut last = 0;
+                for n in 1..=500 {
+                    let sequence = core.append(&intent(round * 1000 + n, b"SELECT 1")).unwrap().sequence();
+                    assert!(sequence > last);
+                    last = sequence;
+                    assert!(!core.is_durable(sequence));
+                    if n % 50 == 0 {
+                        core.durable(sequence).await.unwrap();
+                        assert!(core.is_durable(sequence));
+                    }
+                    let _ = core.append(&done(round * 1000 + n)).unwrap();
+                }
+                // A statement far longer than a block, and than a segment.
+                let long = core.append(&intent(round * 1000 + 999, &vec![b'x'; 1 << 20])).unwrap().sequence();
+                core.durable(long).await.unwrap();
+                let _ = core.append(&done(round * 1000 + 999)).unwrap();
+                assert_eq!(core.status().buffered, buffered);
+                core.close();
+                assert_eq!(core.append(&done(1)).unwrap_err(), AuditError::Closed);
+                core.closed().await.unwrap();
+            });
+            let report = clean(directory.path());
+            assert!(report.findings.is_empty(), "{}", report.text());
+            assert!(report.cores[0].closed);
+            assert_eq!(report.cores[0].epochs, round + 1);
+            // 500 pairs, the long pair, start and end.
+            assert_eq!(report.cores[0].records, (round + 1) * 1004);
+        }
+        assert!(!directory.path().join("core-00/next.prepared").exists());
+    }
+}
+
+#[test]
+fn one_commit_serves_many_waiters() {
+    let directory = Folder::new();
+    with_writer(directory.path(), small(), |core| async move {
+        core.started().await.unwrap();
+        let before = core.status().blocks;
+        let served = Rc::new(Cell::new(0));
+        for n in 1..=200 {
+            let (core, served) = (Rc::clone(&core), Rc::clone(&served));
+            glommio::spawn_local(async move {
+                let sequence = core.append(&intent(n, b"SELECT 1")).unwrap().sequence();
+                core.durable(sequence).await.unwrap();
+                served.set(served.get() + 1);
+            })
+            .detach();
+        }
+        while served.get() < 200 {
+            glommio::timer::sleep(Duration::from_millis(1)).await;
+        }
+        let blocks = core.status().blocks - before;
+        assert!(blocks <= 20, "{blocks} blocks for 200 statements that came together");
+        core.close();
+        core.closed().await.unwrap();
+    });
+    clean(directory.path());
+}
+
+#[test]
+fn records_nobody_waits_for_follow_within_the_age_limit() {
+    let directory = Folder::new();
+    with_writer(directory.path(), small(), |core| async move {
+        core.started().await.unwrap();
+        let sequence = core.append(&intent(1, b"SELECT 1")).unwrap().sequence();
+        let begun = Instant::now();
+        while !core.is_durable(sequence) {
+            assert!(begun.elapsed() < Duration::from_secs(5));
+            glommio::timer::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(begun.elapsed() >= Duration::from_millis(40), "written at once although nobody waited");
+        core.close();
+        core.closed().await.unwrap();
+    });
+}
+
+#[test]
+fn a_failing_disk_closes_the_gate_and_loses_nothing() {
+    for point in [FaultPoint::Write(2), FaultPoint::Sync(2), FaultPoint::Write(0), FaultPoint::Sync(0)] {
+        for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
+            let directory = Folder::new();
+            let failures = Rc::new(Cell::new(2));
+            let left = Rc::clone(&failures);
+            let faults = move |here| {
+                (here == point && left.get() > 0).then(|| {
+                    left.set(left.get() - 1);
+                    kind
+                })
+            };
+            let options = WriterOptions { faults: Some(Rc::new(faults)), ..small() };
+            let acked = with_writer(directory.path(), options, move |core| async move {
+                let mut acked = Vec::new();
+                let mut refused = 0;
+                for n in 1..=8u64 {
+                    loop {
+                        match core.append(&intent(n, b"SELECT 1")) {
+                            Err(AuditError::Disk(seen)) => {
+                                assert_eq!(seen, kind);
+                                refused += 1;
+                                glommio::timer::sleep(Duration::from_millis(50)).await;
+                            }
+                            other => {
+                                let sequence = other.unwrap().sequence();
+                                match core.durable(sequence).await {
+                                    Ok(()) => acked.push(n),
+                                    Err(error) => assert_eq!(error, AuditError::Disk(kind)),
+                                }
+                                // What is past is taken even now.
+                                let _ = core.append(&done(n)).unwrap();
+                                break;
+                            }
+                        }
+                    }
+                }
+                assert!(refused > 0, "the gate never closed at {point:?}");
+                assert!(!core.status().failing);
+                assert_eq!(core.status().errors, 2);
+                core.close();
+                core.closed().await.unwrap();
+                acked
+            });
+            assert_eq!(failures.get(), 0);
+            let report = clean(directory.path());
+            assert!(report.cores[0].closed);
+            let shown = statements(directory.path());
+            assert_eq!(shown, (1..=8).collect::<Vec<_>>(), "{point:?}: every intent is there once, in order");
+            assert!(acked.iter().all(|n| shown.contains(n)));
+            let alarms = audit::show(directory.path(), Filter { kind: Some("alarm".into()), ..Filter::default() });
+            assert_eq!(alarms.unwrap().count(), 1, "the outage is on record");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_never_comes_back_ends_in_an_error() {
+    let directory = Folder::new();
+    let faults = |here| matches!(here, FaultPoint::Prepare).then_some(ErrorKind::PermissionDenied);
+    let options = WriterOptions { faults: Some(Rc::new(faults)), ..small() };
+    with_writer(directory.path(), options, |core| async move {
+        assert_eq!(core.started().await, Err(AuditError::Disk(ErrorKind::PermissionDenied)));
+        assert_eq!(core.append(&intent(1, b"x")).unwrap_err(), AuditError::Disk(ErrorKind::PermissionDenied));
+        core.close();
+        assert_eq!(core.closed().await, Err(AuditError::Disk(ErrorKind::PermissionDenied)));
+    });
+}
+
+#[test]
+fn a_full_ring_refuses_statements_and_still_takes_their_ends() {
+    let directory = Folder::new();
+    let options = WriterOptions { ring_bytes: 64 << 10, ..small() };
+    with_writer(directory.path(), options, |core| async move {
+        core.started().await.unwrap();
+        // No await: the flusher cannot run meanwhile.
+        let mut count = 0;
+        while let Ok(recorded) = core.append(&intent(count + 1, &[b'x'; 500])) {
+            assert!(recorded.sequence() > count);
+            count += 1;
+        }
+        assert_eq!(core.append(&intent(9999, &[b'x'; 500])).unwrap_err(), AuditError::Full);
+        let last = core.append(&done(1)).unwrap().sequence();
+        core.durable(last).await.unwrap();
+        // Durable, so there is room again.
+        let _ = core.append(&intent(count + 1, &[b'x'; 500])).unwrap();
+        core.close();
+        core.closed().await.unwrap();
+    });
+    clean(directory.path());
+}
+
+#[test]
+fn two_gateways_never_share_a_directory() {
+    let directory = Folder::new();
+    let first = audit::open(directory.path(), 1, [1; 32]).unwrap();
+    let second = audit::open(directory.path(), 1, [2; 32]);
+    assert!(matches!(second, Err(audit::RecoverError::Locked(_))));
+    drop(first);
+    audit::open(directory.path(), 1, [2; 32]).unwrap();
+}
+
+fn statements(directory: &Path) -> Vec<u64> {
+    let filter = Filter { kind: Some("intent".into()), ..Filter::default() };
+    let entries = audit::show(directory, filter).unwrap();
+    entries
+        .map(|entry| match entry.unwrap().record.body {
+            Body::Intent { statement, .. } => statement,
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+const CHILD: &str = "RING_WRITER_CHILD";
+
+/// Not a test of its own: the process that gets killed. Prints each statement once it is acknowledged.
+#[test]
+fn child_process() {
+    let Some(directory) = std::env::var_os(CHILD) else { return };
+    let first: u64 = std::env::var("RING_WRITER_FIRST").unwrap().parse().unwrap();
+    with_writer(Path::new(&directory), small(), move |core| async move {
+        core.started().await.unwrap();
+        let next = Rc::new(Cell::new(first));
+        for _ in 0..8 {
+            let (core, next) = (Rc::clone(&core), Rc::clone(&next));
+            glommio::spawn_local(async move {
+                loop {
+                    let n = next.replace(next.get() + 1);
+                    let text = vec![b'a'; (n % 97) as usize * 100 + 10];
+                    let sequence = core.append(&intent(n, &text)).unwrap().sequence();
+                    core.durable(sequence).await.unwrap();
+                    println!("acked {n}");
+                    if n % 3 != 0 {
+                        let _ = core.append(&done(n)).unwrap();
+                    }
+                }
+            })
+            .detach();
+        }
+        glommio::timer::sleep(Duration::from_secs(60)).await;
+    });
+}
+
+#[test]
+fn what_was_acknowledged_survives_kill_9() {
+    let directory = Folder::new();
+    let mut acked = Vec::new();
+    for round in 0..6u64 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child_process", "--nocapture"])
+            .env(CHILD, directory.path())
+            .env("RING_WRITER_FIRST", (round * 1_000_000 + 1).to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut take = |acked: &mut Vec<u64>| {
+            let line = lines.next()?.ok()?;
+            if let Some(n) = line.strip_prefix("acked ") {
+                acked.push(n.parse().unwrap());
+            }
+            Some(())
+        };
+        let wanted = acked.len() + 40 + 60 * round as usize;
+        while acked.len() < wanted {
+            take(&mut acked).expect("the child lives until it is killed");
+        }
+        child.kill().unwrap();
+        // What it had said before it died counts too.
+        while take(&mut acked).is_some() {}
+        child.wait().unwrap();
+
+        let found = statements(directory.path());
+        for n in &acked {
+            assert!(found.binary_search(n).is_ok() || found.contains(n), "acknowledged statement {n} is lost");
+        }
+    }
+    // One orderly start and end: what was in doubt is closed, and all of it verifies.
+    with_writer(directory.path(), small(), |core| async move {
+        core.started().await.unwrap();
+        core.close();
+        core.closed().await.unwrap();
+    });
+    let report = clean(directory.path());
+    assert_eq!(report.in_doubt, 0, "{}", report.text());
+    assert!(!report.has(Code::Doubt));
+    assert_eq!(report.cores[0].epochs, 7);
+    let unknown = audit::show(directory.path(), Filter { kind: Some("result".into()), ..Filter::default() })
+        .unwrap()
+        .filter(|entry| {
+            matches!(&entry.as_ref().unwrap().record.body, Body::Result { outcome, .. } if outcome == audit::UNKNOWN_CRASH)
+        })
+        .count();
+    assert!(unknown > 50, "a third of the statements had no result when the process died");
+}
