@@ -1,0 +1,103 @@
+//! Admission: who may use the target, and as what role.
+//!
+//! A [`Grant`] is the permit that every decision and plan is asked of; nothing but this module makes one.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use crate::decide::Judged;
+use crate::epoch::Epoch;
+use crate::glob;
+use crate::model::Role;
+use crate::refusal::{Refusal, code};
+use crate::role::RoleView;
+
+/// Who somebody is, as proven by an identity provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Who says so.
+    pub issuer: String,
+    /// Name of the person or program there.
+    pub subject: String,
+    /// Groups.
+    pub groups: Vec<String>,
+}
+
+/// The permit of one session under one epoch.
+pub struct Grant {
+    pub(crate) epoch: Arc<Epoch>,
+    pub(crate) role: usize,
+    pub(crate) view: Arc<RoleView>,
+    identity: Identity,
+    /// Decisions by address of their facts, which are kept alive here.
+    pub(crate) memo: Mutex<HashMap<usize, Arc<Judged>>>,
+}
+
+impl std::fmt::Debug for Grant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Grant").field("role", &self.role()).field("epoch", &self.epoch.number()).finish_non_exhaustive()
+    }
+}
+
+/// Gives the first role that one of the identity's groups has and that may use the target.
+///
+/// # Errors
+/// `TG4001` if there is none.
+pub fn admit(epoch: &Arc<Epoch>, identity: &Identity) -> Result<Grant, Refusal> {
+    let has = |role: &Role| role.groups.iter().any(|g| g == "*" || identity.groups.contains(g));
+    mint(epoch, identity, has)
+}
+
+/// The grant of a role by its name, for reports about rules; sessions are admitted by identity.
+///
+/// # Errors
+/// `TG4001` if there is no such role for the target.
+pub fn preview(epoch: &Arc<Epoch>, role: &str) -> Result<Grant, Refusal> {
+    mint(epoch, &Identity::default(), |r| r.name == role)
+}
+
+fn mint(epoch: &Arc<Epoch>, identity: &Identity, has: impl Fn(&Role) -> bool) -> Result<Grant, Refusal> {
+    let model = epoch.bundle().model();
+    let refused = || {
+        Refusal::new(code::NO_ROLE, "default:no-role", "no role of yours may use this database")
+            .hint("ask for a group that has a role for it")
+    };
+    let target = model.targets.get(epoch.target()).ok_or_else(refused)?;
+    let may = |r: &Role| r.targets.iter().any(|t| glob::matches(t, &target.name));
+    let role = model.roles.iter().position(|r| has(r) && may(r)).ok_or_else(refused)?;
+    let view = Arc::clone(epoch.role_view(role).ok_or_else(refused)?);
+    Ok(Grant { epoch: Arc::clone(epoch), role, view, identity: identity.clone(), memo: Mutex::default() })
+}
+
+impl Grant {
+    /// The grant of the same identity under another epoch: after a reload of the rules or a change of the catalog.
+    ///
+    /// # Errors
+    /// As for [`admit`].
+    pub fn renew(&self, epoch: &Arc<Epoch>) -> Result<Self, Refusal> {
+        // A preview stays the role that it is.
+        if self.identity == Identity::default() { preview(epoch, self.role()) } else { admit(epoch, &self.identity) }
+    }
+
+    /// Name of the role.
+    #[must_use]
+    pub fn role(&self) -> &str {
+        self.rules().map_or("", |r| r.name.as_str())
+    }
+
+    pub(crate) fn rules(&self) -> Option<&Role> {
+        self.epoch.bundle().model().roles.get(self.role)
+    }
+
+    /// The epoch it was admitted under.
+    #[must_use]
+    pub const fn epoch(&self) -> &Arc<Epoch> {
+        &self.epoch
+    }
+
+    /// Every class and everything unclassified is clear: plans are empty and need not be asked for.
+    #[must_use]
+    pub fn sees_everything(&self) -> bool {
+        self.view.everything
+    }
+}

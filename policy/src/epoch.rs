@@ -1,0 +1,525 @@
+//! A bundle made concrete for one target: which class every column of the live catalog has.
+//!
+//! Invariants: the most specific binding wins, the later of equals; a class found anywhere in an inheritance or partition
+//! tree holds in all of it; a view never shows less protection than what it is made of. What a view computes from
+//! protected columns is *derived*, and so is everything of a view that cannot be understood.
+//! An epoch is immutable; a changed catalog or bundle makes a new one. Deliberately absent: fetching catalogs.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
+
+use lineage::catalog::{Column, Relation, RelationKind};
+use lineage::{Catalog, Derivation, Effects, RelationUse, Statement};
+use zeroize::Zeroizing;
+
+use crate::bundle::Bundle;
+use crate::glob;
+use crate::model::{BindingBy, ClassId, Model, Redaction};
+use crate::redact::TokenKey;
+use crate::role::RoleView;
+use crate::system;
+
+/// Named secrets for token redactions.
+#[derive(Default)]
+pub struct Keys(HashMap<String, Zeroizing<Vec<u8>>>);
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Keys({} secrets)", self.0.len())
+    }
+}
+
+impl Keys {
+    /// No keys: tokens become NULL.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds or replaces the secret called `name`.
+    pub fn insert(&mut self, name: impl Into<String>, secret: Vec<u8>) {
+        self.0.insert(name.into(), Zeroizing::new(secret));
+    }
+}
+
+/// Where a derived value comes from: a class, or (`None`) a column that nobody classified.
+pub(crate) type Source = Option<ClassId>;
+
+/// What is known of a column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Marking {
+    /// Of this class.
+    Class(ClassId),
+    /// Declared clear, or computed from nothing protected.
+    Clear,
+    /// Nobody said.
+    Unclassified,
+    /// Computed by a view from these.
+    Derived(BTreeSet<Source>),
+}
+
+/// A column with its marking.
+#[derive(Clone, Debug)]
+pub(crate) struct MarkedColumn {
+    pub(crate) number: i16,
+    pub(crate) name: String,
+    pub(crate) marking: Marking,
+    pub(crate) binding: Option<u32>,
+}
+
+/// A relation with its columns.
+#[derive(Clone, Debug)]
+pub(crate) struct MarkedRelation {
+    pub(crate) oid: u32,
+    pub(crate) schema: String,
+    pub(crate) name: String,
+    pub(crate) columns: Vec<MarkedColumn>,
+}
+
+impl MarkedRelation {
+    pub(crate) fn column(&self, number: i16) -> Option<usize> {
+        self.columns.iter().position(|c| c.number == number)
+    }
+}
+
+/// A bundle resolved against the catalog of one target.
+pub struct Epoch {
+    number: u64,
+    bundle: Arc<Bundle>,
+    target: usize,
+    pub(crate) relations: Vec<MarkedRelation>,
+    by_oid: HashMap<u32, usize>,
+    by_name: HashMap<String, Vec<usize>>,
+    /// Per redaction of the model.
+    pub(crate) tokens: Vec<Option<TokenKey>>,
+    missing: Vec<String>,
+    roles: Vec<OnceLock<Arc<RoleView>>>,
+}
+
+impl std::fmt::Debug for Epoch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Epoch")
+            .field("number", &self.number)
+            .field("relations", &self.relations.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Epoch {
+    /// Applies `bundle` to the catalog of its target number `target`.
+    #[must_use]
+    pub fn resolve(bundle: Arc<Bundle>, target: usize, catalog: &Catalog, keys: &Keys) -> Self {
+        let model = bundle.model();
+        let name = model.targets.get(target).map_or("", |t| t.name.as_str());
+        let relations = mark(model, name, catalog);
+        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
+        for (i, r) in relations.iter().enumerate() {
+            by_name.entry(r.name.clone()).or_default().push(i);
+        }
+        let by_oid = relations.iter().enumerate().map(|(i, r)| (r.oid, i)).collect();
+        let mut missing = BTreeSet::new();
+        let tokens = model
+            .redactions
+            .iter()
+            .map(|r| {
+                let Redaction::Token { key, .. } = r else { return None };
+                let token = keys.0.get(key).and_then(|secret| TokenKey::new(secret));
+                if token.is_none() {
+                    missing.insert(key.clone());
+                }
+                token
+            })
+            .collect();
+        let roles = model.roles.iter().map(|_| OnceLock::new()).collect();
+        let missing = missing.into_iter().collect();
+        Self { number: 0, target, relations, by_oid, by_name, tokens, missing, roles, bundle }
+    }
+
+    /// Which epoch this is; 0 until [`Epoch::with_number`].
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Numbers the epoch.
+    #[must_use]
+    pub fn with_number(mut self, number: u64) -> Self {
+        self.number = number;
+        self
+    }
+
+    /// The rules.
+    #[must_use]
+    pub const fn bundle(&self) -> &Arc<Bundle> {
+        &self.bundle
+    }
+
+    /// Index of the target in the model.
+    #[must_use]
+    pub const fn target(&self) -> usize {
+        self.target
+    }
+
+    /// Key names that token redactions ask for and nobody gave; their values become NULL.
+    #[must_use]
+    pub fn missing_keys(&self) -> &[String] {
+        &self.missing
+    }
+
+    pub(crate) fn by_oid(&self, oid: u32) -> Option<usize> {
+        self.by_oid.get(&oid).copied()
+    }
+
+    /// The relations that a name in a statement can mean: without a schema, those of every schema.
+    pub(crate) fn candidates<'a>(&'a self, used: &'a RelationUse) -> impl Iterator<Item = usize> + 'a {
+        let all = self.by_name.get(&used.name).map_or(&[][..], Vec::as_slice);
+        all.iter().copied().filter(move |i| {
+            used.schema.as_ref().is_none_or(|s| self.relations.get(*i).is_some_and(|r| r.schema == *s))
+        })
+    }
+
+    /// What the role sees of this epoch; computed at first use.
+    pub(crate) fn role_view(&self, role: usize) -> Option<&Arc<RoleView>> {
+        Some(self.roles.get(role)?.get_or_init(|| Arc::new(RoleView::new(self, role))))
+    }
+}
+
+/// The binding that decides a column's class: the most specific, the later of equals. A tag counts as a selector that
+/// spells out schema, relation and column.
+#[must_use]
+pub fn deciding_binding(model: &Model, target: &str, relation: &Relation, column: &Column) -> Option<usize> {
+    let spelled = |s: &str| u32::try_from(s.len()).unwrap_or(u32::MAX / 16) * 2 + 1;
+    let mut best: Option<(u32, usize)> = None;
+    for (i, binding) in model.bindings.iter().enumerate() {
+        let weight = match &binding.by {
+            BindingBy::Selector(s) => {
+                let matches = glob::matches(&s.column, &column.name)
+                    && glob::matches(&s.relation, &relation.name)
+                    && glob::matches(&s.schema, &relation.schema)
+                    && glob::matches(&s.target, target);
+                if !matches {
+                    continue;
+                }
+                s.specificity()
+            }
+            BindingBy::Tag { tag } => {
+                if !column.comment.as_deref().is_some_and(|c| glob::has_tag(c, tag)) {
+                    continue;
+                }
+                spelled(&relation.schema) + spelled(&relation.name) + spelled(&column.name)
+            }
+        };
+        if best.is_none_or(|(w, _)| weight >= w) {
+            best = Some((weight, i));
+        }
+    }
+    best.map(|(_, i)| i)
+}
+
+/// Marks every column of the catalog.
+fn mark(model: &Model, target: &str, catalog: &Catalog) -> Vec<MarkedRelation> {
+    let mut relations: Vec<MarkedRelation> = catalog
+        .relations
+        .iter()
+        .map(|r| MarkedRelation {
+            oid: r.oid,
+            schema: r.schema.clone(),
+            name: r.name.clone(),
+            columns: r
+                .columns
+                .iter()
+                .map(|c| {
+                    let binding = deciding_binding(model, target, r, c);
+                    let marking = match binding.and_then(|b| model.bindings.get(b)).map(|b| b.class) {
+                        Some(Some(class)) => Marking::Class(class),
+                        Some(None) => Marking::Clear,
+                        None => Marking::Unclassified,
+                    };
+                    let binding = binding.and_then(|b| u32::try_from(b).ok());
+                    MarkedColumn { number: c.number, name: c.name.clone(), marking, binding }
+                })
+                .collect(),
+        })
+        .collect();
+    spread_over_families(catalog, &mut relations);
+    let mut views = Views { model, catalog, by_oid: HashMap::new(), by_name: HashMap::new(), state: HashMap::new() };
+    for (i, r) in catalog.relations.iter().enumerate() {
+        views.by_oid.insert(r.oid, i);
+        views.by_name.entry(r.name.as_str()).or_default().push(i);
+    }
+    for i in 0..relations.len() {
+        views.settle(i, &mut relations, 0);
+    }
+    relations
+}
+
+/// Gives the class of a column to the columns of that name in every relation related by inheritance or partitioning.
+fn spread_over_families(catalog: &Catalog, relations: &mut [MarkedRelation]) {
+    let index: HashMap<u32, usize> = catalog.relations.iter().enumerate().map(|(i, r)| (r.oid, i)).collect();
+    let mut family: Vec<usize> = (0..relations.len()).collect();
+    fn root(family: &mut [usize], mut i: usize) -> usize {
+        while let Some(&up) = family.get(i) {
+            if up == i {
+                break;
+            }
+            let above = family.get(up).copied().unwrap_or(up);
+            family[i] = above;
+            i = above;
+        }
+        i
+    }
+    for (i, r) in catalog.relations.iter().enumerate() {
+        for parent in r.parents.iter().filter_map(|p| index.get(p)) {
+            let (a, b) = (root(&mut family, i), root(&mut family, *parent));
+            family[a] = b;
+        }
+    }
+    // The first class seen by column name in a family; relations are in (schema, name) order, so this is deterministic.
+    let mut classes: HashMap<(usize, String), (ClassId, Option<u32>)> = HashMap::new();
+    for (i, r) in relations.iter().enumerate() {
+        let head = root(&mut family, i);
+        for c in &r.columns {
+            if let Marking::Class(class) = c.marking {
+                classes.entry((head, c.name.clone())).or_insert((class, c.binding));
+            }
+        }
+    }
+    for (i, r) in relations.iter_mut().enumerate() {
+        let head = root(&mut family, i);
+        for c in &mut r.columns {
+            if !matches!(c.marking, Marking::Class(_))
+                && let Some((class, binding)) = classes.get(&(head, c.name.clone()))
+            {
+                c.marking = Marking::Class(*class);
+                c.binding = *binding;
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Underway,
+    Done,
+}
+
+/// Views on views are settled depth first.
+struct Views<'a> {
+    model: &'a Model,
+    catalog: &'a Catalog,
+    by_oid: HashMap<u32, usize>,
+    by_name: HashMap<&'a str, Vec<usize>>,
+    state: HashMap<usize, State>,
+}
+
+/// Views on views deeper than this are not followed.
+const DEPTH_MAX: usize = 100;
+
+impl<'a> Views<'a> {
+    fn settle(&mut self, i: usize, relations: &mut Vec<MarkedRelation>, depth: usize) {
+        let catalog = self.catalog;
+        let Some(view) = catalog.relations.get(i) else { return };
+        if !matches!(view.kind, RelationKind::View | RelationKind::MaterializedView) || self.state.contains_key(&i) {
+            return;
+        }
+        self.state.insert(i, State::Underway);
+        let statement =
+            view.definition.as_deref().and_then(|d| lineage::analyse(d).ok()).and_then(|f| match &*f.statements {
+                [one] => Some(Arc::clone(one)),
+                _ => None,
+            });
+        let mut opaque = statement.is_none() || depth >= DEPTH_MAX;
+        let mut read: BTreeSet<usize> = BTreeSet::new();
+        for oid in &view.depends_on {
+            match self.by_oid.get(oid) {
+                Some(r) => drop(read.insert(*r)),
+                None => opaque |= *oid >= system::FIRST_USER_OID,
+            }
+        }
+        for used in statement.iter().flat_map(|s| &s.relations) {
+            let named = self.by_name.get(used.name.as_str()).map_or(&[][..], Vec::as_slice);
+            let same = |r: &&usize| {
+                let schema = catalog.relations.get(**r).map(|r| r.schema.as_str());
+                used.schema.as_deref().is_none_or(|s| schema == Some(s))
+            };
+            let mut known = named.iter().filter(same).peekable();
+            if known.peek().is_none() {
+                opaque |= !system::is_system(used) || system::leaks(used);
+            }
+            read.extend(known);
+        }
+        read.remove(&i);
+        for r in &read {
+            if depth < DEPTH_MAX {
+                self.settle(*r, relations, depth + 1);
+            }
+            opaque |= self.state.get(r) == Some(&State::Underway);
+        }
+        let markings = self.markings(view, statement.as_deref().filter(|_| !opaque), &read, relations);
+        if let Some(marked) = relations.get_mut(i) {
+            for (column, derived) in marked.columns.iter_mut().zip(markings) {
+                let own = column.binding.and_then(|b| self.model.bindings.get(usize::try_from(b).ok()?));
+                let own_words = own.is_some_and(|b| match &b.by {
+                    BindingBy::Selector(s) => !s.relation.contains('*') && !s.column.contains('*'),
+                    BindingBy::Tag { .. } => true,
+                });
+                // A pattern over names may give a view's column a class, but never take one away.
+                let harmless = matches!(derived, Marking::Clear | Marking::Unclassified);
+                let keep = own_words || (harmless && !matches!(column.marking, Marking::Unclassified));
+                if !keep {
+                    column.marking = derived;
+                    column.binding = None;
+                }
+            }
+        }
+        self.state.insert(i, State::Done);
+    }
+
+    /// What each column of a view is by its definition; `None` for a definition that is not understood.
+    fn markings(
+        &self,
+        view: &Relation,
+        statement: Option<&Statement>,
+        read: &BTreeSet<usize>,
+        relations: &[MarkedRelation],
+    ) -> Vec<Marking> {
+        let sources = || read.iter().filter_map(|r| relations.get(*r)).flat_map(|r| &r.columns);
+        let all: BTreeSet<Source> = sources().flat_map(|c| origins(&c.marking)).collect();
+        let everything = |all: &BTreeSet<Source>| {
+            if all.is_empty() && statement.is_some() {
+                Marking::Clear
+            } else {
+                Marking::Derived(self.or_any_class(all))
+            }
+        };
+        let n = view.columns.len();
+        let Some(statement) = statement else { return vec![everything(&all); n] };
+        let code = Effects::UNKNOWN_FUNCTION.with(Effects::DANGEROUS_FUNCTION).with(Effects::UNKNOWN);
+        let hidden = statement.effects.intersects(code);
+        let star = statement.outputs.iter().any(|o| matches!(o.derivation, Derivation::Star { .. }));
+        if statement.outputs.len() != n || star || statement.effects.contains(Effects::UNKNOWN) {
+            return vec![everything(&all); n];
+        }
+        let origin = Origins::new(statement, || sources().map(|c| (c.name.as_str(), &c.marking)));
+        let used: BTreeSet<Source> = statement
+            .uses
+            .iter()
+            .flat_map(|u| match &u.column {
+                Some(column) => origin.of(column).sources,
+                None => all.clone(),
+            })
+            .collect();
+        statement
+            .outputs
+            .iter()
+            .map(|output| match &output.derivation {
+                Derivation::Direct { column, .. } => {
+                    let from = origin.of(column);
+                    if !from.complete {
+                        // A name that a nested query computes.
+                        return if hidden {
+                            everything(&all)
+                        } else if used.is_empty() {
+                            Marking::Clear
+                        } else {
+                            Marking::Derived(used.clone())
+                        };
+                    }
+                    from.marking()
+                }
+                Derivation::Star { .. } => everything(&all),
+                Derivation::Expression if hidden => everything(&all),
+                Derivation::Expression if used.is_empty() => Marking::Clear,
+                Derivation::Expression => Marking::Derived(used.clone()),
+            })
+            .collect()
+    }
+
+    /// Where nothing is known of the sources, any class can be behind.
+    fn or_any_class(&self, all: &BTreeSet<Source>) -> BTreeSet<Source> {
+        if !all.is_empty() {
+            return all.clone();
+        }
+        (0..self.model.classes.len()).filter_map(|c| ClassId::try_from(c).ok()).map(Some).chain([None]).collect()
+    }
+}
+
+/// The sources behind a marking.
+pub(crate) fn origins(marking: &Marking) -> BTreeSet<Source> {
+    match marking {
+        Marking::Class(c) => BTreeSet::from([Some(*c)]),
+        Marking::Clear => BTreeSet::new(),
+        Marking::Unclassified => BTreeSet::from([None]),
+        Marking::Derived(all) => all.clone(),
+    }
+}
+
+/// Where a name in a view's definition can come from.
+struct Origins<'a> {
+    columns: HashMap<&'a str, Vec<&'a Marking>>,
+    backwards: HashMap<&'a str, Vec<Option<&'a str>>>,
+    every: Vec<&'a Marking>,
+}
+
+struct Origin<'a> {
+    markings: Vec<&'a Marking>,
+    sources: BTreeSet<Source>,
+    /// Some column or rename has the name.
+    complete: bool,
+}
+
+impl Origin<'_> {
+    fn marking(&self) -> Marking {
+        let mut classes: HashSet<ClassId> = HashSet::new();
+        let (mut clear, mut unclassified) = (false, false);
+        for m in &self.markings {
+            match m {
+                Marking::Class(c) => drop(classes.insert(*c)),
+                Marking::Clear => clear = true,
+                Marking::Unclassified => unclassified = true,
+                Marking::Derived(_) => return Marking::Derived(self.sources.clone()),
+            }
+        }
+        let mut classes = classes.into_iter();
+        match (classes.next(), classes.next()) {
+            (Some(one), None) => Marking::Class(one),
+            (Some(_), Some(_)) => Marking::Derived(self.sources.clone()),
+            (None, _) if unclassified || !clear => Marking::Unclassified,
+            (None, _) => Marking::Clear,
+        }
+    }
+}
+
+impl<'a> Origins<'a> {
+    fn new<I: Iterator<Item = (&'a str, &'a Marking)>>(statement: &'a Statement, columns: impl Fn() -> I) -> Self {
+        let mut by_name: HashMap<&str, Vec<&Marking>> = HashMap::new();
+        for (name, marking) in columns() {
+            by_name.entry(name).or_default().push(marking);
+        }
+        let mut backwards: HashMap<&str, Vec<Option<&str>>> = HashMap::new();
+        for (from, to) in &statement.renames {
+            backwards.entry(to).or_default().push(from.as_deref());
+        }
+        Self { columns: by_name, backwards, every: columns().map(|(_, m)| m).collect() }
+    }
+
+    fn of(&self, name: &str) -> Origin<'a> {
+        let mut seen = HashSet::new();
+        let mut open = vec![name];
+        let mut markings: Vec<&'a Marking> = Vec::new();
+        while let Some(name) = open.pop() {
+            if !seen.insert(name.to_owned()) {
+                continue;
+            }
+            markings.extend(self.columns.get(name).into_iter().flatten());
+            for from in self.backwards.get(name).into_iter().flatten() {
+                match from {
+                    Some(from) => open.push(from),
+                    None => markings.extend(&self.every),
+                }
+            }
+        }
+        let sources = markings.iter().flat_map(|m| origins(m)).collect();
+        Origin { complete: !markings.is_empty(), sources, markings }
+    }
+}

@@ -1,0 +1,300 @@
+use super::*;
+use proptest::prelude::*;
+
+const TYPES: [u32; 22] = [
+    oid::BOOL,
+    oid::CHAR,
+    oid::NAME,
+    oid::INT8,
+    oid::INT2,
+    oid::INT4,
+    oid::TEXT,
+    oid::JSON,
+    oid::XML,
+    oid::FLOAT4,
+    oid::FLOAT8,
+    oid::UNKNOWN,
+    oid::BPCHAR,
+    oid::VARCHAR,
+    oid::DATE,
+    oid::TIMESTAMP,
+    oid::TIMESTAMPTZ,
+    oid::NUMERIC,
+    oid::CSTRING,
+    oid::UUID,
+    oid::JSONB,
+    99_999,
+];
+
+fn key() -> TokenKey {
+    TokenKey::new(b"a secret for tests").unwrap()
+}
+
+fn run(redaction: &Redaction, type_oid: u32, format: Format, value: &[u8]) -> Option<Vec<u8>> {
+    let step = Step::prepare(redaction, type_oid, Some(&key())).unwrap();
+    let mut out = vec![1, 2, 3];
+    match step.apply(format, value, &mut out) {
+        Redacted::Keep => Some(value.to_vec()),
+        Redacted::Null => None,
+        Redacted::Scratch => Some(out),
+    }
+}
+
+fn text(redaction: &Redaction, type_oid: u32, value: &str) -> Option<String> {
+    run(redaction, type_oid, Format::Text, value.as_bytes()).map(|b| String::from_utf8(b).unwrap())
+}
+
+fn keep_last(count: u16) -> Redaction {
+    Redaction::KeepLast { count, fill: '*' }
+}
+
+#[test]
+fn keeping_and_filling() {
+    let first = |count| Redaction::KeepFirst { count, fill: '#' };
+    let fill = Redaction::Fill { fill: '•' };
+    for (redaction, value, want) in [
+        (keep_last(4), "123-45-6789", "*******6789"),
+        (keep_last(4), "6789", "****"),
+        (keep_last(4), "789", "***"),
+        (keep_last(0), "789", "***"),
+        (keep_last(1), "", ""),
+        (keep_last(2), "Zoë", "*oë"),
+        (first(1), "Zoë", "Z##"),
+        (first(2), "éé", "##"),
+        (first(2), "日本語", "日本#"),
+        (fill.clone(), "ab日", "•••"),
+    ] {
+        for oid in [oid::TEXT, oid::VARCHAR, oid::NAME] {
+            assert_eq!(text(&redaction, oid, value).as_deref(), Some(want), "{redaction:?} {value}");
+            let binary = run(&redaction, oid, Format::Binary, value.as_bytes());
+            assert_eq!(binary.as_deref(), Some(want.as_bytes()));
+        }
+    }
+    assert_eq!(text(&keep_last(4), oid::BPCHAR, "123456   ").as_deref(), Some("**3456   "));
+    assert_eq!(text(&keep_last(4), oid::BPCHAR, "1234   ").as_deref(), Some("****   "));
+    assert_eq!(text(&keep_last(4), oid::CHAR, "x").as_deref(), Some("*"));
+    assert_eq!(text(&fill, oid::CHAR, "x"), None);
+    assert_eq!(text(&fill, oid::XML, "<a/>").as_deref(), Some("••••"));
+    assert_eq!(text(&keep_last(1), oid::XML, "<a/>"), None);
+    assert_eq!(run(&keep_last(1), oid::TEXT, Format::Text, b"\xff\xfeab").unwrap(), b"****");
+}
+
+#[test]
+fn what_is_not_text_becomes_null() {
+    for redaction in [keep_last(4), Redaction::Fill { fill: '*' }, Redaction::KeepFirst { count: 1, fill: '*' }] {
+        for oid in [oid::INT4, oid::DATE, oid::UUID, oid::JSON, oid::JSONB, oid::BOOL, oid::NUMERIC, 99_999, 17, 1009] {
+            assert_eq!(run(&redaction, oid, Format::Text, b"12"), None);
+            assert_eq!(run(&redaction, oid, Format::Binary, &[0, 0, 0, 12]), None);
+        }
+    }
+    for oid in [oid::INT4, oid::JSON, 99_999] {
+        assert_eq!(text(&Redaction::Token { key: "k".into(), length: 16 }, oid, "12"), None);
+        assert_eq!(text(&Redaction::Zip3, oid, "12345"), None);
+    }
+    assert_eq!(text(&Redaction::Year, oid::INT4, "1952"), None);
+    assert_eq!(text(&Redaction::Year, oid::UUID, "1952-01-02"), None);
+    assert_eq!(text(&Redaction::AgeCap, oid::DATE, "91"), None);
+}
+
+#[test]
+fn null_and_refuse_are_null_everywhere() {
+    for oid in TYPES {
+        for format in [Format::Text, Format::Binary] {
+            assert_eq!(run(&Redaction::Null, oid, format, b"x"), None);
+            assert_eq!(run(&Redaction::Refuse, oid, format, b"x"), None);
+        }
+        assert!(Step::prepare(&Redaction::Clear, oid, None).is_none());
+    }
+}
+
+#[test]
+fn constants_fit_their_type() {
+    let both = |c: &str, oid: u32| {
+        let r = Redaction::Constant(c.to_owned());
+        (text(&r, oid, "anything"), run(&r, oid, Format::Binary, b"anything"))
+    };
+    let same = |c: &str| (Some(c.to_owned()), Some(c.as_bytes().to_vec()));
+    let never = (None, None);
+    assert_eq!(both("hidden", oid::TEXT), same("hidden"));
+    assert_eq!(both("hidden", oid::INT4), never);
+    assert_eq!(both("0", oid::INT4), (Some("0".into()), Some(vec![0; 4])));
+    assert_eq!(both("-1", oid::INT2), (Some("-1".into()), Some(vec![255; 2])));
+    assert_eq!(both("70000", oid::INT2), never);
+    assert_eq!(both("1", oid::INT8), (Some("1".into()), Some(vec![0, 0, 0, 0, 0, 0, 0, 1])));
+    assert_eq!(both("1.5", oid::FLOAT8).1, Some(1.5f64.to_be_bytes().to_vec()));
+    assert_eq!(both("inf", oid::FLOAT4), never);
+    assert_eq!(
+        both("12.5", oid::NUMERIC),
+        (Some("12.5".into()), Some(vec![0, 2, 0, 0, 0, 0, 0, 1, 0, 12, 0x13, 0x88]))
+    );
+    assert_eq!(both("x", oid::NUMERIC), never);
+    assert_eq!(both("2000-01-02", oid::DATE), (Some("2000-01-02".into()), Some(vec![0, 0, 0, 1])));
+    assert_eq!(both("2000-02-30", oid::DATE), never);
+    assert_eq!(both("2000-01-01", oid::TIMESTAMPTZ), (Some("2000-01-01 00:00:00+00".into()), Some(vec![0; 8])));
+    assert_eq!(both("TRUE", oid::BOOL), (Some("t".into()), Some(vec![1])));
+    assert_eq!(both("yes?", oid::BOOL), never);
+    assert_eq!(both("00000000-0000-0000-0000-0000000000ff", oid::UUID).1.unwrap()[15], 255);
+    assert_eq!(both("00000000-0000", oid::UUID), never);
+    assert_eq!(both("{\"a\":1}", oid::JSON), same("{\"a\":1}"));
+    assert_eq!(both("{a}", oid::JSON), never);
+    assert_eq!(both("[]", oid::JSONB), (Some("[]".into()), Some(vec![1, b'[', b']'])));
+    assert_eq!(both("nope", oid::JSONB), never);
+    assert_eq!(both("<a>", oid::XML), never);
+    assert_eq!(both("gone", oid::XML), same("gone"));
+    assert_eq!(both("xy", oid::CHAR), never);
+    assert_eq!(both("hidden", 99_999), never);
+    assert_eq!(both("a\0b", oid::TEXT), never);
+}
+
+#[test]
+fn tokens() {
+    let token = |length| Redaction::Token { key: "k".into(), length };
+    let whole = text(&token(64), oid::TEXT, "123-45-6789").unwrap();
+    assert_eq!(whole.len(), 64);
+    assert!(whole.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
+    assert_eq!(text(&token(12), oid::VARCHAR, "123-45-6789").unwrap(), whole[..12]);
+    assert_eq!(text(&token(64), oid::BPCHAR, "123-45-6789  ").unwrap(), whole);
+    assert_ne!(text(&token(64), oid::TEXT, "123-45-6780").unwrap(), whole);
+    assert!(matches!(Step::prepare(&token(8), oid::TEXT, None), Some(Step::Null)), "no key, no value");
+    assert!(TokenKey::new(b"").is_none());
+    // RFC 4231, test case 2.
+    let mut out = Vec::new();
+    TokenKey::new(b"Jefe").unwrap().write(b"what do ya want for nothing?", 64, &mut out);
+    assert_eq!(out, b"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+}
+
+#[test]
+fn years() {
+    let year = |oid, value| text(&Redaction::Year, oid, value);
+    for (oid, value, want) in [
+        (oid::DATE, "1952-05-21", Some("1952-01-01")),
+        (oid::DATE, "0044-03-15 BC", Some("0044-01-01 BC")),
+        (oid::DATE, "12024-03-15", Some("12024-01-01")),
+        (oid::DATE, "infinity", None),
+        (oid::DATE, "-infinity", None),
+        (oid::DATE, "21.05.1952", None),
+        (oid::DATE, "05/21/1952", None),
+        (oid::TIMESTAMP, "1952-05-21 13:14:15.167", Some("1952-01-01 00:00:00")),
+        (oid::TIMESTAMP, "Wed May 21 13:14:15 1952", None),
+        (oid::TIMESTAMP, "infinity", None),
+        (oid::TIMESTAMPTZ, "1952-05-21 13:14:15+02", Some("1952-01-01 00:00:00+00")),
+        (oid::TIMESTAMPTZ, "1852-05-21 13:14:15-07:52:58", Some("1852-01-01 00:00:00+00")),
+        (oid::TIMESTAMPTZ, "0044-03-15 13:00:00+00 BC", Some("0044-01-01 00:00:00+00 BC")),
+        (oid::TEXT, "May 21, 1952", Some("1952")),
+        (oid::VARCHAR, "5/21/52", None),
+        (oid::TEXT, "born long ago", None),
+    ] {
+        assert_eq!(year(oid, value).as_deref(), want, "{oid} {value}");
+    }
+    let days = |n: i32| run(&Redaction::Year, oid::DATE, Format::Binary, &n.to_be_bytes());
+    assert_eq!(days(0), Some(vec![0; 4]));
+    assert_eq!(days(365), Some(vec![0; 4]));
+    assert_eq!(days(366), Some(366i32.to_be_bytes().to_vec()));
+    assert_eq!(days(-1), Some((-365i32).to_be_bytes().to_vec()));
+    assert_eq!((days(i32::MAX), days(i32::MIN)), (None, None));
+    let micros = |n: i64| run(&Redaction::Year, oid::TIMESTAMPTZ, Format::Binary, &n.to_be_bytes());
+    assert_eq!(micros(dates::DAY * 200 + 5), Some(vec![0; 8]));
+    assert_eq!(micros(-1), Some((-365 * dates::DAY).to_be_bytes().to_vec()));
+    assert_eq!((micros(i64::MAX), micros(i64::MIN)), (None, None));
+    assert_eq!(run(&Redaction::Year, oid::DATE, Format::Binary, b"1952-05-21"), None);
+}
+
+#[test]
+fn ages() {
+    let age = |oid, value| text(&Redaction::AgeCap, oid, value);
+    for oid in [oid::INT2, oid::INT4, oid::INT8, oid::NUMERIC, oid::TEXT, oid::FLOAT8] {
+        assert_eq!(age(oid, "89").as_deref(), Some("89"));
+        assert_eq!(age(oid, "90").as_deref(), Some("90"));
+        assert_eq!(age(oid, "104").as_deref(), Some("90"));
+        assert_eq!(age(oid, "-3").as_deref(), Some("-3"));
+    }
+    assert_eq!(age(oid::NUMERIC, "89.5").as_deref(), Some("90"));
+    assert_eq!(age(oid::NUMERIC, "NaN"), None);
+    assert_eq!(age(oid::FLOAT8, "Infinity").as_deref(), Some("90"));
+    assert_eq!(age(oid::FLOAT4, "NaN"), None);
+    assert_eq!(age(oid::TEXT, "ninety"), None);
+    let binary = |oid, value: &[u8]| run(&Redaction::AgeCap, oid, Format::Binary, value);
+    assert_eq!(binary(oid::INT2, &[0, 89]), Some(vec![0, 89]));
+    assert_eq!(binary(oid::INT2, &[0, 104]), Some(vec![0, 90]));
+    assert_eq!(binary(oid::INT4, &[0, 0, 1, 4]), Some(vec![0, 0, 0, 90]));
+    assert_eq!(binary(oid::INT8, &[255; 8]), Some(vec![255; 8]));
+    assert_eq!(binary(oid::INT8, &[0, 0, 0, 0, 0, 0, 0, 200]), Some(vec![0, 0, 0, 0, 0, 0, 0, 90]));
+    assert_eq!(binary(oid::INT4, &[0, 1]), None);
+    assert_eq!(binary(oid::FLOAT8, &91f64.to_be_bytes()), Some(90f64.to_be_bytes().to_vec()));
+    assert_eq!(binary(oid::FLOAT4, &9f32.to_be_bytes()), Some(9f32.to_be_bytes().to_vec()));
+    assert_eq!(binary(oid::NUMERIC, &[0, 1, 0, 0, 0, 0, 0, 0, 0, 95]), Some(vec![0, 1, 0, 0, 0, 0, 0, 0, 0, 90]));
+    assert_eq!(binary(oid::NUMERIC, &[9]), None);
+}
+
+#[test]
+fn zips() {
+    for (value, want) in [
+        ("94110", Some("941")),
+        ("94110-1234", Some("941")),
+        ("941101234", Some("941")),
+        (" 94110 ", Some("941")),
+        ("03601", Some("000")),
+        ("75399", Some("000")),
+        ("20301-0001", Some("000")),
+        ("9411", None),
+        ("94110-12", None),
+        ("K1A 0B1", None),
+        ("", None),
+    ] {
+        assert_eq!(text(&Redaction::Zip3, oid::TEXT, value).as_deref(), want, "{value}");
+    }
+}
+
+fn any_redaction() -> impl Strategy<Value = Redaction> {
+    let fill = prop_oneof![Just('*'), Just('•'), any::<char>()];
+    prop_oneof![
+        Just(Redaction::Null),
+        "[a-z0-9.-]{0,12}".prop_map(Redaction::Constant),
+        (any::<u16>(), fill.clone()).prop_map(|(count, fill)| Redaction::KeepFirst { count: count % 9, fill }),
+        (any::<u16>(), fill.clone()).prop_map(|(count, fill)| Redaction::KeepLast { count: count % 9, fill }),
+        fill.prop_map(|fill| Redaction::Fill { fill }),
+        (8u8..=64).prop_map(|length| Redaction::Token { key: "k".into(), length }),
+        Just(Redaction::Year),
+        Just(Redaction::AgeCap),
+        Just(Redaction::Zip3),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn never_panics_and_keeps_to_its_bound(
+        redaction in any_redaction(),
+        which in 0..TYPES.len(),
+        binary in any::<bool>(),
+        value in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..40),
+            "\\PC{0,20}".prop_map(String::into_bytes),
+            "[0-9]{0,6}[-/. ]?[0-9]{0,3}[-/. ]?[0-9]{0,5}".prop_map(String::into_bytes),
+        ],
+    ) {
+        let format = if binary { Format::Binary } else { Format::Text };
+        let step = Step::prepare(&redaction, TYPES[which], Some(&key())).unwrap();
+        let mut out = Vec::new();
+        if step.apply(format, &value, &mut out) == Redacted::Scratch {
+            match step.grows() {
+                Grows::Never => prop_assert!(out.len() <= value.len()),
+                Grows::Bounded(n) => prop_assert!(out.len() <= n as usize, "{} > {}", out.len(), n),
+                Grows::Unbounded => prop_assert!(out.len() <= 4 * value.len()),
+            }
+        }
+    }
+
+    #[test]
+    fn keeping_n_reveals_at_most_n(value in "[a-zé日]{0,12}", count in 0u16..14, last in any::<bool>()) {
+        let redaction = if last {
+            Redaction::KeepLast { count, fill: '*' }
+        } else {
+            Redaction::KeepFirst { count, fill: '*' }
+        };
+        let out = text(&redaction, oid::TEXT, &value).unwrap();
+        prop_assert_eq!(out.chars().count(), value.chars().count());
+        let kept = out.chars().filter(|c| *c != '*').count();
+        prop_assert!(kept <= usize::from(count));
+        prop_assert!(value.is_empty() || kept < value.chars().count());
+    }
+}

@@ -1,0 +1,325 @@
+//! Free text: finding identifiers by shape, checksum or context, and redacting only what was found.
+//!
+//! One pass looks for triggers (the first digit of a run, `@`, `:`) and skips everything else in blocks; each trigger is
+//! verified once, looking at a bounded neighbourhood, so the work is linear in the value whatever it contains. Word lists
+//! are a second pass of their automaton. Hits are collected, overlapping ones united, and then redacted.
+//! This is a backstop for prose and never a boundary: identifiers that are spelled out, encoded, or written with look-alike
+//! characters are not found. Deliberately absent: regular expressions, and any language but English for context words.
+
+use std::ops::ControlFlow;
+use std::sync::{Arc, LazyLock};
+
+use memchr::memmem;
+
+use crate::bundle::Bundle;
+use crate::dates;
+use crate::model::{ClassId, Detector, Redaction};
+use crate::redact::{self, Filler, Format, Keep, Kind, Redacted, TokenKey};
+use crate::shapes;
+
+/// Something found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+    /// What found it.
+    pub detector: Detector,
+}
+
+/// A set of built-in shapes; word lists are apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shapes(u16);
+
+impl Shapes {
+    const fn bit(detector: Detector) -> u16 {
+        match detector {
+            Detector::Ssn => 1,
+            Detector::Mrn => 1 << 1,
+            Detector::Phone => 1 << 2,
+            Detector::Email => 1 << 3,
+            Detector::Card => 1 << 4,
+            Detector::Date => 1 << 5,
+            Detector::Age => 1 << 6,
+            Detector::Ip => 1 << 7,
+            Detector::Url => 1 << 8,
+            Detector::Zip => 1 << 9,
+            Detector::Words(_) => 0,
+        }
+    }
+
+    pub(crate) fn of(detectors: &[Detector]) -> Self {
+        Self(detectors.iter().fold(0, |set, d| set | Self::bit(*d)))
+    }
+
+    pub(crate) const fn has(self, detector: Detector) -> bool {
+        self.0 & Self::bit(detector) != 0
+    }
+}
+
+/// Finds what the built-in shapes among `detectors` match, in order of position, overlaps united. Word lists are ignored
+/// here: they need a bundle.
+pub fn find(detectors: &[Detector], text: &[u8]) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    find_shapes(Shapes::of(detectors), text, &mut hits);
+    unite(&mut hits);
+    hits
+}
+
+/// A block of text at a time: whether any byte of it can trigger.
+const BLOCK: usize = 32;
+
+#[inline]
+const fn triggers(b: u8) -> bool {
+    (b.wrapping_sub(b'0') < 10) | (b == b'@') | (b == b':')
+}
+
+fn find_shapes(shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>) {
+    if shapes.0 == 0 {
+        return;
+    }
+    let mut done = 0;
+    let mut visit = |at: usize, hits: &mut Vec<Hit>| {
+        if at < done {
+            return;
+        }
+        let before = hits.len();
+        shapes::verify(shapes, text, at, hits);
+        if let Some(end) = hits.get(before..).unwrap_or_default().iter().map(|h| h.end).max() {
+            done = end;
+        }
+    };
+    let mut previous_digit = false;
+    let mut base = 0;
+    for block in text.chunks(BLOCK) {
+        // Written as a fold without early exit, so that it compiles to vector compares.
+        if block.iter().fold(0u8, |any, b| any | u8::from(triggers(*b))) != 0 {
+            for (i, b) in block.iter().enumerate() {
+                let digit = b.is_ascii_digit();
+                if triggers(*b) && !(digit && previous_digit) {
+                    visit(base + i, hits);
+                }
+                previous_digit = digit;
+            }
+        } else {
+            previous_digit = false;
+        }
+        base += block.len();
+    }
+    if shapes.has(Detector::Url) {
+        static WWW: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"www."));
+        for at in WWW.find_iter(text) {
+            hits.extend(shapes::url_from(text, at));
+        }
+    }
+}
+
+/// Sorts and unites overlapping hits; the one that begins first gives its name.
+fn unite(hits: &mut Vec<Hit>) {
+    hits.sort_by_key(|h| (h.start, usize::MAX - h.end));
+    hits.dedup_by(|next, kept| {
+        let overlap = next.start < kept.end;
+        if overlap {
+            kept.end = kept.end.max(next.end);
+        }
+        overlap
+    });
+}
+
+/// What becomes of a hit.
+#[derive(Clone, Debug)]
+enum Change {
+    Mask { keep: Keep, fill: Filler },
+    Replace(Vec<u8>),
+    Token { key: TokenKey, length: u8 },
+    Year,
+    Age,
+    Zip,
+}
+
+/// Scanning prepared for one column.
+#[derive(Clone, Debug)]
+pub(crate) struct Scanner {
+    bundle: Arc<Bundle>,
+    shapes: Shapes,
+    words: Option<usize>,
+    list: u16,
+    change: Change,
+    kind: Kind,
+}
+
+impl Scanner {
+    /// For a column of free-text class `class` and this type; `None` where the type holds no text (its values become NULL).
+    pub(crate) fn prepare(
+        bundle: &Arc<Bundle>,
+        class: ClassId,
+        redaction: &Redaction,
+        type_oid: u32,
+        key: Option<&TokenKey>,
+    ) -> Option<Self> {
+        let kind = Kind::of(type_oid);
+        if kind == Kind::Other {
+            return None;
+        }
+        let detectors = &bundle.model().classes.get(usize::from(class))?.detectors;
+        let mask = |keep, fill| Change::Mask { keep, fill: Filler::new(fill) };
+        let safe = |c: char| match kind {
+            Kind::Json | Kind::Jsonb => !matches!(c, '"' | '\\') && c >= ' ',
+            Kind::Xml => !matches!(c, '<' | '>' | '&' | '"' | '\''),
+            Kind::Char => c.is_ascii(),
+            Kind::Text | Kind::Padded | Kind::Other => c != '\0',
+        };
+        let fill = |c: char| if safe(c) { c } else { '*' };
+        let change = match redaction {
+            Redaction::Constant(text) if text.chars().all(safe) => Change::Replace(text.clone().into_bytes()),
+            Redaction::KeepFirst { count, fill: c } => mask(Keep::First(*count), fill(*c)),
+            Redaction::KeepLast { count, fill: c } => mask(Keep::Last(*count), fill(*c)),
+            Redaction::Fill { fill: c } => mask(Keep::None, fill(*c)),
+            Redaction::Token { length, .. } => match key {
+                Some(key) => Change::Token { key: key.clone(), length: *length },
+                None => return None,
+            },
+            Redaction::Year => Change::Year,
+            Redaction::AgeCap => Change::Age,
+            Redaction::Zip3 => Change::Zip,
+            Redaction::Constant(_) | Redaction::Null | Redaction::Refuse | Redaction::Clear => mask(Keep::None, '*'),
+        };
+        let list = detectors.iter().find_map(|d| if let Detector::Words(n) = d { Some(*n) } else { None }).unwrap_or(0);
+        let words = bundle.words_of.get(usize::from(class)).copied().flatten();
+        Some(Self { bundle: Arc::clone(bundle), shapes: Shapes::of(detectors), words, list, change, kind })
+    }
+
+    /// Whether the result can be longer than the value.
+    pub(crate) const fn keeps_length(&self) -> bool {
+        matches!(&self.change, Change::Year | Change::Age | Change::Zip)
+    }
+
+    /// What is found in `text`, in order, overlaps united.
+    fn hits(&self, text: &[u8]) -> Vec<Hit> {
+        let mut hits = Vec::new();
+        find_shapes(self.shapes, text, &mut hits);
+        if let Some(words) = self.words.and_then(|w| self.bundle.words.get(w)) {
+            words.whole_words(text, |_, start, end| {
+                hits.push(Hit { start, end, detector: Detector::Words(self.list) });
+                ControlFlow::Continue(())
+            });
+        }
+        if hits.len() > 1 {
+            unite(&mut hits);
+        }
+        hits
+    }
+
+    /// Redacts what is found in one value.
+    pub(crate) fn apply(&self, format: Format, value: &[u8], out: &mut Vec<u8>) -> Redacted {
+        out.clear();
+        // Binary jsonb is a version byte and then the text.
+        let skip = usize::from(self.kind == Kind::Jsonb && format == Format::Binary);
+        let Some((head, text)) = value.split_at_checked(skip) else { return Redacted::Null };
+        if skip == 1 && head != [1] {
+            return Redacted::Null;
+        }
+        let hits = match self.kind {
+            Kind::Json | Kind::Jsonb => {
+                let Some(plain) = without_escapes(text) else { return Redacted::Null };
+                let hits = self.hits(&plain);
+                if !hits.is_empty() && !inside_strings(&plain, &hits) {
+                    return Redacted::Null;
+                }
+                hits
+            }
+            Kind::Xml => {
+                let hits = self.hits(text);
+                // Character references can spell an identifier; a changed tag is no XML.
+                if memmem::find(text, b"&#").is_some() || (!hits.is_empty() && !outside_tags(text, &hits)) {
+                    return Redacted::Null;
+                }
+                hits
+            }
+            Kind::Text | Kind::Padded | Kind::Char | Kind::Other => self.hits(text),
+        };
+        if hits.is_empty() {
+            return Redacted::Keep;
+        }
+        out.extend_from_slice(head);
+        let mut at = 0;
+        for hit in hits {
+            let Some(between) = text.get(at..hit.start) else { continue };
+            out.extend_from_slice(between);
+            self.change(hit.detector, text.get(hit.start..hit.end).unwrap_or_default(), out);
+            at = hit.end;
+        }
+        out.extend_from_slice(text.get(at..).unwrap_or_default());
+        Redacted::Scratch
+    }
+
+    fn change(&self, detector: Detector, found: &[u8], out: &mut Vec<u8>) {
+        let star = Filler::new('*');
+        let fill = |out: &mut Vec<u8>| redact::mask(found, Keep::None, star, out);
+        let escaped = matches!(self.kind, Kind::Json | Kind::Jsonb) && found.contains(&b'\\');
+        match &self.change {
+            _ if escaped => fill(out),
+            Change::Mask { keep, fill } => redact::mask(found, *keep, *fill, out),
+            Change::Replace(text) => out.extend_from_slice(text),
+            Change::Token { key, length } => key.write(found, *length, out),
+            Change::Year => match dates::year_of_text(found) {
+                Some(year) if detector == Detector::Date => out.extend_from_slice(format!("{year:04}").as_bytes()),
+                _ => fill(out),
+            },
+            Change::Age if detector == Detector::Age => out.extend_from_slice(b"90"),
+            Change::Zip if detector == Detector::Zip => match redact::zip3(found) {
+                Some(area) => out.extend_from_slice(&area),
+                None => fill(out),
+            },
+            Change::Age | Change::Zip => fill(out),
+        }
+    }
+}
+
+/// JSON with its two-byte escapes blanked, positions kept; `None` where a character is escaped by number.
+fn without_escapes(json: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
+    if memchr::memchr(b'\\', json).is_none() {
+        return Some(json.into());
+    }
+    let mut plain = json.to_vec();
+    let mut at = 0;
+    while let Some(next) = plain.get(at..).and_then(|rest| memchr::memchr(b'\\', rest)) {
+        at += next;
+        let kind = *plain.get(at + 1)?;
+        let blank = match kind {
+            b'u' => return None,
+            // A solidus may be written either way.
+            b'/' => *b" /",
+            _ => *b"  ",
+        };
+        plain.get_mut(at..at + 2)?.copy_from_slice(&blank);
+        at += 2;
+    }
+    Some(plain.into())
+}
+
+/// Every hit lies inside one JSON string.
+fn inside_strings(plain: &[u8], hits: &[Hit]) -> bool {
+    let mut inside = false;
+    let mut at = 0;
+    hits.iter().all(|hit| {
+        let quotes = plain.get(at..hit.start).unwrap_or_default().iter().filter(|b| **b == b'"').count();
+        inside ^= quotes % 2 == 1;
+        at = hit.start;
+        inside && !plain.get(hit.start..hit.end).unwrap_or_default().contains(&b'"')
+    })
+}
+
+/// No hit lies in markup.
+fn outside_tags(text: &[u8], hits: &[Hit]) -> bool {
+    hits.iter().all(|hit| {
+        let before = text.get(..hit.start).unwrap_or_default();
+        let open = memchr::memrchr2(b'<', b'>', before).is_some_and(|i| before.get(i) == Some(&b'<'));
+        !open && memchr::memchr2(b'<', b'>', text.get(hit.start..hit.end).unwrap_or_default()).is_none()
+    })
+}
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;

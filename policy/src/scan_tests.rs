@@ -1,0 +1,205 @@
+use super::*;
+use proptest::prelude::*;
+
+const ALL: &[Detector] = &[
+    Detector::Ssn,
+    Detector::Mrn,
+    Detector::Phone,
+    Detector::Email,
+    Detector::Card,
+    Detector::Date,
+    Detector::Age,
+    Detector::Ip,
+    Detector::Url,
+    Detector::Zip,
+];
+
+fn found(detectors: &[Detector], text: &str) -> Vec<String> {
+    find(detectors, text.as_bytes()).iter().map(|h| text[h.start..h.end].to_owned()).collect()
+}
+
+#[test]
+fn shapes_are_found() {
+    use Detector as D;
+    for (detector, text, want) in [
+        (D::Ssn, "SSN 123-45-6789.", "123-45-6789"),
+        (D::Ssn, "number 123 45 6789 given", "123 45 6789"),
+        (D::Ssn, "ssn: 123456789", "123456789"),
+        (D::Ssn, "Social Security: 000-00-0000", "000-00-0000"),
+        (D::Ssn, "itin 912-70-1234", "912-70-1234"),
+        (D::Ssn, "123–45–6789", "123–45–6789"),
+        (D::Ssn, "xxx-xx-1234", "xxx-xx-1234"),
+        (D::Mrn, "MRN: MRN-1015952, seen", "MRN-1015952"),
+        (D::Mrn, "mrn 00123456", "00123456"),
+        (D::Mrn, "Medical Record Number AB-1234567", "AB-1234567"),
+        (D::Mrn, "MR# 8812345", "8812345"),
+        (D::Mrn, "shows MRN-1003212.", "MRN-1003212"),
+        (D::Phone, "call (415) 555-0100 now", "(415) 555-0100"),
+        (D::Phone, "+1 (952) 664-1376.", "+1 (952) 664-1376"),
+        (D::Phone, "415.555.0100", "415.555.0100"),
+        (D::Phone, "415-555-0100 ext. 12", "415-555-0100 ext. 12"),
+        (D::Phone, "415 555 0100x5", "415 555 0100x5"),
+        (D::Phone, "+44 20 7952 7952.", "+44 20 7952 7952"),
+        (D::Phone, "+442079527952", "+442079527952"),
+        (D::Phone, "phone 4155550100", "4155550100"),
+        (D::Phone, "tel. 555-0100", "555-0100"),
+        (D::Phone, "1-800-555-0199", "1-800-555-0199"),
+        (D::Email, "to thomas.wilson52@yahoo.com.", "thomas.wilson52@yahoo.com"),
+        (D::Email, "a%40example.org", "a%40example.org"),
+        (D::Email, "<zoë@exämple.de>", "zoë@exämple.de"),
+        (D::Card, "4111-1111-1111-1112", "4111-1111-1111-1112"),
+        (D::Card, "paid 4111111111111111 ok", "4111111111111111"),
+        (D::Card, "card 4111111111111112", "4111111111111112"),
+        (D::Card, "3782 822463 10005", "3782 822463 10005"),
+        (D::Date, "DOB: 1952-05-21.", "1952-05-21"),
+        (D::Date, "at 2025-01-27T14:05:00Z", "2025-01-27T14:05:00Z"),
+        (D::Date, "on 5/21/52 he", "5/21/52"),
+        (D::Date, "21-MAY-1952", "21-MAY-1952"),
+        (D::Date, "born 5 January 1952,", "5 January 1952"),
+        (D::Date, "January 5th, 1952", "January 5th, 1952"),
+        (D::Date, "on Jan. 5 he", "Jan. 5"),
+        (D::Date, "in March 2021 he", "March 2021"),
+        (D::Date, "seen 03/14 again", "03/14"),
+        (D::Date, "since 11/2019", "11/2019"),
+        (D::Date, "the 5th of May", "5th of May"),
+        (D::Date, "DOB 19520521", "19520521"),
+        (D::Age, "a 92-year-old man", "92"),
+        (D::Age, "94 yo female", "94"),
+        (D::Age, "101y/o", "101"),
+        (D::Age, "age: 97", "97"),
+        (D::Ip, "from 192.168.1.1.", "192.168.1.1"),
+        (D::Ip, "via fe80::1ff:fe23:4567:890a ok", "fe80::1ff:fe23:4567:890a"),
+        (D::Ip, "::1", "::1"),
+        (D::Url, "see https://example.com/u?id=1&e=a@b.co.", "https://example.com/u?id=1&e=a@b.co"),
+        (D::Url, "at www.example.com/x, or", "www.example.com/x"),
+        (D::Zip, "Arlington, AK 59607", "59607"),
+        (D::Zip, "zip code 94110-1234", "94110-1234"),
+    ] {
+        assert_eq!(found(&[detector], text), [want], "{detector:?} in {text}");
+        assert!(!find(ALL, text.as_bytes()).is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn ordinary_clinical_text_is_left() {
+    for text in [
+        "BP 120/80, HR 72, temp 98.6, SpO2 99% on 2L. Metoprolol 25mg BID, Gabapentin 300mg.",
+        "pain 6/10, 3 days ago; may 2 tablets q6h; march 4 steps. Room 12. ICD E11.9, J45.909",
+        "Labs: Na 140, K 4.1, Cl 101, BUN 14, Cr 0.9, WBC 10.5, Hgb 13.2, Plt 250,000",
+        "The patient is 65 years old. Weight 90 kg, height 170 cm. ratio 1:2, std::string 10:20:30",
+        "version 1.2.3, 666-00-0000, 5 mg @ 8pm, a@b, 90% of 100 patients, 2019 and 2020",
+        "",
+    ] {
+        assert_eq!(found(ALL, text), Vec::<String>::new(), "{text}");
+    }
+}
+
+fn scanner(redaction: &Redaction, type_oid: u32) -> Scanner {
+    let model = crate::Model {
+        classes: vec![crate::model::Class {
+            name: "notes".into(),
+            identifier: None,
+            description: String::new(),
+            detectors: ALL.iter().copied().chain([Detector::Words(0)]).collect(),
+            line: 0,
+        }],
+        word_lists: vec![crate::model::WordList {
+            name: "names".into(),
+            words: vec!["smith".into(), "van dyk".into()],
+        }],
+        ..crate::Model::default()
+    };
+    let bundle = Arc::new(Bundle::load(&Bundle::encode(&model).unwrap()).unwrap());
+    let key = TokenKey::new(b"secret").unwrap();
+    Scanner::prepare(&bundle, 0, redaction, type_oid, Some(&key)).unwrap()
+}
+
+fn redacted(redaction: &Redaction, type_oid: u32, text: &str) -> Option<String> {
+    let mut out = Vec::new();
+    match scanner(redaction, type_oid).apply(Format::Text, text.as_bytes(), &mut out) {
+        Redacted::Keep => Some(text.to_owned()),
+        Redacted::Null => None,
+        Redacted::Scratch => Some(String::from_utf8(out).unwrap()),
+    }
+}
+
+#[test]
+fn hits_are_redacted_by_the_method_of_the_class() {
+    let note = "Mr. SMITH (MRN 0012345), 92yo, of TX 75001, born 1932-05-21. Smithson";
+    for (redaction, want) in [
+        (Redaction::Null, "Mr. ***** (MRN *******), **yo, of TX *****, born **********. Smithson"),
+        (Redaction::Fill { fill: '#' }, "Mr. ##### (MRN #######), ##yo, of TX #####, born ##########. Smithson"),
+        (Redaction::Constant("[x]".into()), "Mr. [x] (MRN [x]), [x]yo, of TX [x], born [x]. Smithson"),
+        (
+            Redaction::KeepLast { count: 2, fill: '*' },
+            "Mr. ***TH (MRN *****45), **yo, of TX ***01, born ********21. Smithson",
+        ),
+        (Redaction::Year, "Mr. ***** (MRN *******), **yo, of TX *****, born 1932. Smithson"),
+        (Redaction::AgeCap, "Mr. ***** (MRN *******), 90yo, of TX *****, born **********. Smithson"),
+        (Redaction::Zip3, "Mr. ***** (MRN *******), **yo, of TX 750, born **********. Smithson"),
+    ] {
+        assert_eq!(redacted(&redaction, 25, note).as_deref(), Some(want), "{redaction:?}");
+    }
+    let token = redacted(&Redaction::Token { key: "k".into(), length: 8 }, 25, "smith").unwrap();
+    assert_eq!(token.len(), 8);
+    assert_eq!(redacted(&Redaction::Null, 25, "nothing here").as_deref(), Some("nothing here"));
+    assert_eq!(redacted(&Redaction::Null, 25, "dr van dyk left").as_deref(), Some("dr ******* left"));
+}
+
+#[test]
+fn json_and_xml_stay_what_they_are() {
+    let null = Redaction::Null;
+    assert_eq!(redacted(&null, 114, r#"{"n":"ssn 123-45-6789"}"#).as_deref(), Some(r#"{"n":"ssn ***********"}"#));
+    assert_eq!(redacted(&null, 114, r#"{"n":"x\n123-45-6789\n"}"#).as_deref(), Some(r#"{"n":"x\n***********\n"}"#));
+    assert_eq!(redacted(&null, 114, r#"{"ssn":123456789}"#), None);
+    assert_eq!(redacted(&null, 114, r#"{"n":"\u0031"}"#), None);
+    assert_eq!(
+        redacted(&null, 114, r#"{"u":"https:\/\/a.example\/x"}"#),
+        Some(r#"{"u":"********************"}"#.into())
+    );
+    assert_eq!(redacted(&null, 142, "<a>smith</a>").as_deref(), Some("<a>*****</a>"));
+    assert_eq!(redacted(&null, 142, "<smith>x</smith>"), None);
+    assert_eq!(redacted(&null, 142, "<a>&#49;</a>"), None);
+    let mut out = Vec::new();
+    let jsonb = scanner(&null, 3802);
+    assert_eq!(jsonb.apply(Format::Binary, b"\x01[\"smith\"]", &mut out), Redacted::Scratch);
+    assert_eq!(out, b"\x01[\"*****\"]");
+    assert_eq!(jsonb.apply(Format::Binary, b"\x02[]", &mut out), Redacted::Null);
+    assert_eq!(jsonb.apply(Format::Binary, b"", &mut out), Redacted::Null);
+}
+
+proptest! {
+    #[test]
+    fn hits_are_ordered_and_in_bounds(
+        text in prop_oneof![
+            "\\PC{0,80}",
+            "[0-9 ./:@()+xXA-Za-z-]{0,80}",
+            "([0-9]{1,9}[-/. :@()+]{1,2}|(MRN|ssn|age|Jan|www\\.|http://|é) ?){0,12}",
+        ],
+    ) {
+        let mut last = 0;
+        for hit in find(ALL, text.as_bytes()) {
+            prop_assert!(hit.start >= last && hit.start < hit.end && hit.end <= text.len());
+            prop_assert!(text.is_char_boundary(hit.start) && text.is_char_boundary(hit.end), "{:?}", hit);
+            last = hit.end;
+        }
+    }
+
+    #[test]
+    fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let mut last = 0;
+        for hit in find(ALL, &bytes) {
+            prop_assert!(hit.start >= last && hit.start < hit.end && hit.end <= bytes.len());
+            last = hit.end;
+        }
+    }
+
+    #[test]
+    fn a_planted_number_never_survives(
+        before in "[a-z ,.]{0,40} ", area in 1u32..666, group in 1u32..100, serial in 1u32..10_000, after in " [a-z ,.]{0,40}",
+    ) {
+        let ssn = format!("{area:03}-{group:02}-{serial:04}");
+        let out = redacted(&Redaction::Null, 25, &format!("{before}{ssn}{after}")).unwrap();
+        prop_assert!(!out.contains(&ssn));
+    }
+}
