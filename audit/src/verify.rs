@@ -211,6 +211,7 @@ impl<'r> Checker<'r> {
             let (error, torn) = match reader.slot(position)? {
                 Slot::Block(block) => {
                     position += block.header.block_bytes() as u64;
+                    tries = 0;
                     self.first_in_segment(&mut begun, name, &block);
                     self.block(&block, index, position)?;
                     continue;
@@ -311,7 +312,7 @@ impl<'r> Checker<'r> {
         }
         let wanted = self.expected.or_else(|| {
             // A log begins at the beginning; after damage, anywhere.
-            let begins = self.counts.blocks == 0 && !self.damaged;
+            let begins = self.counts.blocks == 0 && index == 0 && self.position == HEADER_PAGE_BYTES;
             begins.then_some(Expected { block: 0, record: 1, previous: [0; 32] })
         });
         if let Some(wanted) = wanted
@@ -346,8 +347,7 @@ impl<'r> Checker<'r> {
             }
             return Ok(true);
         }
-        let starts_epoch = header.epoch != self.epoch;
-        if starts_epoch && self.parents.contains(&header.previous) {
+        if epoch_start(block).is_some() && self.parents.contains(&header.previous) {
             self.find(Code::Fork, format!("block {number} starts an epoch from a point where another one starts"));
             return Ok(number >= wanted.block);
         }
@@ -402,12 +402,7 @@ impl<'r> Checker<'r> {
     /// acknowledged: written again in this segment, or declared by the epoch that starts here.
     fn explain_tail(&mut self, block: &Block<'_>) {
         let Some(tail) = self.tail.take() else { return };
-        let mut declared = None;
-        if let Some((_, bytes)) = block.records().next()
-            && let Ok(OwnedRecord { body: Body::EpochStart { torn_bytes, .. }, .. }) = decode_record(bytes)
-        {
-            declared = Some(torn_bytes);
-        }
+        let declared = epoch_start(block);
         let place =
             (std::mem::replace(&mut self.segment, tail.segment), std::mem::replace(&mut self.position, tail.position));
         let chained = self
@@ -508,6 +503,15 @@ impl<'r> Checker<'r> {
             }
             _ => {}
         }
+    }
+}
+
+/// If the block begins an epoch: the bytes of the unfinished write that its start declares.
+fn epoch_start(block: &Block<'_>) -> Option<u64> {
+    let (_, bytes) = block.records().next()?;
+    match decode_record(bytes) {
+        Ok(OwnedRecord { body: Body::EpochStart { torn_bytes, .. }, .. }) => Some(torn_bytes),
+        _ => None,
     }
 }
 

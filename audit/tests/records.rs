@@ -53,8 +53,7 @@ fn with_record<R>(material: &Material, work: impl FnOnce(&Record<'_>) -> R) -> R
     let [a, b, c, d, e, f, g] = texts.each_ref().map(String::as_str);
     let session = SessionId(*session);
     let (digest, [n, m, k, l, o]) = (*digest, *numbers);
-    let columns: Vec<_> =
-        masked.iter().map(|(column, class, method)| MaskedColumn { column, class, method }).collect();
+    let columns: Vec<_> = masked.iter().map(|(column, class, method)| MaskedColumn { column, class, method }).collect();
     let stable = if *some { "ok" } else { "" };
     work(&match shape {
         0 => Record::EpochStart { build: a, previous: digest, clean: *some, torn_bytes: n },
@@ -108,7 +107,7 @@ fn encoded(material: &Material, sequence: u64, clock: Clock) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_written_is_read(material in material(), sequence in 1..u64::MAX, wall in any::<u64>(), mono in any::<u64>()) {

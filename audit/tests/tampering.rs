@@ -101,16 +101,7 @@ fn intent(statement: u64) -> Record<'static> {
 }
 
 fn result(session: SessionId, statement: u64, outcome: &'static str) -> Record<'static> {
-    Record::Result {
-        session,
-        statement,
-        outcome,
-        sqlstate: *b"00000",
-        rows: 1,
-        bytes: 10,
-        duration_us: 5,
-        masked: &[],
-    }
+    Record::Result { session, statement, outcome, sqlstate: *b"00000", rows: 1, bytes: 10, duration_us: 5, masked: &[] }
 }
 
 fn write(path: &Path, position: u64, bytes: &[u8]) {
@@ -145,7 +136,7 @@ fn assert_clean(report: &Report) {
 fn codes(directory: &Path) -> Vec<Code> {
     let report = audit::verify(directory);
     assert_eq!(report.exit_code() == 0, report.errors() == 0);
-    report.findings.iter().map(|finding| finding.code).collect()
+    report.findings.iter().map(|finding| finding.code).filter(|code| code.is_error()).collect()
 }
 
 fn page(bytes: &[u8], number: usize) -> Vec<u8> {
@@ -567,7 +558,7 @@ fn show_filters_merges_and_goes_on_after_damage() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Any one stretch of bytes overwritten, moved or removed, anywhere in a log of several segments and epochs.
     #[test]
@@ -575,6 +566,8 @@ proptest! {
         let directory = tempfile::tempdir().unwrap();
         small_log(directory.path());
         let path = small_log_again(directory.path());
+        // Without a head that somebody kept, cutting whole blocks off the end is the one thing that cannot show.
+        let head = audit::verify(directory.path()).cores[0].head.unwrap();
         let good = fs::read(&path).unwrap();
         let mut bytes = good.clone();
         let from = at.index(10 * PAGE);
@@ -585,7 +578,7 @@ proptest! {
             _ => bytes.rotate_right(length % 4096 + 1),
         }
         fs::write(&path, &bytes).unwrap();
-        let report = audit::verify(directory.path());
+        let report = audit::verify_against(directory.path(), &[head]);
         prop_assert_eq!(bytes == good, report.exit_code() == 0, "{}", report.text());
     }
 }
