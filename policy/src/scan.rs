@@ -277,7 +277,8 @@ impl Scanner {
     }
 }
 
-/// JSON with its two-byte escapes blanked, positions kept; `None` where a character is escaped by number.
+/// JSON with its two-byte escapes blanked, positions kept; `None` where an escape stands for a character that
+/// a shape could need.
 fn without_escapes(json: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
     if memchr::memchr(b'\\', json).is_none() {
         return Some(json.into());
@@ -288,9 +289,8 @@ fn without_escapes(json: &[u8]) -> Option<std::borrow::Cow<'_, [u8]>> {
         at += next;
         let kind = *plain.get(at + 1)?;
         let blank = match kind {
-            b'u' => return None,
-            // A solidus may be written either way.
-            b'/' => *b" /",
+            // By number, or a solidus that may be written either way: not as it is read.
+            b'u' | b'/' => return None,
             _ => *b"  ",
         };
         plain.get_mut(at..at + 2)?.copy_from_slice(&blank);

@@ -153,10 +153,7 @@ fn json_and_xml_stay_what_they_are() {
     assert_eq!(redacted(&null, 114, r#"{"n":"x\n123-45-6789\n"}"#).as_deref(), Some(r#"{"n":"x\n***********\n"}"#));
     assert_eq!(redacted(&null, 114, r#"{"ssn":123456789}"#), None);
     assert_eq!(redacted(&null, 114, r#"{"n":"\u0031"}"#), None);
-    assert_eq!(
-        redacted(&null, 114, r#"{"u":"https:\/\/a.example\/x"}"#),
-        Some(r#"{"u":"********************"}"#.into())
-    );
+    assert_eq!(redacted(&null, 114, r#"{"u":"https:\/\/a.example\/x"}"#), None);
     assert_eq!(redacted(&null, 142, "<a>smith</a>").as_deref(), Some("<a>*****</a>"));
     assert_eq!(redacted(&null, 142, "<smith>x</smith>"), None);
     assert_eq!(redacted(&null, 142, "<a>&#49;</a>"), None);
