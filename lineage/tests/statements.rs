@@ -406,6 +406,7 @@ fn literals_matter_where_they_choose() {
         ("SELECT my_fn('x')", true),
         ("INSERT INTO t VALUES (1, 'x')", false),
         ("UPDATE t SET a = 1 WHERE b = 'x'", false),
+        ("SELECT '1'::float(24)", true),
         ("BEGIN", true),
     ] {
         assert_eq!(all(sql)[0].literals_matter, expected, "{sql}");
@@ -436,6 +437,15 @@ fn spans_cover_the_names_they_are_about() {
     assert_eq!(at(statement.functions[0].span), "upper");
     assert_eq!(at(statement.uses[0].span), "p.\"SSN\"");
     assert_eq!(at(statement.uses[1].span), "ssn");
+}
+
+#[test]
+fn what_the_tree_cannot_carry_is_unknown() {
+    for sql in ["SELECT json_array(SELECT ssn FROM p)", "SELECT 1 WHERE json_array(SELECT 1) IS NULL"] {
+        if let Ok(facts) = analyse(sql) {
+            assert!(facts.statements[0].effects.contains(Effects::UNKNOWN), "{sql}");
+        }
+    }
 }
 
 #[test]

@@ -158,6 +158,10 @@ impl<'a> Walker<'a> {
         };
         self.expression(value, how);
         if place == Place::Result {
+            // `float(n)` is one type or another by the literal, and an unnamed cast is named after its type.
+            if target.name.is_empty() && matches!(outputs::name(target).as_str(), "float4" | "float8") {
+                self.literals_matter = true;
+            }
             let star = outputs::expanded(value);
             self.outputs.push(Output {
                 name: if star { None } else { Some(outputs::name(target)) },
