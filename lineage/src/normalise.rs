@@ -29,6 +29,9 @@ pub fn normalise(text: &[u8], out: &mut Vec<u8>) -> Option<u64> {
             Class::Word => {
                 glued = true;
                 at += 1;
+                while text.get(at).is_some_and(|b| matches!(CLASS[*b as usize], Class::Word | Class::Digit)) {
+                    at += 1;
+                }
             }
             Class::Digit if glued => at += 1,
             Class::Digit => {
