@@ -133,10 +133,8 @@ impl Shape {
                     continue;
                 }
                 Token::Mark(mark) => {
-                    if let (b'=', Some(names)) = (mark, closed) {
-                        if names > 1 {
-                            shape.repeated = shape.repeated.max(names);
-                        }
+                    if let (b'=', Some(names @ 2..)) = (mark, closed) {
+                        shape.repeated = shape.repeated.max(names);
                     }
                     shape.nesting += 1;
                 }

@@ -115,7 +115,7 @@ impl<'a> Walker<'a> {
         self.with(update.with_clause.as_ref());
         self.changed(update.relation.as_ref(), true);
         for item in &update.from_clause {
-            self.from_item(item);
+            self.source(item);
         }
         self.assignments(&update.target_list);
         self.optional(update.where_clause.as_deref(), How::Shaping);
@@ -132,7 +132,7 @@ impl<'a> Walker<'a> {
         self.with(delete.with_clause.as_ref());
         self.changed(delete.relation.as_ref(), true);
         for item in &delete.using_clause {
-            self.from_item(item);
+            self.source(item);
         }
         self.optional(delete.where_clause.as_deref(), How::Shaping);
         self.returning(delete.returning_clause.as_ref(), place);
@@ -145,7 +145,7 @@ impl<'a> Walker<'a> {
         self.with(merge.with_clause.as_ref());
         self.changed(merge.relation.as_ref(), true);
         if let Some(source) = merge.source_relation.as_deref() {
-            self.from_item(source);
+            self.source(source);
         }
         self.optional(merge.join_condition.as_deref(), How::Shaping);
         for clause in &merge.merge_when_clauses {

@@ -97,7 +97,7 @@ impl<'a> Walker<'a> {
     fn plain(&mut self, select: &'a SelectStmt, place: Place, shaped: bool) {
         self.effects.add(Effects::READ);
         for item in &select.from_clause {
-            self.from_item(item);
+            self.source(item);
         }
         // Plain DISTINCT is a list of one empty node, DISTINCT ON a list of expressions.
         let distinct = select.distinct_clause.first().is_some_and(|n| n.node.is_none());
@@ -207,10 +207,8 @@ impl<'a> Walker<'a> {
         if shaped && place != Place::Value(How::Shaping) {
             self.push_use(qualifier, column, How::Shaping, span);
         }
-        if let (None, Some(name)) = (qualifier, column) {
-            if matches!(place, Place::Result | Place::Carried) {
-                self.bare.push(Bare { name, span, output });
-            }
+        if let (None, Some(name), Place::Result | Place::Carried) = (qualifier, column, place) {
+            self.bare.push(Bare { name, span, output });
         }
     }
 
@@ -373,7 +371,7 @@ impl<'a> Walker<'a> {
         self.renames.extend(list.iter().filter_map(names::text).map(|name| (None, name.to_owned())));
     }
 
-    pub(super) fn from_item(&mut self, node: &'a Node) {
+    pub(super) fn source(&mut self, node: &'a Node) {
         match node.node.as_ref() {
             Some(NodeEnum::RangeVar(range)) => self.range(range),
             Some(NodeEnum::RangeSubselect(range)) => self.subselect(range),
@@ -390,7 +388,7 @@ impl<'a> Walker<'a> {
             }
             Some(NodeEnum::RangeTableSample(sample)) => {
                 if let Some(relation) = sample.relation.as_deref() {
-                    self.from_item(relation);
+                    self.source(relation);
                 }
                 self.function(&sample.method, None, sample.location);
                 for argument in sample.args.iter().chain(sample.repeatable.as_deref()) {
@@ -438,7 +436,7 @@ impl<'a> Walker<'a> {
 
     fn join(&mut self, join: &'a JoinExpr) {
         for side in [join.larg.as_deref(), join.rarg.as_deref()].into_iter().flatten() {
-            self.from_item(side);
+            self.source(side);
         }
         if join.is_natural {
             self.push_use(None, None, How::Shaping, crate::facts::Span::default());
