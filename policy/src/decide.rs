@@ -241,22 +241,22 @@ impl Grant {
         bundle.statements.for_each(hay, |needle, end| {
             let start = end.saturating_sub(bundle.statements.lengths().get(needle).map_or(0, |n| *n as usize));
             match bundle.needles.get(needle) {
-                Some(Needle::Word { block }) => {
-                    if armed.contains(block) && crate::automaton::whole_word(hay, start, end) {
+                Some(Needle::Word { block })
+                    if armed.contains(block) && crate::automaton::whole_word(hay, start, end) =>
+                {
+                    keep(*block);
+                }
+                // A literal may occur often; its expression is tried once.
+                Some(Needle::Literal { block, pattern })
+                    if armed.contains(block) && !tried.contains(&(*block, *pattern)) =>
+                {
+                    tried.push((*block, *pattern));
+                    let expression = bundle.patterns.get(*block).and_then(|p| p.get(*pattern));
+                    if expression.is_none_or(|e| e.is_match(hay)) {
                         keep(*block);
                     }
                 }
-                Some(Needle::Literal { block, pattern }) => {
-                    // A literal may occur often; its expression is tried once.
-                    if armed.contains(block) && !tried.contains(&(*block, *pattern)) {
-                        tried.push((*block, *pattern));
-                        let expression = bundle.patterns.get(*block).and_then(|p| p.get(*pattern));
-                        if expression.is_none_or(|e| e.is_match(hay)) {
-                            keep(*block);
-                        }
-                    }
-                }
-                None => {}
+                Some(_) | None => {}
             }
             ControlFlow::Continue(())
         });
@@ -296,7 +296,8 @@ impl Grant {
             )
             .hint("the catalog is refreshed from time to time; a new relation needs classified columns first"));
         }
-        if !guarded && !(strangers && unclear) {
+        let unknown = strangers && unclear;
+        if !(guarded || unknown) {
             return Ok(false);
         }
         let effects = statement.effects;
@@ -317,7 +318,7 @@ impl Grant {
         }
         let names = self.protected_names(statement);
         for used in &statement.uses {
-            self.check_use(statement, used, &names, strangers && unclear)?;
+            self.check_use(statement, used, &names, unknown)?;
         }
         for output in &statement.outputs {
             self.check_output(output, &names)?;

@@ -40,11 +40,11 @@ pub(crate) fn check(role: &Role, statement: &Statement) -> Result<(), Refusal> {
                 return refuse(code::PINNED, "pinned-parameter", message, "leave the parameter as it is at login");
             }
         }
-        SessionUse::Listen(channel) | SessionUse::Notify(channel) => {
-            if !role.channels.iter().any(|g| glob::matches(g, channel)) {
-                let message = format!("the channel {channel} is not open to your role");
-                return refuse(code::CHANNEL, "channel", message, "a rule file can list it under the role's channels");
-            }
+        SessionUse::Listen(channel) | SessionUse::Notify(channel)
+            if !role.channels.iter().any(|g| glob::matches(g, channel)) =>
+        {
+            let message = format!("the channel {channel} is not open to your role");
+            return refuse(code::CHANNEL, "channel", message, "a rule file can list it under the role's channels");
         }
         _ => {}
     }

@@ -237,7 +237,7 @@ fn date(text: &[u8], at: usize, middle: bool, in_word: bool) -> Option<(usize, u
         let word = rest.iter().position(u8::is_ascii_alphabetic).and_then(|i| rest.get(i..)).unwrap_or_default();
         let word = if word.len() > 3 && word.get(2) == Some(&b' ') { word.get(3..).unwrap_or_default() } else { word };
         let capital = word.first().is_some_and(u8::is_ascii_uppercase);
-        let ordinal = rest.iter().skip_while(|b| b.is_ascii_digit()).next().is_some_and(u8::is_ascii_alphabetic);
+        let ordinal = rest.iter().find(|b| !b.is_ascii_digit()).is_some_and(u8::is_ascii_alphabetic);
         if !digits_after && (found.year.is_some() || capital || ordinal || found.len > 8) {
             return Some((at, at + found.len));
         }
