@@ -11,15 +11,19 @@ use tests::{
     wire::{Wire, bind, bytes, describe, execute, parse, sync},
 };
 
-/// A server and a gateway of their own: some ways write, and what they write must not disturb other tests.
-fn clinic() -> &'static (Postgres, Gateway) {
-    static CLINIC: OnceLock<(Postgres, Gateway)> = OnceLock::new();
-    CLINIC.get_or_init(|| {
+/// A server of their own: some ways write, and what they write must not disturb other tests.
+fn server() -> &'static Postgres {
+    static SERVER: OnceLock<Postgres> = OnceLock::new();
+    SERVER.get_or_init(|| {
         let server = Postgres::start("");
         server.load_clinic("clinic", clinic::Options { patients: CANARIES, seed: 1, canary: true });
-        let gateway = Setup::new(Bundle::clinic(), &server).start();
-        (server, gateway)
+        server
     })
+}
+
+fn gateway() -> &'static Gateway {
+    static GATEWAY: OnceLock<Gateway> = OnceLock::new();
+    GATEWAY.get_or_init(|| Setup::new(Bundle::clinic(), server()).start())
 }
 
 /// Ways by expressions, relations and the shape of results.
@@ -185,7 +189,7 @@ const ORACLES: &[&str] = &[
 
 /// Tries one way in four forms; returns everything that came back.
 fn try_all_forms(user: &str, sql: &str) -> Vec<u8> {
-    let endpoint = clinic().1.endpoint(user);
+    let endpoint = gateway().endpoint(user);
     let mut all = bytes(&Wire::login(&endpoint).query(sql));
     for format in [0, 1] {
         for described in [false, true] {
@@ -241,7 +245,7 @@ fn s7_choosing_rows_by_a_protected_column_is_refused() {
         .iter()
         .filter(|sql| sql.contains("like '7%'") || sql.contains("order by ssn") || sql.contains("< '750'"))
     {
-        let frames = Wire::login(&clinic().1.endpoint("ana")).query(sql);
+        let frames = Wire::login(&gateway().endpoint("ana")).query(sql);
         crate::blocking::refusal(&frames);
     }
 }
@@ -249,7 +253,7 @@ fn s7_choosing_rows_by_a_protected_column_is_refused() {
 #[test]
 fn s7_the_ways_do_leak_without_the_gateway() {
     // Without this the tests above could pass because the statements never worked in the first place.
-    let direct = clinic().0.endpoint("clinic", "gateway");
+    let direct = server().endpoint("clinic", "gateway");
     let leaking =
         PROVENANCE.iter().filter(|sql| !canary::found(&bytes(&Wire::login(&direct).query(sql))).is_empty()).count();
     assert!(leaking * 10 >= PROVENANCE.len() * 7, "only {leaking} of {} leak directly", PROVENANCE.len());
