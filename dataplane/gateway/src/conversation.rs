@@ -195,9 +195,10 @@ async fn open(
     }
     let settings = &core.settings.targets[target];
     let channels = {
-        let patterns: Vec<String> = grant.channels().to_vec();
+        let roles = &grant.epoch().bundle().model().roles;
+        let patterns = roles.iter().find(|r| r.name == grant.role()).map(|r| r.channels.clone()).unwrap_or_default();
         Rc::new(move |channel: &[u8]| {
-            std::str::from_utf8(channel).is_ok_and(|c| patterns.iter().any(|p| policy::glob_matches(p, c)))
+            std::str::from_utf8(channel).is_ok_and(|c| patterns.iter().any(|p| policy::glob::matches(p, c)))
         })
     };
     let info = SessionInfo {

@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 
 /// Messages a core may have waiting.
 const MAIL_MAX: usize = 4096;
+/// Texts whose facts a core keeps, and their bytes.
+const FACTS_MAX: usize = 8192;
+const FACTS_BYTES_MAX: usize = 32 << 20;
 /// Slots of a core: the cancel key has 24 bits for them.
 const SLOTS_MAX: usize = 1 << 24;
 
@@ -154,7 +157,7 @@ impl Core {
             draining: Cell::new(false),
             rules: RefCell::new(rules),
             tls: RefCell::new(tls),
-            facts: RefCell::new(FactsCache::default()),
+            facts: RefCell::new(FactsCache::new(FACTS_MAX, FACTS_BYTES_MAX)),
             sessions: RefCell::default(),
             free: RefCell::default(),
             began: Instant::now(),

@@ -9,7 +9,7 @@ mod conversation;
 mod core;
 mod driver;
 mod metrics;
-mod ring_writer;
+pub mod ring_writer;
 mod settings;
 mod start;
 mod tls;

@@ -4,7 +4,7 @@ use crate::conversation;
 use crate::core::{Core, Mailbox, Message, Signal};
 use crate::driver::{self, Doorbell, Listener, Ringer};
 use crate::metrics::{CoreMetrics, Metrics, add};
-use crate::ring_writer::CoreAudit;
+use crate::ring_writer::{CoreAudit, WriterOptions};
 use crate::settings::{Rules, Settings};
 use crate::{Event, Shared};
 use audit::CoreStart;
@@ -275,7 +275,8 @@ impl Gateway {
 /// One core, from its first record to its last.
 async fn run(seed: Seed) {
     let Seed { index, settings, shared, rules, metrics, listeners, bell, start, ready } = seed;
-    let audit = match CoreAudit::open(start, settings.segment_bytes, &settings.build).await {
+    let options = WriterOptions { segment_bytes: settings.segment_bytes, ..WriterOptions::default() };
+    let audit = match CoreAudit::new(start, &settings.build, options) {
         Ok(audit) => audit,
         Err(error) => {
             let _ = ready.send((index, Err(format!("audit log: {error}"))));
@@ -283,6 +284,10 @@ async fn run(seed: Seed) {
         }
     };
     driver::spawn(Rc::clone(&audit).run());
+    if let Err(error) = audit.started().await {
+        let _ = ready.send((index, Err(format!("audit log: {error}"))));
+        return;
+    }
     let core = Rc::new(Core::new(index, settings, shared, Arc::clone(&rules), audit, metrics));
     core.reload(rules);
     let mut stops = Vec::new();
@@ -326,7 +331,10 @@ async fn run(seed: Seed) {
             }
         }
     }
-    core.audit.close().await;
+    core.audit.close();
+    if let Err(error) = core.audit.closed().await {
+        tracing::error!(core = index, %error, "the audit log did not end in good order");
+    }
 }
 
 async fn accept(core: Rc<Core>, listener: Listener) {

@@ -11,7 +11,8 @@ use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use audit::record::{Record, SessionId};
@@ -185,7 +186,7 @@ fn records_nobody_waits_for_follow_within_the_age_limit() {
 #[test]
 fn a_failing_disk_closes_the_gate_and_loses_nothing() {
     for point in [FaultPoint::Write(2), FaultPoint::Sync(2), FaultPoint::Write(0), FaultPoint::Sync(0)] {
-        for kind in [ErrorKind::StorageFull, ErrorKind::Other] {
+        for (kind, orderly) in [(ErrorKind::StorageFull, true), (ErrorKind::Other, false)] {
             let directory = Folder::new();
             let failures = Rc::new(Cell::new(2));
             let left = Rc::clone(&failures);
@@ -223,13 +224,21 @@ fn a_failing_disk_closes_the_gate_and_loses_nothing() {
                 assert!(refused > 0, "the gate never closed at {point:?}");
                 assert!(!core.status().failing);
                 assert_eq!(core.status().errors, 2);
-                core.close();
-                core.closed().await.unwrap();
+                if orderly {
+                    core.close();
+                    core.closed().await.unwrap();
+                } else {
+                    core.durable(core.status().last_sequence).await.unwrap();
+                }
                 acked
             });
             assert_eq!(failures.get(), 0);
             let report = clean(directory.path());
-            assert!(report.cores[0].closed);
+            assert_eq!(report.cores[0].closed, orderly);
+            assert_eq!(report.has(Code::Copy), point == FaultPoint::Sync(2));
+            let start = audit::open(directory.path(), 1, [9; 32]).unwrap().cores.remove(0);
+            assert_eq!((start.clean, start.torn_bytes, start.in_doubt.len()), (orderly, 0, 0));
+            assert_eq!(start.next_record_seq, report.cores[0].records + 1);
             let shown = statements(directory.path());
             assert_eq!(shown, (1..=8).collect::<Vec<_>>(), "{point:?}: every intent is there once, in order");
             assert!(acked.iter().all(|n| shown.contains(n)));
@@ -283,6 +292,40 @@ fn two_gateways_never_share_a_directory() {
     assert!(matches!(second, Err(audit::RecoverError::Locked(_))));
     drop(first);
     audit::open(directory.path(), 1, [2; 32]).unwrap();
+}
+
+#[test]
+fn a_log_that_is_being_written_verifies() {
+    let directory = Folder::new();
+    let watched = directory.path().to_owned();
+    let done_writing = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&done_writing);
+    let watcher = std::thread::spawn(move || {
+        let mut rounds = 0;
+        while !stop.load(Ordering::Relaxed) || rounds < 3 {
+            if watched.join("core-00/0000000000000000.tgseg").exists() {
+                let report = audit::verify(&watched);
+                assert_eq!(report.exit_code(), 0, "{}", report.text());
+                rounds += 1;
+            }
+            std::thread::yield_now();
+        }
+        rounds
+    });
+    with_writer(directory.path(), small(), |core| async move {
+        core.started().await.unwrap();
+        for n in 1..=300 {
+            let text = vec![b'x'; (n as usize % 7) * 3000];
+            let sequence = core.append(&intent(n, &text)).unwrap().sequence();
+            core.durable(sequence).await.unwrap();
+            let _ = core.append(&done(n)).unwrap();
+        }
+        core.close();
+        core.closed().await.unwrap();
+    });
+    done_writing.store(true, Ordering::Relaxed);
+    assert!(watcher.join().unwrap() >= 3);
+    clean(directory.path());
 }
 
 fn statements(directory: &Path) -> Vec<u64> {

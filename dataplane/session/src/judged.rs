@@ -3,7 +3,8 @@
 use crate::names;
 use contract::{Column, Format, Judge, Redacted, Redactor, Refusal, Via};
 use lineage::{Effects, Facts};
-use policy::{Allowed, ColumnShape, Grant};
+use policy::model::Redaction;
+use policy::{Allowed, ColumnShape, Grant, Grows, PlannedColumn};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -97,11 +98,37 @@ impl Judged {
             let name = columns.get(usize::from(planned.index)).map(|c| String::from_utf8_lossy(&c.name).into_owned());
             masked.push(Masked {
                 column: name.unwrap_or_default(),
-                class: grant.class_name(planned).to_owned(),
-                method: planned.method().to_owned(),
+                class: class_name(grant, planned).to_owned(),
+                method: method(grant, planned).to_owned(),
             });
         }
         Ok(Masking::new(plan, columns.len()))
+    }
+}
+
+fn class_name<'a>(grant: &'a Grant, planned: &PlannedColumn) -> &'a str {
+    let classes = &grant.epoch().bundle().model().classes;
+    planned.class.and_then(|c| classes.get(usize::from(c))).map_or("unclassified", |c| c.name.as_str())
+}
+
+/// The redaction's word in rule files.
+fn method(grant: &Grant, planned: &PlannedColumn) -> &'static str {
+    let model = grant.epoch().bundle().model();
+    let Some(class) = planned.class.map(usize::from) else { return "null" };
+    let role = model.roles.iter().find(|r| r.name == grant.role());
+    let redaction = role.and_then(|r| r.treatment.get(class)).and_then(|id| model.redactions.get(usize::from(*id)));
+    match redaction {
+        Some(Redaction::Clear) => "clear",
+        Some(Redaction::Null) | None => "null",
+        Some(Redaction::Constant(_)) => "constant",
+        Some(Redaction::KeepFirst { .. }) => "keep-first",
+        Some(Redaction::KeepLast { .. }) => "keep-last",
+        Some(Redaction::Fill { .. }) => "fill",
+        Some(Redaction::Token { .. }) => "token",
+        Some(Redaction::Year) => "year",
+        Some(Redaction::AgeCap) => "age-cap",
+        Some(Redaction::Zip3) => "zip3",
+        Some(Redaction::Refuse) => "refuse",
     }
 }
 
@@ -133,7 +160,7 @@ struct Inner {
 impl Masking {
     fn new(plan: policy::Plan, width: usize) -> Self {
         let planned = plan.columns().iter().map(|c| c.index).collect();
-        let grows = plan.columns().iter().any(policy::PlannedColumn::grows);
+        let grows = plan.columns().iter().any(|c| c.grows != Grows::Never);
         Self { inner: Rc::new(Inner { plan, planned, width, grows }) }
     }
 }

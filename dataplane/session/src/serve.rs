@@ -119,7 +119,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             target: &info.target_name,
             database: &info.database,
             account: &info.account,
-            bundle: *session.grant.bundle(),
+            bundle: *session.grant.epoch().bundle().digest(),
         };
         match host.record(&record) {
             Ok(_recorded) => Ok(session),
@@ -265,8 +265,8 @@ impl<S: Serving<Verdicts>> Session<S> {
             via: if via == Via::Simple { "simple" } else { "execute" },
             fingerprint: token.fingerprint(),
             effects: token.effects().0,
-            bundle: *self.grant.bundle(),
-            catalog_epoch: self.grant.epoch_number(),
+            bundle: *self.grant.epoch().bundle().digest(),
+            catalog_epoch: self.grant.epoch().number(),
             parameters: None,
             row_limit,
         };
@@ -431,7 +431,8 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.pending = None;
         for done in self.serving.unanswered() {
             let answered = !matches!(done.outcome, Outcome::Ok) || done.part.is_some();
-            drop(self.result(host, &done, (!answered).then_some("lost")));
+            let outcome = (!answered).then_some("lost");
+            let _ = self.result(host, &done, outcome);
         }
         let record =
             Record::SessionClose { session: self.info.id, reason, statements: self.statements, bytes: self.bytes };
@@ -470,7 +471,7 @@ fn block<H: Host>(
         text,
         code: refusal.code,
         rule: &refusal.rule,
-        bundle: *grant.bundle(),
+        bundle: *grant.epoch().bundle().digest(),
     };
     match host.record(&record) {
         Ok(_recorded) => Ok(()),
