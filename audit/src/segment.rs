@@ -6,7 +6,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::block::ALIGN_BYTES;
@@ -148,10 +148,10 @@ pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
 /// The file system's.
 pub fn create_core_directory(path: &Path) -> io::Result<()> {
     if !path.is_dir() {
-        fs::create_dir_all(path)?;
-        if let Some(parent) = path.parent() {
-            sync_directory(parent)?;
-        }
+        // Statements are in here: for the gateway's user alone, unless the operator says otherwise.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        sync_directory(parent.unwrap_or_else(|| Path::new(".")))?;
     }
     Ok(())
 }

@@ -1,10 +1,16 @@
 //! Records and the ring against plain models.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::VecDeque;
 
 use audit::record::{Actor, Clock, MaskedColumn, Record, SessionId};
 use audit::{Body, Ring, decode_block, decode_record, encode_record};
 use proptest::prelude::*;
+
+/// A record's sequence and text.
+type Numbered = (u64, Vec<u8>);
+type Texts = Vec<Numbered>;
 
 /// Everything a record can borrow.
 #[derive(Clone, Debug)]
@@ -159,8 +165,8 @@ proptest! {
         steps in proptest::collection::vec((0..8u8, 0..700usize, any::<u8>()), 1..300),
     ) {
         let mut ring = Ring::new([1; 16], 3, 1, [2; 16], [0; 32], 10, capacity);
-        let mut pending: VecDeque<(u64, Vec<u8>)> = VecDeque::new();
-        let mut flights: VecDeque<(u64, Vec<u8>, Vec<(u64, Vec<u8>)>)> = VecDeque::new();
+        let mut pending: VecDeque<Numbered> = VecDeque::new();
+        let mut flights: VecDeque<(u64, Vec<u8>, Texts)> = VecDeque::new();
         let mut next = 10u64;
         let mut durable = 9;
         let mut previous = [0; 32];

@@ -1,5 +1,7 @@
 //! Whatever is done to a log is noticed, and called by its name; whatever a crash can leave is recovered.
 
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -580,6 +582,14 @@ proptest! {
         fs::write(&path, &bytes).unwrap();
         let report = audit::verify_against(directory.path(), &[head]);
         prop_assert_eq!(bytes == good, report.exit_code() == 0, "{}", report.text());
+        // A start on it is refused with a reason, or goes on behind what it could read; never anything else.
+        if let Ok(opened) = audit::open(directory.path(), 1, [4; 32]) {
+            let mut log = Log::begin(opened.cores.into_iter().next().unwrap());
+            log.statement(20);
+            log.end();
+            let _ = audit::verify(directory.path()).text();
+            prop_assert!(audit::show(directory.path(), Filter::default()).unwrap().count() > 0);
+        }
     }
 }
 
