@@ -1,7 +1,7 @@
 //! The built-in classes of `use: safe-harbor`: the eighteen kinds of identifiers of 45 CFR 164.514(b)(2)(i), A to R, with
 //! the column names that usually hold them, and free text.
 //!
-//! Names are deliberately narrow: a class that is bound to too much makes people switch the library off. A rule file adds
+//! A column whose comment has the word `class:NAME` is in that class. Names are deliberately narrow: a class that is bound to too much makes people switch the library off. A rule file adds
 //! to a class by naming it, and overrules a name by a more specific selector or by `clear`.
 
 use policy::model::Detector;
@@ -17,8 +17,6 @@ pub struct LibraryClass {
     pub description: &'static str,
     /// Column names (globs), any target, schema and relation.
     pub columns: &'static [&'static str],
-    /// Words in column comments that bind the class, besides `class:NAME`.
-    pub tags: &'static [&'static str],
     /// For free text.
     pub detectors: &'static [Detector],
 }
@@ -30,7 +28,7 @@ const WHOLE: &[Detector] = &[];
 
 macro_rules! class {
     ($name:literal, $id:expr, $what:literal, [$($column:literal),* $(,)?]) => {
-        LibraryClass { name: $name, identifier: $id, description: $what, columns: &[$($column),*], tags: &[$name], detectors: WHOLE }
+        LibraryClass { name: $name, identifier: $id, description: $what, columns: &[$($column),*], detectors: WHOLE }
     };
 }
 
@@ -288,7 +286,6 @@ pub const CLASSES: &[LibraryClass] = &[
             "remarks",
             "dictation",
         ],
-        tags: &["free-text"],
         detectors: &[
             Detector::Ssn,
             Detector::Mrn,

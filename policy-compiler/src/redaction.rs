@@ -262,9 +262,10 @@ pub fn compare(a: &Redaction, b: &Redaction) -> Option<Ordering> {
     }
 }
 
-/// Why a redaction gives NULL instead of what its name says on a column of this type; `None` if it works.
+/// Why a redaction gives NULL instead of what its name says on a column of this type; `None` if it works. In free text
+/// (`scanned`) every redaction works wherever there is text.
 #[must_use]
-pub fn unsuitable(redaction: &Redaction, type_name: &str) -> Option<&'static str> {
+pub fn unsuitable(redaction: &Redaction, type_name: &str, scanned: bool) -> Option<&'static str> {
     let base = type_name.split('(').next().unwrap_or_default().trim();
     let text = matches!(
         base,
@@ -272,6 +273,10 @@ pub fn unsuitable(redaction: &Redaction, type_name: &str) -> Option<&'static str
     );
     let date = base == "date" || base.starts_with("timestamp");
     let number = matches!(base, "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision");
+    if scanned {
+        let structured = matches!(base, "json" | "jsonb" | "xml");
+        return (!text && !structured && *redaction != Redaction::Clear).then_some("free text needs a text column");
+    }
     match redaction {
         Redaction::KeepFirst { .. } | Redaction::KeepLast { .. } | Redaction::Fill { .. } | Redaction::Token { .. }
             if !text =>
@@ -280,7 +285,7 @@ pub fn unsuitable(redaction: &Redaction, type_name: &str) -> Option<&'static str
         }
         Redaction::Year if !(text || date) => Some("it needs a date, a timestamp or text"),
         Redaction::AgeCap if !(text || number) => Some("it needs a number or text"),
-        Redaction::Zip3 if !(text || number) => Some("it needs text or a number"),
+        Redaction::Zip3 if !text => Some("it needs text"),
         _ => None,
     }
 }

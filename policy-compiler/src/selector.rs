@@ -4,6 +4,7 @@
 //! selectors have four parts, or three for any target; object selectors one to three. Matching itself belongs to the
 //! runtime, so that the compiler and the gateway cannot disagree.
 
+pub(crate) use policy::glob::matches as glob;
 use policy::model::Selector;
 
 /// Longest part that makes sense; PostgreSQL truncates names to 63 bytes.
@@ -102,6 +103,12 @@ pub(crate) fn object(text: &str) -> Result<Selector, (String, String)> {
 #[must_use]
 pub fn show(selector: &Selector) -> String {
     [&selector.target, &selector.schema, &selector.relation, &selector.column].map(|p| part(p)).join(".")
+}
+
+/// An object selector as it would be written.
+#[must_use]
+pub fn show_object(selector: &Selector) -> String {
+    [&selector.target, &selector.schema, &selector.relation].map(|p| part(p)).join(".")
 }
 
 /// One part as it would be written.

@@ -110,10 +110,7 @@ impl Build<'_> {
                     let s = Selector { target: star(), schema: star(), relation: star(), column: (*column).to_owned() };
                     self.bind(BindingBy::Selector(s), Some(id), Place::BUILT_IN);
                 }
-                for tag in class.tags {
-                    self.bind(BindingBy::Tag { tag: (*tag).to_owned() }, Some(id), Place::BUILT_IN);
-                    self.bind(BindingBy::Tag { tag: format!("class:{tag}") }, Some(id), Place::BUILT_IN);
-                }
+                self.bind(BindingBy::Tag { tag: format!("class:{}", class.name) }, Some(id), Place::BUILT_IN);
             }
         }
         for named in written {
