@@ -1,0 +1,191 @@
+//! Keeps one target's catalog fresh: fetched at the start, at intervals, and soon after a statement that changes it.
+//!
+//! One connection per target, with the gateway's own account, reopened when it breaks. A catalog that has not changed is
+//! not told. While a target cannot be reached the last catalog stays in force; the attempts go on, ever less often.
+
+use crate::{Listener, self_test};
+use lineage::Catalog;
+use policy_compiler::snapshot;
+use rustls::ClientConfig;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep_until, timeout},
+};
+use tokio_postgres::{Client, Config, NoTls, config::SslMode};
+use tokio_postgres_rustls::MakeRustlsConnect;
+use zeroize::Zeroizing;
+
+/// Longest wait for a connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest wait for a catalog; statements in it have their own limits.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(120);
+/// First wait after a failure; doubles up to the interval.
+const RETRY_FIRST: Duration = Duration::from_millis(500);
+/// A statement that changes the catalog may be in a transaction that is not committed yet: look again after this.
+const SECOND_LOOK: Duration = Duration::from_secs(2);
+
+/// How a target is reached.
+#[derive(Clone)]
+pub struct Access {
+    /// Name of the target, for the log.
+    pub name: String,
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Database.
+    pub database: String,
+    /// Account.
+    pub account: String,
+    /// Its password.
+    pub password: Option<Zeroizing<Vec<u8>>>,
+    /// TLS, if any.
+    pub tls: Option<Arc<ClientConfig>>,
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").field("name", &self.name).field("host", &self.host).finish_non_exhaustive()
+    }
+}
+
+/// What happened to a catalog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CatalogNews {
+    /// It is new or has changed.
+    Fetched(Catalog),
+    /// It was fetched and is as before.
+    Unchanged,
+    /// It could not be fetched.
+    Failed(String),
+    /// What the account may do that it should not, after each new connection.
+    Warnings(Vec<String>),
+}
+
+/// Runs until the runtime ends.
+pub(crate) async fn keep(
+    index: usize,
+    access: Access,
+    interval: Duration,
+    changed: Arc<Notify>,
+    listener: Arc<dyn Listener>,
+) {
+    let mut client: Option<Client> = None;
+    let mut last: Option<Catalog> = None;
+    let mut retry = RETRY_FIRST;
+    let mut second_look: Option<Instant> = None;
+    loop {
+        let outcome = look(&access, &mut client, index, &*listener).await;
+        let wait = match outcome {
+            Ok(catalog) => {
+                retry = RETRY_FIRST;
+                let shape = shape(&catalog);
+                if last.as_ref() == Some(&shape) {
+                    listener.catalog(index, CatalogNews::Unchanged);
+                } else {
+                    last = Some(shape);
+                    listener.catalog(index, CatalogNews::Fetched(catalog));
+                }
+                interval
+            }
+            Err(error) => {
+                client = None;
+                listener.catalog(index, CatalogNews::Failed(error));
+                let wait = retry.min(interval);
+                retry = (retry * 2).min(interval);
+                wait
+            }
+        };
+        let next = Instant::now() + wait;
+        let next = second_look.take().map_or(next, |look| look.min(next));
+        tokio::select! {
+            () = sleep_until(next) => {}
+            () = changed.notified() => second_look = Some(Instant::now() + SECOND_LOOK),
+        }
+    }
+}
+
+/// Row estimates move with every vacuum and mean nothing to rules.
+fn shape(catalog: &Catalog) -> Catalog {
+    let mut shape = catalog.clone();
+    shape.relations.iter_mut().for_each(|r| r.estimated_rows = 0);
+    shape
+}
+
+async fn look(
+    access: &Access,
+    client: &mut Option<Client>,
+    index: usize,
+    listener: &dyn Listener,
+) -> Result<Catalog, String> {
+    let open = match client.take().filter(|c| !c.is_closed()) {
+        Some(open) => open,
+        None => {
+            let new = timeout(CONNECT_TIMEOUT, connect(access)).await;
+            let new = new.map_err(|_| format!("no connection within {CONNECT_TIMEOUT:?}"))??;
+            let warnings = timeout(CONNECT_TIMEOUT, self_test::warnings(&new, &access.account)).await;
+            let warnings = warnings.map_err(|_| format!("no answer within {CONNECT_TIMEOUT:?}"))?;
+            match warnings {
+                Ok(warnings) => listener.catalog(index, CatalogNews::Warnings(warnings)),
+                // Knowing the account's rights is not worth refusing service for.
+                Err(error) => {
+                    tracing::warn!(target = access.name, error = describe(&error), "cannot check the account's rights")
+                }
+            }
+            new
+        }
+    };
+    let catalog = timeout(FETCH_TIMEOUT, snapshot::fetch(&open)).await;
+    let catalog = catalog.map_err(|_| format!("no catalog within {FETCH_TIMEOUT:?}"))?.map_err(|e| e.to_string())?;
+    *client = Some(open);
+    Ok(catalog)
+}
+
+async fn connect(access: &Access) -> Result<Client, String> {
+    let mut config = Config::new();
+    config
+        .host(&access.host)
+        .port(access.port)
+        .dbname(&access.database)
+        .user(&access.account)
+        .application_name("tidegate")
+        .connect_timeout(CONNECT_TIMEOUT)
+        .keepalives_idle(Duration::from_secs(60));
+    if let Some(password) = &access.password {
+        config.password(&password[..]);
+    }
+    match &access.tls {
+        None => {
+            config.ssl_mode(SslMode::Disable);
+            let (client, connection) = config.connect(NoTls).await.map_err(|e| describe(&e))?;
+            // Its error also reaches every request of the client.
+            tokio::spawn(async move { drop(connection.await) });
+            Ok(client)
+        }
+        Some(tls) => {
+            config.ssl_mode(SslMode::Require);
+            let tls = MakeRustlsConnect::new((**tls).clone());
+            let (client, connection) = config.connect(tls).await.map_err(|e| describe(&e))?;
+            tokio::spawn(async move { drop(connection.await) });
+            Ok(client)
+        }
+    }
+}
+
+/// The server's own sentence where there is one, otherwise the error with its causes.
+fn describe(error: &tokio_postgres::Error) -> String {
+    if let Some(server) = error.as_db_error() {
+        return format!("{} ({})", server.message(), server.code().code());
+    }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
