@@ -161,8 +161,18 @@ impl Config {
     /// Reads the text of a file.
     pub fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<Self> {
         const KNOWN: &[&str] = &[
-            "listen", "cores", "bundle", "users", "tls", "audit", "metrics", "keys", "targets", "catalog_refresh",
-            "limits", "log",
+            "listen",
+            "cores",
+            "bundle",
+            "users",
+            "tls",
+            "audit",
+            "metrics",
+            "keys",
+            "targets",
+            "catalog_refresh",
+            "limits",
+            "log",
         ];
         let root = parse(file, text, problems)?;
         let folder = file.parent().unwrap_or(Path::new(""));
@@ -265,7 +275,10 @@ fn audit(node: Option<Placed<Node>>, root: Place, folder: &Path, report: &mut Re
 
 fn keys(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<String, Placed<SecretSource>> {
     let section = Section::open_free("keys", node, report);
-    section.rest().filter_map(|(name, node)| Some((name.value.clone(), secret(&name.value, node, folder, report)?))).collect()
+    section
+        .rest()
+        .filter_map(|(name, node)| Some((name.value.clone(), secret(&name.value, node, folder, report)?)))
+        .collect()
 }
 
 fn secret(name: &str, node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<Placed<SecretSource>> {
@@ -355,15 +368,25 @@ fn upstream_tls(text: &str) -> Result<UpstreamTls, String> {
         "require" => Ok(UpstreamTls::Require),
         "verify-ca" => Ok(UpstreamTls::VerifyCa),
         "verify-full" => Ok(UpstreamTls::VerifyFull),
-        "allow" | "prefer" => Err(format!("`{text}` protects nothing; choose disable, require, verify-ca or verify-full")),
+        "allow" | "prefer" => {
+            Err(format!("`{text}` protects nothing; choose disable, require, verify-ca or verify-full"))
+        }
         _ => Err(format!("`{text}` is none of disable, require, verify-ca, verify-full")),
     }
 }
 
 fn limits(node: Placed<Node>, report: &mut Report<'_>) -> Limits {
     const KNOWN: &[&str] = &[
-        "sessions", "sessions_per_user", "login_timeout", "idle_timeout", "idle_write_timeout", "drain_timeout",
-        "statement_bytes", "prepared_statements", "pipeline", "buffer_bytes",
+        "sessions",
+        "sessions_per_user",
+        "login_timeout",
+        "idle_timeout",
+        "idle_write_timeout",
+        "drain_timeout",
+        "statement_bytes",
+        "prepared_statements",
+        "pipeline",
+        "buffer_bytes",
     ];
     const DAY: Duration = Duration::from_secs(86_400);
     const SECOND: Duration = Duration::from_secs(1);
@@ -376,12 +399,12 @@ fn limits(node: Placed<Node>, report: &mut Report<'_>) -> Limits {
             within(t, Duration::from_millis(100), Duration::from_secs(600))
         }),
         idle_timeout: s.value("idle_timeout", default.idle_timeout, report, |t| within(t, Duration::ZERO, 365 * DAY)),
-        idle_write_timeout: s.value("idle_write_timeout", default.idle_write_timeout, report, |t| within(t, SECOND, DAY)),
+        idle_write_timeout: s
+            .value("idle_write_timeout", default.idle_write_timeout, report, |t| within(t, SECOND, DAY)),
         drain_timeout: s.value("drain_timeout", default.drain_timeout, report, |t| within(t, Duration::ZERO, DAY)),
         statement_bytes: s.value("statement_bytes", default.statement_bytes, report, |t| size(t, 1 << 10, 1 << 30)),
-        prepared_statements: s.value("prepared_statements", default.prepared_statements, report, |t| {
-            number(t, 1, 1_000_000)
-        }),
+        prepared_statements: s
+            .value("prepared_statements", default.prepared_statements, report, |t| number(t, 1, 1_000_000)),
         pipeline: s.value("pipeline", default.pipeline, report, |t| number(t, 1, 1_000_000)),
         buffer_bytes: s.value("buffer_bytes", default.buffer_bytes, report, |t| size(t, 16 << 10, 64 << 20)),
     }
@@ -426,5 +449,12 @@ fn size(text: &str, least: u64, most: u64) -> Result<u64, String> {
 
 fn within(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
     let value = units::duration(text)?;
-    if (least..=most).contains(&value) { Ok(value) } else { Err(format!("{text} is not between {least:?} and {most:?}")) }
+    if (least..=most).contains(&value) {
+        Ok(value)
+    } else {
+        Err(format!("{text} is not between {least:?} and {most:?}"))
+    }
 }
+
+#[cfg(test)]
+mod tests;

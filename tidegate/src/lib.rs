@@ -3,10 +3,17 @@
 //! Everything that can be checked before a socket is opened is checked by [`prepare`], for `serve`, `check-config` and
 //! reload alike. Deliberately absent: protocols and policy; this crate names them only to pass values on.
 
+pub mod board;
 pub mod config;
+pub mod metrics;
+pub mod prepare;
 pub mod problems;
+pub mod process;
 pub mod secrets;
+pub mod serve;
+pub mod status;
 pub mod tls;
 pub mod units;
 pub mod users;
+pub mod world;
 pub mod yaml;

@@ -1,3 +1,240 @@
-//! The program.
+//! The program: arguments in, exit code out. Everything else is in the library.
 
-fn main() {}
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use std::{
+    io::{IsTerminal as _, Read as _, Write as _},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+use tidegate::{prepare, problems::Problems, secrets::SecretSource, serve, status, users};
+use zeroize::Zeroizing;
+
+/// A gateway in front of databases: masks protected columns, refuses dangerous statements, records everything.
+#[derive(Parser)]
+#[command(name = "tidegate", version, propagate_version = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the gateway
+    Serve(ConfigFile),
+    /// Check everything `serve` would need, and report all problems at once
+    CheckConfig(ConfigFile),
+    /// Ask a running gateway how it is
+    Status {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Address of its metrics listener, instead of the configuration's
+        #[arg(long, value_name = "IP:PORT")]
+        address: Option<std::net::SocketAddr>,
+        /// The status as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change the users file
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Read the audit log
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Args)]
+struct ConfigFile {
+    /// Configuration file
+    #[arg(long, short, value_name = "FILE", default_value = "tidegate.yaml", env = "TIDEGATE_CONFIG")]
+    config: PathBuf,
+}
+
+#[derive(Args)]
+struct UsersFile {
+    /// Users file
+    #[arg(long = "users", value_name = "FILE", default_value = "users.yaml")]
+    file: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum UserCommand {
+    /// Add a user; the password comes from a file, from standard input or is asked for
+    Add {
+        /// Name
+        name: String,
+        /// Groups, which give roles
+        #[arg(long, value_delimiter = ',', value_name = "GROUP,…")]
+        groups: Vec<String>,
+        /// File that holds the password
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+        /// Give an existing user the new password and groups
+        #[arg(long)]
+        replace: bool,
+        #[command(flatten)]
+        users: UsersFile,
+    },
+    /// List users and their groups
+    List {
+        #[command(flatten)]
+        users: UsersFile,
+    },
+    /// Remove a user
+    Remove {
+        /// Name
+        name: String,
+        #[command(flatten)]
+        users: UsersFile,
+    },
+}
+
+#[derive(Subcommand)]
+enum AuditCommand {
+    /// Show records
+    Show(audit::cli::ShowArgs),
+    /// Verify that nothing was changed or removed: exit code 0 clean, 10 findings, 20 cannot verify
+    Verify(audit::cli::VerifyArgs),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Serve(config) => return serve::serve(&config.config),
+        Command::CheckConfig(config) => return check_config(&config.config),
+        Command::Status { config, address, json } => show_status(&config.config, address, json),
+        Command::User(command) => user(command),
+        Command::Audit(command) => return audit(&command),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "tidegate", &mut std::io::stdout());
+            Ok(())
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check_config(file: &Path) -> ExitCode {
+    let mut problems = Problems::new();
+    let prepared = prepare::prepare(file, &mut problems);
+    let (errors, warnings) = problems.counts();
+    if errors + warnings > 0 {
+        eprintln!("{problems}");
+    }
+    if let Some(prepared) = prepared {
+        let bundle = &prepared.rules.bundle;
+        println!("bundle   {} ({})", prepare::hex(bundle.digest()), prepared.config.bundle.value.display());
+        println!("cores    {}", prepared.cores);
+        for address in &prepared.config.listen {
+            println!("listen   {}", address.value);
+        }
+        for t in &prepared.targets {
+            let (tls, audit) = (prepare::mode_name(t.mode), prepare::audit_name(t.audit));
+            println!(
+                "target   {}: {}:{}, database {}, account {}, tls {tls}, audit {audit}",
+                t.name, t.host, t.port, t.database, t.account
+            );
+        }
+        println!("users    {}", prepared.rules.users.len());
+    }
+    if errors > 0 {
+        eprintln!("{errors} errors, {warnings} warnings");
+        return ExitCode::from(2);
+    }
+    println!("the configuration is sound{}", if warnings > 0 { ", with warnings" } else { "" });
+    ExitCode::SUCCESS
+}
+
+fn show_status(file: &Path, address: Option<std::net::SocketAddr>, json: bool) -> Result<(), String> {
+    let address = address.map_or_else(|| status::address(file), Ok)?;
+    let status = status::fetch(address)?;
+    let text = if json { format!("{status:#}\n") } else { status::table(&status) };
+    print(&text)
+}
+
+fn user(command: UserCommand) -> Result<(), String> {
+    match command {
+        UserCommand::Add { name, groups, password_file, replace, users: to } => {
+            let password = password(password_file)?;
+            let user = users::make(&name, &groups, &password).map_err(|e| e.to_string())?;
+            let existing = if replace { users::Existing::Replace } else { users::Existing::Refuse };
+            users::add(&to.file, user, existing).map_err(|e| e.to_string())?;
+            print(&format!("user {name} is in {}; a running gateway takes it with SIGHUP\n", to.file.display()))
+        }
+        UserCommand::List { users: of } => {
+            let mut problems = Problems::new();
+            let list = users::load(&of.file, &mut problems);
+            if problems.has_errors() {
+                return Err(problems.to_string());
+            }
+            let width = list.iter().map(|u| u.name.chars().count()).max().unwrap_or(0);
+            let lines = list.iter().map(|u| format!("{:<width$}  {}\n", u.name, u.groups.join(", ")));
+            print(&lines.collect::<String>())
+        }
+        UserCommand::Remove { name, users: from } => {
+            users::remove(&from.file, &name).map_err(|e| e.to_string())?;
+            print(&format!(
+                "user {name} is no longer in {}; a running gateway takes it with SIGHUP\n",
+                from.file.display()
+            ))
+        }
+    }
+}
+
+/// The new password: from the file, asked for, or the first line of standard input.
+fn password(file: Option<PathBuf>) -> Result<Zeroizing<Vec<u8>>, String> {
+    if let Some(file) = file {
+        let found = SecretSource::File(file).resolve()?;
+        if let Some(warning) = found.warning {
+            eprintln!("warning: {warning}");
+        }
+        return Ok(Zeroizing::new(found.secret.expose().to_vec()));
+    }
+    if std::io::stdin().is_terminal() {
+        let ask = |prompt| rpassword::prompt_password(prompt).map(Zeroizing::new).map_err(|e| e.to_string());
+        let first = ask("Password: ")?;
+        if first != ask("Again: ")? {
+            return Err("the passwords differ".to_owned());
+        }
+        return Ok(Zeroizing::new(first.as_bytes().to_vec()));
+    }
+    let mut text = Zeroizing::new(Vec::new());
+    std::io::stdin().take(64 << 10).read_to_end(&mut text).map_err(|e| format!("standard input: {e}"))?;
+    let line = text.split(|b| *b == b'\n').next().unwrap_or_default();
+    Ok(Zeroizing::new(line.strip_suffix(b"\r").unwrap_or(line).to_vec()))
+}
+
+fn audit(command: &AuditCommand) -> ExitCode {
+    let out = &mut std::io::stdout().lock();
+    let outcome = match command {
+        AuditCommand::Show(arguments) => audit::cli::show(arguments, out),
+        AuditCommand::Verify(arguments) => audit::cli::verify(arguments, out),
+    };
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            let code = error.exit_code();
+            if code != 0 {
+                eprintln!("{error}");
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn print(text: &str) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // The reader of a pipe has what it wanted.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome.map_err(|e| format!("output: {e}")),
+    }
+}

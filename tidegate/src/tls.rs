@@ -1,7 +1,7 @@
 //! TLS for both sides: certificate files in, rustls configurations out.
 //!
 //! Always the `ring` provider, named explicitly; there is no process-wide default. TLS 1.2 and 1.3. The four modes to the
-//! upstream are libpq's: `require` encrypts without knowing to whom (with a `ca` it checks the chain, as libpq does),
+//! upstream have libpq's names: `require` encrypts without knowing to whom (also with a `ca`, unlike libpq),
 //! `verify-ca` checks the chain, `verify-full` also the name. Errors name files, never key material.
 
 use policy::model::UpstreamTls;
@@ -59,8 +59,8 @@ pub fn upstream(
 ) -> Result<Option<Arc<ClientConfig>>, String> {
     let check = match (mode, ca) {
         (UpstreamTls::Disable, _) => return Ok(None),
-        (UpstreamTls::Require, None) => Check::Nothing,
-        (UpstreamTls::Require | UpstreamTls::VerifyCa, ca) => Check::Chain(roots(ca)?),
+        (UpstreamTls::Require, _) => Check::Nothing,
+        (UpstreamTls::VerifyCa, ca) => Check::Chain(roots(ca)?),
         (UpstreamTls::VerifyFull, ca) => {
             let builder = client_builder()?.with_root_certificates(roots(ca)?);
             return with_client(builder, client).map(Some);

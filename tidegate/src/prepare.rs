@@ -1,0 +1,333 @@
+//! Everything that `serve` needs and that can be known before a socket is opened: loaded, checked, and all mistakes told.
+//!
+//! `serve`, `check-config` and reload use the same functions, so what one accepts the others accept. Reload takes only
+//! what may change while sessions are open: bundle, users, certificate.
+
+use crate::{
+    config::{self, Config},
+    problems::Problems,
+    process,
+    secrets::{SecretSource, exposure},
+    tls, users,
+    yaml::{Placed, nearest},
+};
+use policy::{
+    Bundle, Keys,
+    model::{AuditMode, Redaction, UpstreamTls},
+};
+use rustls::{ClientConfig, pki_types::ServerName};
+use std::{collections::BTreeSet, io::Read as _, path::Path, sync::Arc};
+use zeroize::Zeroizing;
+
+/// Largest bundle file.
+const BUNDLE_BYTES_MAX: u64 = 1 << 30;
+/// Most cores; a session's cancel key has seven bits for its core.
+const CORES_MAX: usize = 127;
+
+/// What may change while sessions are open.
+#[derive(Debug)]
+pub struct Rules {
+    /// The policy.
+    pub bundle: Arc<Bundle>,
+    /// Local users.
+    pub users: Vec<users::User>,
+    /// Certificate for clients.
+    pub tls: Option<tls::Downstream>,
+}
+
+/// A target, ready to be reached.
+#[derive(Debug)]
+pub struct Target {
+    /// Name.
+    pub name: String,
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Database.
+    pub database: String,
+    /// Account.
+    pub account: String,
+    /// Its password.
+    pub password: Option<Zeroizing<Vec<u8>>>,
+    /// TLS mode, for people.
+    pub mode: UpstreamTls,
+    /// TLS, if any, and the name to check.
+    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// When statements may go upstream.
+    pub audit: AuditMode,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The file.
+    pub config: Config,
+    /// Cores to use.
+    pub cores: usize,
+    /// What may change.
+    pub rules: Rules,
+    /// Keys for tokens.
+    pub keys: Keys,
+    /// In the order of the bundle.
+    pub targets: Vec<Target>,
+}
+
+/// Reads the configuration and all that it names. `None` only with an error among the problems; there may be errors
+/// although it is `Some`.
+pub fn prepare(file: &Path, problems: &mut Problems) -> Option<Prepared> {
+    let config = Config::load(file, problems)?;
+    let cores = check_process(&config, problems);
+    check_addresses(&config, problems);
+    check_audit(&config, problems);
+    let bundle = bundle(&config, problems);
+    let keys = keys(&config, bundle.as_deref(), problems);
+    let targets = targets(&config, bundle.as_deref(), problems);
+    let rules = complete(&config, bundle, problems);
+    Some(Prepared { cores, rules: rules?, keys, targets, config })
+}
+
+/// Loads bundle, users and certificate.
+pub fn rules(config: &Config, problems: &mut Problems) -> Option<Rules> {
+    let bundle = bundle(config, problems);
+    complete(config, bundle, problems)
+}
+
+fn complete(config: &Config, bundle: Option<Arc<Bundle>>, problems: &mut Problems) -> Option<Rules> {
+    let errors = problems.counts().0;
+    let users = users::load(&config.users.value, problems);
+    let users_sound = problems.counts().0 == errors;
+    let tls = match &config.tls {
+        None => Ok(None),
+        Some(files) => {
+            if let Some(warning) = exposure(&files.key.value) {
+                problems.warning(&config.file, Some(files.key.place), warning);
+            }
+            tls::downstream(&files.certificate.value, &files.key.value).map(Some).map_err(|error| {
+                problems.error(&config.file, Some(files.certificate.place), format!("`tls`: {error}"));
+            })
+        }
+    };
+    let (bundle, tls) = (bundle?, tls.ok()?);
+    users_sound.then_some(Rules { bundle, users, tls })
+}
+
+fn bundle(config: &Config, problems: &mut Problems) -> Option<Arc<Bundle>> {
+    let path = &config.bundle.value;
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|f| f.take(BUNDLE_BYTES_MAX).read_to_end(&mut bytes));
+    let mut wrong = |text: String| {
+        problems.error(&config.file, Some(config.bundle.place), format!("`bundle`: {}: {text}", path.display()));
+    };
+    if let Err(error) = read {
+        wrong(format!("cannot be read: {error}"));
+        return None;
+    }
+    match Bundle::load(&bytes) {
+        Ok(bundle) if bundle.model().targets.is_empty() => {
+            wrong("the bundle has no targets".to_owned());
+            None
+        }
+        Ok(bundle) => Some(Arc::new(bundle)),
+        Err(error) => {
+            wrong(error.to_string());
+            None
+        }
+    }
+}
+
+fn check_process(config: &Config, problems: &mut Problems) -> usize {
+    let available = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = config.cores.unwrap_or_else(|| available.min(CORES_MAX));
+    if cores > CORES_MAX {
+        problems.error(&config.file, None, format!("`cores`: at most {CORES_MAX}"));
+    } else if cores > available {
+        problems.warning(&config.file, None, format!("`cores`: {cores}, but this process may use only {available}"));
+    }
+    if let Err(error) = process::check_locked_memory(cores) {
+        problems.error(&config.file, None, error);
+    }
+    if let Some(warning) = process::check_open_files(config.limits.sessions) {
+        problems.warning(&config.file, None, warning);
+    }
+    cores
+}
+
+fn check_addresses(config: &Config, problems: &mut Problems) {
+    let Some(metrics) = &config.metrics else {
+        return;
+    };
+    if config.listen.iter().any(|l| l.value == metrics.value && l.value.port() != 0) {
+        problems.error(&config.file, Some(metrics.place), format!("`metrics`: {} is used by `listen`", metrics.value));
+    }
+    if !metrics.value.ip().is_loopback() {
+        let text = format!("`metrics`: {} can be reached from other machines and asks for no password", metrics.value);
+        problems.warning(&config.file, Some(metrics.place), text);
+    }
+}
+
+fn check_audit(config: &Config, problems: &mut Problems) {
+    let directory = &config.audit.directory;
+    let path = &directory.value;
+    let text = match std::fs::metadata(path) {
+        Ok(found) if found.is_dir() => return,
+        Ok(_) => format!("`directory`: {} is not a directory", path.display()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            if parent.is_dir() {
+                return;
+            }
+            format!("`directory`: neither {} nor its parent exists", path.display())
+        }
+        Err(error) => format!("`directory`: {}: {error}", path.display()),
+    };
+    problems.error(&config.file, Some(directory.place), text);
+}
+
+fn keys(config: &Config, bundle: Option<&Bundle>, problems: &mut Problems) -> Keys {
+    let used: BTreeSet<&str> = bundle
+        .iter()
+        .flat_map(|b| &b.model().redactions)
+        .filter_map(|r| if let Redaction::Token { key, .. } = r { Some(key.as_str()) } else { None })
+        .collect();
+    let mut keys = Keys::new();
+    for (name, source) in &config.keys {
+        if bundle.is_some() && !used.contains(name.as_str()) {
+            problems.warning(&config.file, Some(source.place), format!("key `{name}` is not used by the bundle"));
+        }
+        if let Some(secret) = secret(&format!("key `{name}`"), source, config, problems) {
+            if secret.len() < 16 {
+                let text = format!("key `{name}` has {} bytes; use at least 16 random ones", secret.len());
+                problems.error(&config.file, Some(source.place), text);
+            }
+            keys.insert(name.as_str(), secret.to_vec());
+        }
+    }
+    for name in used {
+        if !config.keys.contains_key(name) {
+            let text = format!(
+                "the bundle makes tokens with key `{name}`, which is missing in `keys`: write `keys: {{ {name}: {{ file: PATH }} }}`"
+            );
+            problems.error(&config.file, None, text);
+        }
+    }
+    keys
+}
+
+fn secret(
+    name: &str,
+    source: &Placed<SecretSource>,
+    config: &Config,
+    problems: &mut Problems,
+) -> Option<Zeroizing<Vec<u8>>> {
+    match source.value.resolve() {
+        Ok(found) => {
+            if let Some(warning) = found.warning {
+                problems.warning(&config.file, Some(source.place), format!("{name}: {warning}"));
+            }
+            Some(Zeroizing::new(found.secret.expose().to_vec()))
+        }
+        Err(error) => {
+            problems.error(&config.file, Some(source.place), format!("{name}: {error}"));
+            None
+        }
+    }
+}
+
+fn targets(config: &Config, bundle: Option<&Bundle>, problems: &mut Problems) -> Vec<Target> {
+    let Some(bundle) = bundle else {
+        return Vec::new();
+    };
+    let model = bundle.model();
+    let names = || model.targets.iter().map(|t| t.name.as_str());
+    for (name, target) in &config.targets {
+        if !names().any(|n| n == name) {
+            let hint = nearest(name, names()).map_or_else(
+                || format!("it has {}", names().collect::<Vec<_>>().join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
+            problems.error(&config.file, Some(target.place), format!("target `{name}` is not in the bundle; {hint}"));
+        }
+    }
+    model.targets.iter().filter_map(|t| target(t, config, problems)).collect()
+}
+
+fn target(of: &policy::model::Target, config: &Config, problems: &mut Problems) -> Option<Target> {
+    let extra = config.targets.get(&of.name);
+    let address = extra.and_then(|e| e.address.as_ref());
+    let text = address.map_or(&of.address, |a| &a.value);
+    let location = config::host_and_port(text);
+    if let (Err(error), None) = (&location, address) {
+        problems.error(&config.file, None, format!("target `{}` in the bundle: {error}", of.name));
+    }
+    let mode = extra.and_then(|e| e.tls).unwrap_or(of.tls);
+    let place = extra.map(|e| e.place);
+    let mut complain = |text: String| problems.error(&config.file, place, format!("target `{}`: {text}", of.name));
+    let client = extra.and_then(|e| e.client.as_ref()).map(|(c, k)| (c.value.as_path(), k.value.as_path()));
+    let ca = extra.and_then(|e| e.ca.as_ref());
+    let tls = tls::upstream(mode, ca.map(|c| c.value.as_path()), client).map_err(&mut complain);
+    let name = match (&tls, &location) {
+        (Ok(Some(_)), Ok((host, _))) => tls::server_name(host).map(Some).map_err(&mut complain),
+        _ => Ok(None),
+    };
+    if let Some(ca) = ca
+        && matches!(mode, UpstreamTls::Disable | UpstreamTls::Require)
+    {
+        let text = format!("target `{}`: `ca` is not used, because its TLS mode checks no certificate", of.name);
+        problems.warning(&config.file, Some(ca.place), text);
+    }
+    if let Some((_, key)) = client
+        && let Some(warning) = exposure(key)
+    {
+        problems.warning(&config.file, place, warning);
+    }
+    let password = extra
+        .and_then(|e| e.password.as_ref())
+        .map(|p| secret(&format!("password of target `{}`", of.name), p, config, problems));
+    let password = match password {
+        Some(found) => Some(found?),
+        None => None,
+    };
+    let (host, port) = location.ok()?;
+    let tls = match (tls.ok()?, name.ok()?) {
+        (Some(config), Some(name)) => Some((config, name)),
+        _ => None,
+    };
+    Some(Target {
+        name: of.name.clone(),
+        host,
+        port,
+        database: of.database.clone(),
+        account: of.account.clone(),
+        password,
+        mode,
+        tls,
+        audit: of.audit,
+    })
+}
+
+/// Name of a TLS mode, as it is written.
+#[must_use]
+pub fn mode_name(mode: UpstreamTls) -> &'static str {
+    match mode {
+        UpstreamTls::Disable => "disable",
+        UpstreamTls::Require => "require",
+        UpstreamTls::VerifyCa => "verify-ca",
+        UpstreamTls::VerifyFull => "verify-full",
+    }
+}
+
+/// Name of an audit mode, as it is written.
+#[must_use]
+pub fn audit_name(mode: AuditMode) -> &'static str {
+    match mode {
+        AuditMode::Strict => "strict",
+        AuditMode::Async => "async",
+    }
+}
+
+/// A digest as people compare it.
+#[must_use]
+pub fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,416 @@
+//! `tidegate serve`: from checked settings to a running gateway and back to an exit code.
+//!
+//! ```text
+//! prepare ─▶ limits ─▶ names ─▶ control thread ─▶ first catalogs ─▶ gateway ─▶ loop over messages ─▶ join
+//! ```
+//!
+//! One thread (this one) changes rules; signals and catalogs reach it as messages. A target that cannot be reached does
+//! not keep the others from being served.
+
+use crate::{
+    board::{self, Board, BoardPages, State, TargetBoard},
+    config::{Config, Log, LogFormat},
+    prepare::{self, Prepared},
+    problems::Problems,
+    process,
+    world::World,
+};
+use control::{Access, CatalogNews, Control, Listener, Refresher, Signal, names};
+use gateway::{Event, Gateway, Limits, Secret, Settings, TargetSettings, UpstreamTls};
+use std::{
+    io::IsTerminal as _,
+    net::TcpListener,
+    path::Path,
+    process::ExitCode,
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    time::{Duration, Instant},
+};
+
+/// How long the start waits for the first catalogs.
+const FIRST_CATALOGS: Duration = Duration::from_secs(10);
+/// How often the loop looks whether the cores still run.
+const LOOK: Duration = Duration::from_millis(100);
+
+enum Message {
+    Signal(Signal),
+    Catalog(usize, CatalogNews),
+}
+
+struct Mailbox(Sender<Message>);
+
+impl Listener for Mailbox {
+    fn signal(&self, signal: Signal) {
+        // The loop has ended: there is nothing left to steer.
+        let _gone = self.0.send(Message::Signal(signal));
+    }
+
+    fn catalog(&self, target: usize, news: CatalogNews) {
+        let _gone = self.0.send(Message::Catalog(target, news));
+    }
+}
+
+/// Runs until it is told to end.
+#[must_use]
+pub fn serve(file: &Path) -> ExitCode {
+    let mut problems = Problems::new();
+    let prepared = prepare::prepare(file, &mut problems);
+    if problems.has_errors() {
+        eprintln!("{problems}");
+        return ExitCode::from(2);
+    }
+    let Some(prepared) = prepared else {
+        return ExitCode::from(2);
+    };
+    start_log(&prepared.config.log);
+    for problem in problems.iter() {
+        tracing::warn!("{problem}");
+    }
+    match run(prepared) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_log(log: &Log) {
+    // Checked when the file was read.
+    let filter = tracing_subscriber::EnvFilter::new(&log.level);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // An error means that a log is already there, as in tests.
+    let _already = match log.format {
+        LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_target(false).try_init(),
+    };
+}
+
+fn run(prepared: Prepared) -> Result<(), String> {
+    let Prepared { config, cores, rules, keys, targets } = prepared;
+    process::raise_limits().map_err(|e| format!("cannot raise the limits of the process: {e}"))?;
+    std::fs::create_dir_all(&config.audit.directory.value)
+        .map_err(|e| format!("cannot make {}: {e}", config.audit.directory.value.display()))?;
+    let names: Vec<String> = targets.iter().map(|t| t.name.clone()).collect();
+    let users = rules.users.len();
+    let required = config.tls.as_ref().is_some_and(|t| t.required);
+    let world = World::new(rules, keys, names, required)?;
+    let board = Arc::new(Board::new(State {
+        bundle: prepare::hex(world.bundle().digest()),
+        users,
+        targets: targets.iter().map(target_board).collect(),
+        ..State::default()
+    }));
+    let listener = match &config.metrics {
+        None => None,
+        Some(address) => {
+            let listener =
+                TcpListener::bind(address.value).map_err(|e| format!("cannot listen on {}: {e}", address.value))?;
+            tracing::info!("metrics on http://{}", address.value);
+            Some(listener)
+        }
+    };
+    let settings = settings(&config, cores, &world, &targets)?;
+    let (sender, messages) = mpsc::channel();
+    let control = Control::start(
+        control::Settings {
+            listener,
+            pages: Arc::new(BoardPages(Arc::clone(&board))),
+            targets: targets.into_iter().map(access).collect(),
+            catalog_refresh: config.catalog_refresh,
+        },
+        Arc::new(Mailbox(sender)),
+    )
+    .map_err(|e| format!("the control thread cannot start: {e}"))?;
+    let mut shell = Shell { config, world, board, gateway: None, stops: 0, was_ready: false };
+    let outcome = shell.live(settings, control.refresher(), &messages, &control);
+    control.stop();
+    shell.end().and(outcome)
+}
+
+struct Shell {
+    config: Config,
+    world: World,
+    board: Arc<Board>,
+    gateway: Option<Arc<Gateway>>,
+    stops: u32,
+    was_ready: bool,
+}
+
+impl Shell {
+    fn live(
+        &mut self,
+        settings: Settings,
+        refresher: Refresher,
+        messages: &Receiver<Message>,
+        control: &Control,
+    ) -> Result<(), String> {
+        self.first_catalogs(messages);
+        if self.stops > 0 {
+            return Ok(());
+        }
+        let events = Box::new(move |event: Event| match event {
+            Event::CatalogChanged { target } => refresher.refresh(target),
+        });
+        let gateway = gateway::start(settings, self.world.rules(), events).map_err(|e| e.to_string())?;
+        let gateway = Arc::new(gateway);
+        for address in gateway.listening() {
+            tracing::info!("listening on {address}");
+        }
+        self.board.state().gateway = Some(Arc::clone(&gateway));
+        self.gateway = Some(Arc::clone(&gateway));
+        self.announce();
+        let mut control_died = false;
+        while !gateway.is_finished() {
+            match messages.recv_timeout(LOOK) {
+                Ok(message) => self.handle(message),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),
+            }
+            if control.is_dead() && !control_died {
+                control_died = true;
+                tracing::error!(
+                    "the control thread has died: statements go on, but rules, catalogs and metrics stand still; restart soon"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until each target has answered or failed.
+    fn first_catalogs(&mut self, messages: &Receiver<Message>) {
+        let until = Instant::now() + FIRST_CATALOGS;
+        let mut open = vec![true; self.board.state().targets.len()];
+        while open.contains(&true) && self.stops == 0 {
+            let Ok(message) = messages.recv_timeout(until.saturating_duration_since(Instant::now())) else {
+                return;
+            };
+            if let Message::Catalog(target, CatalogNews::Fetched(_) | CatalogNews::Failed(_)) = &message
+                && let Some(open) = open.get_mut(*target)
+            {
+                *open = false;
+            }
+            self.handle(message);
+        }
+    }
+
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Signal(Signal::Stop) => self.stop(),
+            Message::Signal(Signal::Reload) => self.reload(),
+            Message::Catalog(target, news) => self.catalog(target, news),
+        }
+    }
+
+    fn stop(&mut self) {
+        self.stops += 1;
+        self.board.state().draining = true;
+        let Some(gateway) = &self.gateway else {
+            return;
+        };
+        if self.stops == 1 {
+            let limit = self.config.limits.drain_timeout;
+            tracing::info!("ending: sessions may finish within {limit:?}; a second signal ends them now");
+            gateway.drain(limit);
+        } else {
+            tracing::info!("ending now");
+            gateway.stop_now();
+        }
+    }
+
+    fn reload(&mut self) {
+        let mut problems = Problems::new();
+        let rules = prepare::rules(&self.config, &mut problems);
+        let users = rules.as_ref().map_or(0, |r| r.users.len());
+        let outcome = match rules {
+            Some(rules) if !problems.has_errors() => self.world.reload(rules),
+            Some(_) | None => Err(problems.to_string()),
+        };
+        let mut state = self.board.state();
+        match outcome {
+            Ok(later) => {
+                for problem in problems.iter() {
+                    tracing::warn!("{problem}");
+                }
+                for what in later {
+                    tracing::warn!("{what}");
+                }
+                state.bundle = prepare::hex(self.world.bundle().digest());
+                state.users = users;
+                state.reloads.0 += 1;
+                state.reload_error = None;
+                for (i, target) in state.targets.iter_mut().enumerate() {
+                    target.epoch = self.world.epoch(i);
+                }
+                tracing::info!(bundle = state.bundle, users, "rules reloaded");
+                drop(state);
+                self.apply();
+            }
+            Err(error) => {
+                tracing::error!("reload refused, the old rules stay: {error}");
+                state.reloads.1 += 1;
+                state.reload_error = Some(error);
+            }
+        }
+    }
+
+    fn catalog(&mut self, target: usize, news: CatalogNews) {
+        let board = Arc::clone(&self.board);
+        let mut state = board.state();
+        let Some(shown) = state.targets.get_mut(target) else {
+            return;
+        };
+        match news {
+            CatalogNews::Fetched(catalog) => {
+                let relations = catalog.relations.len();
+                if let Err(error) = self.world.catalog(target, catalog) {
+                    tracing::error!(target = shown.name, "{error}");
+                    shown.error = Some(error);
+                    return;
+                }
+                shown.relations = Some(relations);
+                shown.epoch = self.world.epoch(target);
+                (shown.looked_at, shown.error) = (board::now(), None);
+                tracing::info!(target = shown.name, relations, epoch = shown.epoch, "catalog taken");
+                drop(state);
+                self.apply();
+                self.announce();
+            }
+            CatalogNews::Unchanged => {
+                if shown.error.take().is_some() {
+                    tracing::info!(target = shown.name, "the target answers again");
+                }
+                shown.looked_at = board::now();
+            }
+            CatalogNews::Failed(error) => {
+                shown.failures += 1;
+                if shown.error.as_ref() != Some(&error) {
+                    let effect = if shown.relations.is_some() { "the last one stays" } else { "nobody is admitted" };
+                    tracing::error!(target = shown.name, "cannot fetch the catalog, {effect}: {error}");
+                }
+                shown.error = Some(error);
+            }
+            CatalogNews::Warnings(warnings) => {
+                for warning in warnings.iter().filter(|w| !shown.warnings.contains(w)) {
+                    tracing::warn!(target = shown.name, "{warning}");
+                }
+                shown.warnings = warnings;
+            }
+        }
+    }
+
+    fn apply(&self) {
+        if let Some(gateway) = &self.gateway {
+            gateway.reload(self.world.rules());
+        }
+    }
+
+    /// Says once that clients are served.
+    fn announce(&mut self) {
+        if self.was_ready || self.gateway.is_none() {
+            return;
+        }
+        if self.board.is_ready() {
+            self.was_ready = true;
+            let state = self.board.state();
+            for target in &state.targets {
+                let TargetBoard { name, address, tls, audit, .. } = target;
+                tracing::info!("target {name} at {address}, tls {tls}, audit {audit}");
+            }
+            tracing::info!("bundle {}, {} users", state.bundle, state.users);
+            tracing::info!("ready");
+        } else {
+            tracing::warn!("listening, but no target has answered yet");
+        }
+    }
+
+    fn end(mut self) -> Result<(), String> {
+        self.board.state().gateway = None;
+        let Some(gateway) = self.gateway.take() else {
+            return Ok(());
+        };
+        let Some(gateway) = Arc::into_inner(gateway) else {
+            return Err("the gateway is still in use after its end".to_owned());
+        };
+        let failures = gateway.join().failures;
+        if failures.is_empty() {
+            tracing::info!("ended");
+            return Ok(());
+        }
+        let failures: Vec<String> = failures.into_iter().map(|(core, error)| format!("core {core}: {error}")).collect();
+        Err(failures.join("; "))
+    }
+}
+
+fn target_board(target: &prepare::Target) -> TargetBoard {
+    TargetBoard {
+        name: target.name.clone(),
+        address: format!("{}:{}", target.host, target.port),
+        tls: prepare::mode_name(target.mode),
+        audit: prepare::audit_name(target.audit),
+        ..TargetBoard::default()
+    }
+}
+
+fn access(target: prepare::Target) -> Access {
+    Access {
+        name: target.name,
+        host: target.host,
+        port: target.port,
+        database: target.database,
+        account: target.account,
+        password: target.password,
+        tls: target.tls.map(|(config, _)| config),
+    }
+}
+
+fn settings(config: &Config, cores: usize, world: &World, targets: &[prepare::Target]) -> Result<Settings, String> {
+    let mut list = Vec::new();
+    for target in targets {
+        let addresses = names::resolve(&target.host, target.port)
+            .map_err(|e| format!("target {}: cannot resolve {}: {e}", target.name, target.host))?;
+        list.push(TargetSettings {
+            name: target.name.clone(),
+            database: target.database.clone(),
+            account: target.account.clone(),
+            addresses,
+            tls: target.tls.clone().map(|(config, server_name)| UpstreamTls { config, server_name }),
+            password: target.password.clone().map(Secret),
+            audit: target.audit,
+        });
+    }
+    Ok(Settings {
+        listen: config.listen.iter().map(|l| l.value).collect(),
+        cores,
+        pin: std::thread::available_parallelism().is_ok_and(|n| n.get() == cores),
+        limits: limits(config),
+        tls: world.tls().cloned(),
+        targets: list,
+        audit_directory: config.audit.directory.value.clone(),
+        segment_bytes: config.audit.segment_bytes,
+        build: format!("tidegate {}", board::VERSION),
+    })
+}
+
+/// The file's names to the gateway's.
+fn limits(config: &Config) -> Limits {
+    let from = &config.limits;
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    let default = Limits::default();
+    let mut conversation = default.conversation;
+    conversation.statement_bytes_max = size(from.statement_bytes);
+    conversation.buffer_bytes_max = size(from.buffer_bytes);
+    conversation.prepared_max = size(from.prepared_statements.into());
+    conversation.owed_max = size(from.pipeline.into());
+    Limits {
+        conversation,
+        sessions: size(from.sessions.into()),
+        sessions_per_user: size(from.sessions_per_user.into()),
+        login_timeout: from.login_timeout,
+        idle_timeout: from.idle_timeout,
+        idle_write_timeout: from.idle_write_timeout,
+        ..default
+    }
+}
