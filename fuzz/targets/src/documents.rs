@@ -1,0 +1,155 @@
+//! Everything that is read whole: bundles, rule files, audit logs, statements.
+//!
+//! Beside not panicking: what is accepted is written back the same, and a changed bit of what is sealed is noticed.
+
+use std::sync::Arc;
+
+use ::lineage::{Catalog, analyse, normalise};
+use audit::fuzzing::{decode_all, decode_block, decode_header_page, decode_record};
+use policy::{Bundle, ColumnShape, Decision, Epoch, Format, Identity, Keys, Model};
+use policy_compiler::{Paint, load_str};
+use sha2::{Digest, Sha256};
+
+/// Texts longer than this are refused before they are looked at, or take long for no gain here.
+const TEXT_BYTES_MAX: usize = 16 << 10;
+
+/// Records, blocks and segment headers of the audit log.
+///
+/// # Panics
+/// When an invariant is broken.
+pub fn audit_reader(data: &[u8]) {
+    // Reading must not depend on what comes before or behind.
+    let _record = decode_record(data).map_err(|error| error.to_string());
+    let _header = decode_header_page(data);
+    match decode_block(data) {
+        Ok(_) => {
+            let _all = decode_all(data);
+            // A sealed block with any one bit changed is not a block.
+            for at in (0..data.len()).step_by(1 + data.len() / 64) {
+                let mut changed = data.to_vec();
+                changed[at] ^= 1 << (at % 8);
+                let noticed = decode_block(&changed).map_or(true, |block| Ok(block) != decode_block(data));
+                assert!(noticed, "bit {} of byte {at} can be changed unnoticed", at % 8);
+            }
+        }
+        Err(error) => drop(error.to_string()),
+    }
+}
+
+/// Statement texts.
+///
+/// # Panics
+/// When an invariant is broken.
+pub fn lineage(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if text.len() > TEXT_BYTES_MAX {
+        return;
+    }
+    let mut form = Vec::new();
+    let key = normalise(data, &mut form);
+    let _fingerprint = ::lineage::normalise::fingerprint(data);
+    let Ok(facts) = analyse(text) else { return };
+    let Some(key) = key else { return };
+    let [statement] = facts.statements.as_slice() else { return };
+    if statement.literals_matter {
+        return;
+    }
+    // Texts of one normal form share their facts in the gateway's cache, so they must be the same facts. Other digits of
+    // the same number of bytes keep even the spans.
+    let other: String = text
+        .chars()
+        .map(|c| match c {
+            '1'..='8' => char::from(c as u8 + 1),
+            '9' => '1',
+            _ => c,
+        })
+        .collect();
+    let mut other_form = Vec::new();
+    if normalise(other.as_bytes(), &mut other_form) == Some(key) && form == other_form {
+        let other = analyse(&other);
+        assert_eq!(other.as_ref(), Ok(&facts), "texts of one normal form have different facts");
+    }
+}
+
+/// Magic, format, zeros, content length, SHA-256 of the content.
+const BUNDLE_HEADER_BYTES: usize = 8 + 4 + 4 + 8 + 32;
+
+/// Compiled bundles, as they are and with their seal made good, so that what is behind it is reached too.
+///
+/// # Panics
+/// When an invariant is broken.
+pub fn bundle(data: &[u8]) {
+    match Bundle::load(data) {
+        Ok(bundle) => used(bundle),
+        Err(error) => drop(error.to_string()),
+    }
+    if let Some(sealed) = sealed(data)
+        && let Ok(bundle) = Bundle::load(&sealed)
+    {
+        used(bundle);
+    }
+}
+
+/// `data` under the header that its content ought to have.
+fn sealed(data: &[u8]) -> Option<Vec<u8>> {
+    let content = data.get(BUNDLE_HEADER_BYTES..)?;
+    let empty = Bundle::encode(&Model::default()).ok()?;
+    let mut out = empty.get(..16)?.to_vec();
+    out.extend((content.len() as u64).to_le_bytes());
+    out.extend(Sha256::digest(content));
+    out.extend(content);
+    Some(out)
+}
+
+/// A bundle that loads is whole: it can be written again, and every question can be asked of it.
+fn used(bundle: Bundle) {
+    let again = Bundle::encode(bundle.model()).map(|bytes| Bundle::load(&bytes));
+    match again {
+        Ok(Ok(again)) => assert!(again.model() == bundle.model(), "a model changes when it is written again"),
+        other => panic!("a bundle that was read cannot be written and read again: {other:?}"),
+    }
+    let bundle = Arc::new(bundle);
+    let text = "select ssn, note from clinic.patients where name = 'drop table'; drop table patients";
+    let Ok(facts) = analyse(text) else { return };
+    for target in 0..bundle.model().targets.len().min(4) {
+        let epoch = Arc::new(Epoch::resolve(Arc::clone(&bundle), target, &Catalog::default(), &Keys::default()));
+        for role in bundle.model().roles.iter().take(4) {
+            let groups = role.groups.clone();
+            let identity = Identity { issuer: "local".to_owned(), subject: "ana".to_owned(), groups };
+            let Ok(grant) = policy::admit(&epoch, &identity) else { continue };
+            let Decision::Allow(allowed) = grant.decide(text, &facts, &()) else { continue };
+            let columns = [ColumnShape { name: b"note", table: 0, attribute: 0, type_oid: 25 }; 2];
+            for statement in &allowed {
+                let Ok(plan) = grant.plan(statement, &columns) else { continue };
+                let mut scratch = Vec::new();
+                for i in 0..plan.columns().len() {
+                    let _redacted =
+                        plan.redact(i, Format::Text, b"Ana Berg, 123-45-6789, ana@example.org", &mut scratch);
+                }
+            }
+        }
+    }
+}
+
+/// Rule files.
+///
+/// # Panics
+/// When an invariant is broken.
+pub fn rules(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if text.len() > TEXT_BYTES_MAX {
+        return;
+    }
+    let (rules, report, sources) = load_str("fuzz.yaml", text);
+    // Whatever is wrong can be shown, with its line.
+    let shown = report.render(&sources, Paint(false));
+    assert!(rules.is_some() == (report.errors() == 0), "rules with mistakes, or none without: {shown}");
+    let Some(rules) = rules else { return };
+    match Bundle::encode(&rules.model) {
+        Ok(bytes) => match Bundle::load(&bytes) {
+            Ok(bundle) => assert!(*bundle.model() == rules.model, "a bundle holds other rules than were compiled"),
+            Err(error) => panic!("a compiled bundle does not load: {error}"),
+        },
+        Err(error) => drop(error.to_string()),
+    }
+}
