@@ -43,6 +43,10 @@ impl<'a> Explanation<'a> {
     }
 
     fn place_of_rule(&self, rule: &str) -> Option<Place> {
+        if let Some(class) = rule.strip_prefix("class:") {
+            let i = self.rules.model.classes.iter().position(|c| c.name == class)?;
+            return self.place_of_treatment(i);
+        }
         let i = self.rules.model.blocks.iter().position(|b| b.name == rule)?;
         self.rules.origins.blocks.get(i).copied()
     }

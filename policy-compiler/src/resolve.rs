@@ -61,7 +61,9 @@ impl Catalogs {
                     match same.as_slice() {
                         [one] => *one,
                         _ => {
-                            return Err(format!("--catalog {file}: say which target it is of: --catalog TARGET={file}"));
+                            return Err(format!(
+                                "--catalog {file}: say which target it is of: --catalog TARGET={file}"
+                            ));
                         }
                     }
                 }

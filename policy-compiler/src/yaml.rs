@@ -122,6 +122,9 @@ fn syntax(place: Place, info: &str, sources: &Sources) -> Diagnostic {
             .fix("replace the tab by spaces");
         }
     }
+    if info.contains("recursion limit") {
+        return too_deep(place);
+    }
     if sources.line(place).is_some_and(|l| l.trim_start().starts_with('*') || l.contains("[*") || l.contains(": *")) {
         return Diagnostic::error(place, format!("not valid YAML: {info}"))
             .fix("put quotes around names and selectors that begin with `*`: \"*.*.member_*\"");

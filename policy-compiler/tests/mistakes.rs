@@ -36,7 +36,7 @@ fn each_mistake_has_place_reason_and_fix() {
         ("word-lists: {n: [two words]}", "r.yaml:5:18", "is not one word", "several entries"),
         ("word-lists: {ssn: [x]}", "r.yaml:5:14", "built-in detector", "ssn-words"),
         ("word-lists: {n: {file: x.txt}}", "r.yaml:5:24", "x.txt", "relative to the rule file"),
-        ("block: {name: x}", "r.yaml:5:9", "`block` is a mapping", "begin each entry"),
+        ("block: {name: x}", "r.yaml:5:8", "`block` is a mapping", "begin each entry"),
         ("block: [{effects: [drop]}]", "r.yaml:5:9", "has no `name`", "add `name: …`"),
         ("block: [{name: x}]", "r.yaml:5:16", "no condition", "add `effects`"),
         ("block: [{name: x, effects: []}]", "r.yaml:5:28", "would match everything", "remove the key"),
@@ -49,7 +49,7 @@ fn each_mistake_has_place_reason_and_fix() {
         ),
         ("block: [{name: x, words: [a b]}]", "r.yaml:5:27", "not one word", "use `patterns`"),
         ("block: [{name: x, patterns: ['(ab']}]", "r.yaml:5:30", "not a valid regular expression", "escape"),
-        ("block: [{name: x, patterns: ['a|b']}]", "r.yaml:5:30", "3 letters in a row", "pattern of its own"),
+        ("block: [{name: x, patterns: ['foo|bar']}]", "r.yaml:5:30", "3 letters in a row", "pattern of its own"),
         ("block: [{name: x, patterns: ['(abc)*']}]", "r.yaml:5:30", "empty text", "required"),
         ("block: [{name: x, objects: [a.b.c.d]}]", "r.yaml:5:29", "4 parts, not 1 to 3", "schema.table"),
         (

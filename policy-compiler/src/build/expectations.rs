@@ -91,7 +91,7 @@ impl Build<'_> {
                 let code = fields.text("code", self.report).map(ToOwned::to_owned);
                 let rule = fields.text("rule", self.report).map(ToOwned::to_owned);
                 if let (Some(rule), Some(node)) = (&rule, fields.get("rule"))
-                    && !rule.starts_with("default")
+                    && !["default:", "class:"].iter().any(|own| rule.starts_with(own))
                 {
                     let names: Vec<String> = self.model.blocks.iter().map(|b| b.name.clone()).collect();
                     let known: Vec<&str> = names.iter().map(String::as_str).collect();

@@ -140,6 +140,10 @@ pub fn load(sources: Sources, files: &dyn WordFiles, report: &mut Report) -> Opt
             root
         })
         .collect();
+    // Names of a file that cannot be read would be missed everywhere else.
+    if roots.len() < sources.files().len() {
+        return None;
+    }
     let mut written = Written::default();
     for root in &roots {
         written.gather(root, report);

@@ -2,7 +2,7 @@
 //! own; progress goes to standard error, and only to a terminal.
 
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use lineage::Catalog;
@@ -280,9 +280,4 @@ impl Coverage {
         print(&if self.json { found.json(&rules) } else { found.text(&rules, screen.out) })?;
         if found.has_findings() { Err(Stop::Findings) } else { Ok(()) }
     }
-}
-
-/// For other verbs: whether a path is a bundle rather than rules.
-pub(crate) fn is_bundle(path: &Path) -> bool {
-    !path.is_dir() && !path.extension().is_some_and(|e| e == "yaml" || e == "yml")
 }
