@@ -17,6 +17,9 @@ use crate::{
     wire::Login,
 };
 
+/// Longest latency told apart: ten minutes.
+const LATENCY_US_MAX: u64 = 600_000_000;
+
 /// How statements are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -97,7 +100,8 @@ pub fn run(
 }
 
 fn latencies(logs: &Path) -> Result<Histogram<u64>> {
-    let mut histogram = Histogram::new(3).doing("make a histogram")?;
+    // One that grows by itself would not: it clamps what is recorded saturating to what it holds already.
+    let mut histogram = Histogram::new_with_bounds(1, LATENCY_US_MAX, 3).doing("make a histogram")?;
     for entry in fs::read_dir(logs).doing("list pgbench's logs")? {
         let path = entry.doing("list pgbench's logs")?.path();
         for line in BufReader::new(File::open(path).doing("read pgbench's log")?).lines() {
@@ -119,6 +123,17 @@ fn number(out: &str, before: &str) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn latencies_of_any_size_count_as_what_they_are() {
+        let folder = crate::folder::Folder::new().unwrap();
+        let lines: String = [5_u64, 7, 3_000, 90_000, 2_000_000].iter().map(|us| format!("0 1 {us} 0 1 1\n")).collect();
+        fs::write(folder.path().join("log.1"), lines).unwrap();
+        let histogram = latencies(folder.path()).unwrap();
+        assert_eq!(histogram.len(), 5);
+        assert!(histogram.value_at_quantile(0.5).abs_diff(3_000) < 10);
+        assert!(histogram.max().abs_diff(2_000_000) < 2_000);
+    }
 
     #[test]
     fn figures_are_found_in_what_pgbench_prints() {
