@@ -109,6 +109,15 @@ fn number(n: usize) -> u32 {
 
 /// The parser's message, or a better one where the line shows the reason.
 fn syntax(place: Place, info: &str, sources: &Sources) -> Diagnostic {
+    // What is missing at the end of the file is marked at the end of its last line.
+    let place = match sources.files().get(usize::from(place.file)) {
+        Some(file) if sources.line(place).is_none() => {
+            let line = number(file.text.lines().count()).max(1);
+            let column = file.text.lines().last().map_or(1, |l| number(l.chars().count()).max(1));
+            Place { line, column, ..place }
+        }
+        _ => place,
+    };
     let indented_by_tab =
         |p: Place| sources.line(p).is_some_and(|l| l.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\t'));
     let before = Place { line: place.line.saturating_sub(1), ..place };

@@ -91,7 +91,7 @@ fn each_mistake_has_place_reason_and_fix() {
             "",
         ),
         ("targets: {}", "r.yaml:5:1", "`targets` is written twice", "merge the two"),
-        ("just words", "r.yaml:6:1", "not valid YAML", "check indentation"),
+        ("just words", "r.yaml:5:10", "not valid YAML", "check indentation"),
         ("clear: [*.*.x]", "r.yaml:5:9", "", "quotes"),
         ("\tclear: []", "r.yaml:5:1", "a tab is used for indentation", "spaces"),
         ("---\nclear: []", "r.yaml:5:1", "second YAML document", "file of its own"),
