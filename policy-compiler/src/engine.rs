@@ -271,7 +271,7 @@ impl Engine {
                 Fate::Masked | Fate::Redacted(_) => grant.redaction(&o.fate).cloned().unwrap_or(Redaction::Null),
             };
             let binding = o.binding.and_then(|b| usize::try_from(b).ok());
-            let source = binding.or(o.class.map(usize::from)).and(o.column.as_deref()).and_then(three);
+            let source = binding.or_else(|| o.class.map(usize::from)).and(o.column.as_deref()).and_then(three);
             OutputColumn {
                 name: o.output,
                 source,

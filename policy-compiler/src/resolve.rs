@@ -194,7 +194,7 @@ fn quarrels(rules: &Rules, catalogs: &Catalogs, report: &mut Report) {
     let name = |class: Option<ClassId>| {
         class
             .and_then(|c| model.classes.get(usize::from(c)))
-            .map_or("clear".to_owned(), |c| format!("class `{}`", c.name))
+            .map_or_else(|| "clear".to_owned(), |c| format!("class `{}`", c.name))
     };
     for (target, relation) in relations(rules, catalogs) {
         let selecting: Vec<(usize, &Selector)> = model

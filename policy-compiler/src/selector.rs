@@ -68,8 +68,8 @@ pub(crate) fn column(text: &str) -> Result<Selector, (String, String)> {
                     2 => Some(format!("\"*.{text}\"")),
                     _ => None,
                 };
-                let fix =
-                    stars.map_or(example.clone(), |s| format!("write {s} for every schema, or name it; {example}"));
+                let fix = stars
+                    .map_or_else(|| example.clone(), |s| format!("write {s} for every schema, or name it; {example}"));
                 let count = parts.len();
                 Err((
                     format!("selector `{text}` has {count} part{}, not 3 or 4", if count == 1 { "" } else { "s" }),

@@ -191,7 +191,7 @@ impl Build<'_> {
         for (name, place) in fields.texts("scan", self.report) {
             let shape = words::DETECTORS.iter().find(|(n, ..)| *n == name).map(|(_, d, _)| *d);
             let list = self.model.word_lists.iter().position(|l| l.name == name).and_then(|i| u16::try_from(i).ok());
-            match shape.or(list.map(Detector::Words)) {
+            match shape.or_else(|| list.map(Detector::Words)) {
                 Some(d) => found.push(d),
                 None => {
                     let lists: Vec<String> = self.model.word_lists.iter().map(|l| l.name.clone()).collect();
@@ -272,7 +272,7 @@ impl Build<'_> {
         for (text, at, a, place, b) in found {
             let name = |c: Option<ClassId>| {
                 let class = c.and_then(|c| self.model.classes.get(usize::from(c)));
-                class.map_or("clear".to_owned(), |c| format!("class `{}`", c.name))
+                class.map_or_else(|| "clear".to_owned(), |c| format!("class `{}`", c.name))
             };
             let (a, b) = (name(a), name(b));
             self.report.push(
