@@ -20,6 +20,7 @@ use gateway::{Event, Gateway, Limits, Secret, Settings, TargetSettings, Upstream
 use std::{
     io::IsTerminal as _,
     net::TcpListener,
+    os::fd::AsFd as _,
     path::Path,
     process::ExitCode,
     sync::{
@@ -80,7 +81,10 @@ pub fn serve(file: &Path) -> ExitCode {
 fn start_log(log: &Log) {
     // Checked when the file was read.
     let filter = tracing_subscriber::EnvFilter::new(&log.level);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // The grammar library points descriptor 2 elsewhere while it parses: lines go to a descriptor of our own.
+    let Ok(stderr) = std::io::stderr().as_fd().try_clone_to_owned() else { return };
+    let stderr = Arc::new(std::fs::File::from(stderr));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
     // An error means that a log is already there, as in tests.
     let _already = match log.format {
         LogFormat::Text => builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init(),

@@ -1,6 +1,6 @@
 //! The shell on each core: listener, pump, dial, TLS, timers, ring writer, and the driver.
 //!
-//! Invariants: only [`driver`] names the runtime; a session lives and dies on one core; cores share the settings, the
+//! Invariants: only `driver` and `ring_writer` name the runtime; a session lives and dies on one core; cores share the settings, the
 //! rules (replaced whole, by message) and the mailboxes, nothing else on the path of a statement.
 //!
 //! Deliberately absent: configuration files, signals, name resolution, HTTP; the program brings them.

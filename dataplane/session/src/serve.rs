@@ -220,7 +220,7 @@ impl<S: Serving<Verdicts>> Session<S> {
                         let verdict = Verdict::Forward { token: Rc::new(token), number: 0, now_ns: began };
                         self.serving.resolve(&mut self.down, &mut self.up, verdict)
                     }
-                    Ok(token) => self.intend(host, Rc::new(token), via, 0),
+                    Ok(token) => self.intend(host, Rc::new(token), via, 0, None),
                 }
             }
             Ask::TextTooLong(via) => {
@@ -233,7 +233,9 @@ impl<S: Serving<Verdicts>> Session<S> {
                 };
                 self.refuse(host, via, refusal)
             }
-            Ask::Execute { token, row_limit } => self.intend(host, token, Via::Execute, row_limit),
+            Ask::Execute { token, row_limit, parameters } => {
+                self.intend(host, token, Via::Execute, row_limit, parameters)
+            }
         }
     }
 
@@ -250,7 +252,14 @@ impl<S: Serving<Verdicts>> Session<S> {
     }
 
     /// Records the intent; the statement is forwarded when that is enough.
-    fn intend<H: Host>(&mut self, host: &H, token: Rc<Judged>, via: Via, row_limit: u32) -> Result<(), Fault> {
+    fn intend<H: Host>(
+        &mut self,
+        host: &H,
+        token: Rc<Judged>,
+        via: Via,
+        row_limit: u32,
+        parameters: Option<[u8; 32]>,
+    ) -> Result<(), Fault> {
         self.statements += 1;
         let number = self.statements;
         let since_ns = host.now_ns();
@@ -267,7 +276,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             effects: token.effects().0,
             bundle: *self.grant.epoch().bundle().digest(),
             catalog_epoch: self.grant.epoch().number(),
-            parameters: None,
+            parameters,
             row_limit,
         };
         match host.record(&record) {
@@ -428,7 +437,12 @@ impl<S: Serving<Verdicts>> Session<S> {
         if self.ended.replace(reason).is_some() {
             return;
         }
-        self.pending = None;
+        if let Some(Pending { token, number, since_ns, .. }) = self.pending.take() {
+            // Recorded, and then never forwarded: the log must not leave it in doubt.
+            let (outcome, rows, bytes) = (Outcome::Skipped, 0, 0);
+            let done = Done { token, number, part: None, outcome, rows, bytes, started_ns: since_ns };
+            let _ = self.result(host, &done, None);
+        }
         for done in self.serving.unanswered() {
             let answered = !matches!(done.outcome, Outcome::Ok) || done.part.is_some();
             let outcome = (!answered).then_some("lost");

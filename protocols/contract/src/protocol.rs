@@ -104,6 +104,8 @@ pub enum Ask<J: Judge> {
         token: J::Token,
         /// Row limit, 0 for none.
         row_limit: u32,
+        /// SHA-256 over its parameters as they came, if it has any.
+        parameters: Option<[u8; 32]>,
     },
 }
 

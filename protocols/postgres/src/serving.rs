@@ -114,6 +114,7 @@ impl Formats {
 struct Portal<J: Judge> {
     prepared: Rc<Prepared<J>>,
     formats: Formats,
+    parameters: Option<[u8; 32]>,
     cycle: u64,
 }
 

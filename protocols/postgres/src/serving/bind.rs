@@ -9,6 +9,7 @@
 
 use super::{Formats, Portal, Prepared};
 use contract::{Fault, Format, Judge, Lane};
+use sha2::{Digest as _, Sha256};
 use std::rc::Rc;
 
 const MALFORMED: Fault = Fault::downstream("invalid message format in Bind");
@@ -33,11 +34,13 @@ pub(super) struct BindWalk<J: Judge> {
     /// Bytes of the frame not walked yet.
     left: usize,
     columns_max: usize,
+    /// Over every value, its length first, as the frame has them.
+    digest: Option<Sha256>,
 }
 
 impl<J: Judge> BindWalk<J> {
     pub(super) fn new(name: Vec<u8>, prepared: Rc<Prepared<J>>, left: usize, columns_max: usize) -> Self {
-        Self { name, prepared, part: Part::FormatCount, left, columns_max }
+        Self { name, prepared, part: Part::FormatCount, left, columns_max, digest: None }
     }
 
     /// Walks what has arrived and passes it; true when the frame is complete.
@@ -56,7 +59,12 @@ impl<J: Judge> BindWalk<J> {
                     at += 2;
                     match self.part {
                         Part::FormatCount => Part::Formats(count),
-                        Part::ValueCount => Part::Length(count),
+                        Part::ValueCount => {
+                            if count > 0 {
+                                self.digest = Some(Sha256::new());
+                            }
+                            Part::Length(count)
+                        }
                         _ => Part::Results { left: count, list: Vec::new() },
                     }
                 }
@@ -71,6 +79,9 @@ impl<J: Judge> BindWalk<J> {
                 Part::Length(0) => Part::ResultCount,
                 Part::Length(more) => {
                     let Some(length) = input.get(at..at + 4) else { break };
+                    if let Some(digest) = &mut self.digest {
+                        digest.update(length);
+                    }
                     let length = i32::from_be_bytes([length[0], length[1], length[2], length[3]]);
                     at += 4;
                     let left = match length {
@@ -87,6 +98,9 @@ impl<J: Judge> BindWalk<J> {
                     let step = (*left).min(input.len() - at);
                     if step == 0 {
                         break;
+                    }
+                    if let Some(digest) = &mut self.digest {
+                        digest.update(&input[at..at + step]);
                     }
                     at += step;
                     Part::Value { left: *left - step, more: *more }
@@ -142,6 +156,7 @@ impl<J: Judge> BindWalk<J> {
             },
             _ => Formats::Text,
         };
-        (self.name, Portal { prepared: self.prepared, formats, cycle })
+        let parameters = self.digest.map(|d| d.finalize().into());
+        (self.name, Portal { prepared: self.prepared, formats, parameters, cycle })
     }
 }

@@ -313,10 +313,11 @@ impl<J: Judge> Serve<J> {
             return Ok(Step::Settled);
         }
         let token = portal.prepared.token.borrow().clone();
+        let parameters = portal.parameters;
         let portal = Some(portal);
         self.down =
             Down::Held(Box::new(Held { via: Via::Execute, len: header.len, text: (0, 0), name: (0, 0), portal }));
-        Ok(Step::Ask(Ask::Execute { token, row_limit }))
+        Ok(Step::Ask(Ask::Execute { token, row_limit, parameters }))
     }
 
     /// An error of the server's own kind, in its turn.
