@@ -300,7 +300,8 @@ mod tests {
 
     #[test]
     fn origins_follow_names_through_scopes() {
-        let cases: &[(&str, Option<&[(u32, i16)]>)] = &[
+        type Origins = Option<&'static [(u32, i16)]>;
+        let cases: &[(&str, Origins)] = &[
             ("select ssn from p", Some(&[(1, 2)])),
             ("select p.* from p", Some(&[(1, 1), (1, 2)])),
             ("select * from p a join q b on a.id = b.id", Some(&[(1, 1), (1, 2), (2, 1), (2, 3)])),

@@ -1,5 +1,7 @@
 //! `snapshot`, `init` and `coverage --sample` against a real PostgreSQL 15 that the test starts itself.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
