@@ -52,6 +52,20 @@ pub fn found(bytes: &[u8]) -> Vec<&'static Canary> {
     all().iter().filter(|canary| text.contains(&canary.value.to_lowercase())).collect()
 }
 
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_canary_is_found_wherever_it_stands() {
+        let place = |text: &str| found(text.as_bytes()).iter().map(|c| c.place).collect::<Vec<_>>();
+        assert_eq!(place("x43007-1007y"), ["zip"]);
+        assert_eq!(place("id=710000910"), ["mrn"]);
+        assert_eq!(place("XAVQAAAH"), ["first_name"]);
+        assert!(place("nothing").is_empty());
+    }
+}
+
 /// Panics if a canary stands in these bytes.
 #[track_caller]
 pub fn assert_none(what: &str, bytes: &[u8]) {

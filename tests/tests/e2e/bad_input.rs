@@ -310,7 +310,9 @@ fn p8_a_masked_cell_of_50_megabytes_is_replaced_in_bounded_memory() {
     let frames = wire.query("select patient_id, email, last_name, state from clinic.patients where patient_id = 2");
     let row = frames.iter().find(|f| f.tag == b'D').unwrap_or_else(|| panic!("{frames:?}")).values();
     assert_eq!(row[0].as_deref(), Some(&b"2"[..]));
-    assert!(row[1].as_ref().is_none_or(|v| v == b"hidden@example.org"), "the constant or NULL");
+    // A value too large to be held is replaced as it streams: by fill characters where the rule's own form needs the whole.
+    let email = row[1].clone().unwrap_or_default();
+    assert!(email.is_empty() || email == b"hidden@example.org" || email.iter().all(|&b| b == b'*'));
     assert_eq!(row[2], None);
     assert_eq!(row[3].as_deref(), Some(&b"OH"[..]));
     assert!(resident_kib(gateway.id()) < before + 8 * 1024);

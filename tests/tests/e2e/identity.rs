@@ -266,7 +266,6 @@ fn copy_in_gives_the_same_bytes_whether_it_ends_well_or_not() {
         (joined(&[query("copy c from stdin"), data("zebra\n"), done.clone()]), 1),
         (joined(&[query("copy c from stdin; select count(*) from c"), data("5\tfive\n"), done.clone()]), 1),
         (joined(&[query("copy c from stdin"), split, done.clone()]), 1),
-        (joined(&[query("copy c from stdin"), flush(), sync(), data("6\tsix\n"), done.clone()]), 1),
         (
             joined(&[
                 parse("", "copy c from stdin"),
@@ -293,6 +292,20 @@ fn copy_in_gives_the_same_bytes_whether_it_ends_well_or_not() {
         (query("copy c to stdout"), 1),
         // Copy messages outside of a copy are ignored by the server.
         (joined(&[data("stray\n"), done, query("select 'after stray data'")]), 1),
+    ]);
+}
+
+#[test]
+fn a_sync_during_copy_in_is_ignored_as_the_server_ignores_it() {
+    let data = |text: &str| frame(b'd', text.as_bytes());
+    let done = frame(b'c', &[]);
+    let copy = |name: &str| joined(&[parse(name, "copy c from stdin"), bind("", name, &[], 0), execute("", 0)]);
+    same(&vec![
+        (query("create temp table c (a int, b text)"), 1),
+        (joined(&[query("copy c from stdin"), flush(), sync(), data("6\tsix\n"), done.clone()]), 1),
+        (query("select count(*) from c"), 1),
+        (joined(&[copy(""), sync(), data("7\tx\n"), done, sync()]), 1),
+        (query("select count(*) from c"), 1),
     ]);
 }
 

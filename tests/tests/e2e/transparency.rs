@@ -5,7 +5,7 @@ use tests::{clients, endpoint::Endpoint, process::Finished};
 
 /// Runs the same work directly, then through the gateway, and compares all that came out.
 #[track_caller]
-fn same(must_hold: &[&str], work: impl Fn(&Endpoint) -> Finished) {
+pub(crate) fn same(must_hold: &[&str], work: impl Fn(&Endpoint) -> Finished) {
     let expected = work(&direct());
     for text in must_hold {
         assert!(expected.both().contains(text), "the work itself is wrong: no {text:?} in\n{}", expected.both());

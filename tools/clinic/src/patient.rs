@@ -73,7 +73,10 @@ impl Patient {
 
     /// A patient whose protected values occur nowhere else. Numbers from 1 to [`Self::CANARIES_MAX`].
     pub fn canary(id: u64) -> Self {
-        let born_days = -25_000 + id as i64; // 1901 and after: no other column holds dates of that time.
+        // 1902 to 1905: no other column holds dates of that time. Never in January, so that no birth date is what is left
+        // of another when dates become the first day of their year.
+        let new_year = [-24_837, -24_472, -24_107, -23_741][(id / 300) as usize];
+        let born_days = new_year + 40 + (id % 300) as i64;
         Self {
             id,
             mrn: format!("{:08}", 71_000_000 + id * 13),
@@ -88,7 +91,7 @@ impl Patient {
             street: format!("{} Quillon Street", 30_000 + id),
             city: format!("Vexford{}", letters(id)),
             state: "OH".into(),
-            zip: format!("{}", 43_000 + id),
+            zip: format!("{}-{}", 43_000 + id, 1_000 + id),
             member: format!("QVX{:09}", 600_000_000 + id * 17),
             created_days: TODAY - (id % 900) as i64,
         }
