@@ -5,7 +5,7 @@ async function main() {
   const client = new Client({ ssl: false });
   await client.connect();
   for (const table of ["patients", "encounters", "notes"]) {
-    const r = await client.query(`select * from clinic.${table} order by 1`);
+    const r = await client.query(`select * from clinic.${table}`);
     console.log("rows: " + r.rowCount + " " + JSON.stringify(r.rows));
   }
   for (let i = 1; i < 6; i++) {

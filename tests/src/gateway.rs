@@ -310,11 +310,12 @@ impl Gateway {
         Some(String::from_utf8_lossy(&answer).into_owned())
     }
 
-    /// Sum of all samples of a metric whose name and labels contain every one of `words`.
-    pub fn metric(&self, words: &[&str]) -> f64 {
+    /// Sum of all samples of a metric.
+    pub fn metric(&self, name: &str) -> f64 {
         let page = self.http("/metrics").expect("the metrics page answers");
-        let lines = page.lines().filter(|line| !line.starts_with('#') && words.iter().all(|word| line.contains(word)));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        let samples = page.lines().filter_map(|line| line.strip_prefix(name));
+        let samples = samples.filter(|rest| rest.starts_with(['{', ' ']));
+        samples.filter_map(|rest| rest.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
     /// Runs `tidegate` with these arguments in the gateway's folder.

@@ -169,9 +169,10 @@ fn metrics_health_and_status_tell_what_happens() {
     let page = gateway.http("/metrics").unwrap();
     assert!(page.starts_with("HTTP/1.1 200") && page.contains("# TYPE"), "{page}");
     wait_until("counters move", Duration::from_secs(5), || {
-        gateway.metric(&["tidegate_", "statement"]) >= 2.0
-            && gateway.metric(&["refus"]) >= 1.0
-            && gateway.metric(&["row"]) >= 240.0
+        gateway.metric("tidegate_statements_total") == 1.0
+            && gateway.metric("tidegate_refusals_total") == 1.0
+            && gateway.metric("tidegate_rows_total") == 240.0
+            && gateway.metric("tidegate_masked_results_total") == 1.0
     });
     let status = gateway.tidegate(&["status", "--config", "tidegate.yaml"]).success().text();
     assert!(status.contains("warehouse") && status.contains("session"), "{status}");

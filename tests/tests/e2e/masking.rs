@@ -88,6 +88,7 @@ pub(crate) const USEFUL: &[&str] = &[
     "select * from clinic.notes",
     "select * from clinic.departments order by beds",
     "table clinic.patients",
+    "select * from clinic.patients order by 1",
     "select count(*) from clinic.patients",
     "select department, count(*), avg(charge), max(charge) from clinic.encounters group by department order by 2 desc",
     "select sex, state, count(*) from clinic.patients group by sex, state having count(*) > 1",
@@ -114,12 +115,15 @@ pub(crate) const USEFUL: &[&str] = &[
 
 #[test]
 fn ordinary_statements_of_an_analyst_succeed_and_show_no_canary() {
+    let mut refused = Vec::new();
     for sql in USEFUL {
         let done = ask("ana", sql);
-        assert_eq!(done.code, 0, "{sql}\n{}", done.errors());
-        assert!(!done.text().trim().is_empty(), "{sql}: nothing came back");
         canary::assert_none(sql, done.both().as_bytes());
+        if done.code != 0 || done.text().trim().is_empty() {
+            refused.push(format!("{sql}\n{}", done.errors()));
+        }
     }
+    assert!(refused.is_empty(), "{} of {}:\n{}", refused.len(), USEFUL.len(), refused.join("\n"));
 }
 
 #[test]
