@@ -52,6 +52,13 @@ pub fn found(bytes: &[u8]) -> Vec<&'static Canary> {
     all().iter().filter(|canary| text.contains(&canary.value.to_lowercase())).collect()
 }
 
+/// Panics if a canary stands in these bytes.
+#[track_caller]
+pub fn assert_none(what: &str, bytes: &[u8]) {
+    let leaked = found(bytes);
+    assert!(leaked.is_empty(), "{what}: {} canaries came out, first {:?}", leaked.len(), leaked[0]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,11 +71,4 @@ mod tests {
         assert_eq!(place("XAVQAAAH"), ["first_name"]);
         assert!(place("nothing").is_empty());
     }
-}
-
-/// Panics if a canary stands in these bytes.
-#[track_caller]
-pub fn assert_none(what: &str, bytes: &[u8]) {
-    let leaked = found(bytes);
-    assert!(leaked.is_empty(), "{what}: {} canaries came out, first {:?}", leaked.len(), leaked[0]);
 }

@@ -1,7 +1,13 @@
 //! With rules that allow everything, what a client prints is the same through the gateway as directly, to the byte.
 
 use crate::plain::{direct, through};
-use tests::{clients, endpoint::Endpoint, process::Finished};
+use std::{process::Command, time::Duration};
+use tests::{
+    clients,
+    endpoint::Endpoint,
+    folder::Folder,
+    process::{Finished, run},
+};
 
 /// Runs the same work directly, then through the gateway, and compares all that came out.
 #[track_caller]
@@ -27,28 +33,19 @@ fn without_process_ids(text: &[u8]) -> Vec<u8> {
     lines.collect::<String>().into_bytes()
 }
 
-/// Compares and shows the first line that differs.
+/// Compares and shows the lines that differ.
 #[track_caller]
 fn assert_same(what: &str, expected: &[u8], got: &[u8]) {
     if expected == got {
         return;
     }
-    let (expected, got) = (String::from_utf8_lossy(expected), String::from_utf8_lossy(got));
-    let mut pairs = expected.lines().zip(got.lines()).enumerate();
-    match pairs.find(|(_, (a, b))| a != b) {
-        Some((line, (a, b))) => panic!("{what} differs in line {}:\ndirect:  {a}\ngateway: {b}", line + 1),
-        None => panic!(
-            "{what} differs in length: {} lines directly, {} through the gateway, then:\n{}",
-            expected.lines().count(),
-            got.lines().count(),
-            got.lines()
-                .chain(expected.lines())
-                .skip(expected.lines().count().min(got.lines().count()))
-                .take(8)
-                .collect::<Vec<_>>()
-                .join("\n")
-        ),
-    }
+    let folder = Folder::new("difference");
+    let (direct, gateway) = (folder.write("direct", expected), folder.write("gateway", got));
+    let mut diff = Command::new("diff");
+    diff.args(["--text", "--unified=0"]).args([direct, gateway]);
+    let text = run(&mut diff, b"", Duration::from_secs(20)).text();
+    let lines: Vec<String> = text.lines().take(80).map(|line| line.chars().take(240).collect()).collect();
+    panic!("{what} differs (- direct, + gateway):\n{}", lines.join("\n"));
 }
 
 #[test]
