@@ -25,6 +25,10 @@ impl Judge for Verdicts {
         token.needs_shape
     }
 
+    fn copies_in(token: &Self::Token) -> bool {
+        token.effects().contains(Effects::COPY_IN)
+    }
+
     fn changes_names(token: &Self::Token) -> bool {
         token.changes_names
     }

@@ -109,8 +109,8 @@ impl<G: Greeting> Login<G> {
         self.note(host, reason);
     }
 
-    fn refuse<H: Host>(&mut self, host: &H, refusal: &Refusal) {
-        let fault = Fault::downstream("refused by policy").with_state("42501");
+    fn refuse<H: Host>(&mut self, host: &H, state: &'static str, refusal: &Refusal) {
+        let fault = Fault::downstream("refused by policy").with_state(state);
         self.greeting.deny(&mut self.up, &fault, Some(refusal));
         self.note(host, "not_admitted");
     }
@@ -140,6 +140,7 @@ impl<G: Greeting> Login<G> {
             let database = self.request.database.clone();
             self.refuse(
                 host,
+                "3D000", // invalid_catalog_name: what the server says of a database that does not exist
                 &Refusal {
                     code: "TG4002",
                     rule: "default:unknown-target".to_owned(),
@@ -158,7 +159,7 @@ impl<G: Greeting> Login<G> {
         match policy::admit(&host.epoch(target), &identity) {
             Ok(grant) => Some(Admitted { grant, request: std::mem::take(&mut self.request), target }),
             Err(refusal) => {
-                self.refuse(host, &neutral(refusal));
+                self.refuse(host, "42501", &neutral(refusal));
                 None
             }
         }

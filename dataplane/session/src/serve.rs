@@ -301,7 +301,9 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.statements += 1;
         let text = self.serving.text(&self.down);
         block(host, &self.info, self.statements, text, &refusal, &self.grant)?;
-        self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(refusal))
+        let explain = refusal.code == policy::code::NOT_UNDERSTOOD;
+        let verdict = if explain { Verdict::Explain(refusal) } else { Verdict::Refuse(refusal) };
+        self.serving.resolve(&mut self.down, &mut self.up, verdict)
     }
 
     /// Plans a held result shape.

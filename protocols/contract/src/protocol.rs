@@ -48,6 +48,8 @@ pub trait Judge {
     fn guarded(token: &Self::Token) -> bool;
     /// The shape of its result must be known before rows pass.
     fn needs_shape(token: &Self::Token) -> bool;
+    /// It can read COPY data from the client.
+    fn copies_in(token: &Self::Token) -> bool;
     /// It can rename or drop prepared statements of the session when it ends.
     fn changes_names(token: &Self::Token) -> bool;
 }
@@ -123,6 +125,9 @@ pub enum Verdict<J: Judge> {
     },
     /// Ends here.
     Refuse(Refusal),
+    /// Not in our grammar, so it is not run; the database is asked to parse it, so that the client gets the server's own
+    /// error. If the database can parse it, the client gets the refusal.
+    Explain(Refusal),
 }
 
 /// How a statement ended.

@@ -42,6 +42,11 @@ pub fn write_error(
 
 /// Appends the ErrorResponse of a refusal. `text` is the statement, to turn a byte offset into a character position.
 pub fn write_refusal(out: &mut Vec<u8>, severity: &str, refusal: &Refusal, text: &[u8]) {
+    write_refusal_as(out, severity, REFUSED, refusal, text);
+}
+
+/// The same with another SQLSTATE, for logins.
+pub fn write_refusal_as(out: &mut Vec<u8>, severity: &str, state: &str, refusal: &Refusal, text: &[u8]) {
     let position = refusal.position.map_or(0, |at| {
         let before = text.get(..at as usize).unwrap_or(text);
         let characters = String::from_utf8_lossy(before).chars().count();
@@ -49,7 +54,7 @@ pub fn write_refusal(out: &mut Vec<u8>, severity: &str, refusal: &Refusal, text:
     });
     let message = format!("{} [{}]", refusal.message, refusal.code);
     let detail = format!("Refused by the gateway: code {}, rule \"{}\".", refusal.code, refusal.rule);
-    write_error(out, severity, REFUSED, &message, &detail, refusal.hint.as_deref().unwrap_or(""), position);
+    write_error(out, severity, state, &message, &detail, refusal.hint.as_deref().unwrap_or(""), position);
 }
 
 /// Appends the FATAL ErrorResponse of a fault.

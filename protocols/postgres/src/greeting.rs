@@ -304,7 +304,7 @@ impl Greeting for Greet {
 
     fn deny(&self, up: &mut Lane, fault: &Fault, detail: Option<&Refusal>) {
         up.put_with(|out| match detail {
-            Some(refusal) => faults::write_refusal(out, "FATAL", refusal, b""),
+            Some(refusal) => faults::write_refusal_as(out, "FATAL", fault.state, refusal, b""),
             None => faults::write_fault(out, fault),
         });
     }

@@ -162,7 +162,12 @@ enum Owed<J: Judge> {
     Close {
         statement: Option<Vec<u8>>,
     },
-    Sync,
+    /// `ignored_by_copy`: sent while the statement before it may be reading COPY data; if it is, nobody answers.
+    Sync {
+        ignored_by_copy: bool,
+    },
+    /// A text we do not understand, parsed under no name; the refusal behind it speaks if this succeeds.
+    Probe,
     Simple {
         run: Run<J>,
         part: usize,
@@ -242,6 +247,8 @@ pub struct Serve<J: Judge> {
     cycles_sent: u64,
     cycles_done: u64,
     transaction: u8,
+    /// A statement that may read COPY data was forwarded, and the end of the data was not.
+    copying: bool,
     /// A guarded statement ran in this transaction.
     guarded: bool,
     scratch: Vec<u8>,
@@ -292,6 +299,7 @@ impl<J: Judge> Serve<J> {
             cycles_sent: 0,
             cycles_done: 0,
             transaction: b'I',
+            copying: false,
             guarded: false,
             scratch: Vec::new(),
         }
@@ -370,7 +378,8 @@ impl<J: Judge> Serving<J> for Serve<J> {
                 | Owed::Bind
                 | Owed::Describe
                 | Owed::Close { .. }
-                | Owed::Sync
+                | Owed::Sync { .. }
+                | Owed::Probe
                 | Owed::Refused { .. }
                 | Owed::RefusedSimple { .. } => {}
             }

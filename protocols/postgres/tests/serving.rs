@@ -51,6 +51,9 @@ impl Judge for Double {
     fn needs_shape(token: &Rc<str>) -> bool {
         !token.contains("allow-all")
     }
+    fn copies_in(token: &Rc<str>) -> bool {
+        token.starts_with("copy")
+    }
     fn changes_names(token: &Rc<str>) -> bool {
         token.starts_with("deallocate")
     }
@@ -173,6 +176,9 @@ impl Talk {
             Ask::TextTooLong(_) => return Verdict::Refuse(refusal()),
             Ask::Execute { token, .. } => Rc::clone(token),
         };
+        if text.contains("gibberish") {
+            return Verdict::Explain(refusal());
+        }
         if text.contains("forbidden") {
             return Verdict::Refuse(refusal());
         }
@@ -492,6 +498,47 @@ fn function_call_is_refused_and_the_session_goes_on() {
 }
 
 #[test]
+fn text_that_is_not_understood_is_parsed_by_the_database_and_never_run() {
+    for extended in [false, true] {
+        let mut talk = Talk::new();
+        let sent = if extended {
+            [parse("n", "gibberish"), bind("", "n"), execute(""), sync()].concat()
+        } else {
+            query("gibberish")
+        };
+        talk.client(&sent);
+        assert_eq!(tags(&talk.to_database), "PPS", "parsed under no name, then poisoned");
+        let reply = [error("42601", "syntax error at or near \"gibberish\""), ready(b'I')].concat();
+        talk.database(&reply);
+        assert_eq!(talk.to_client, reply, "the server's own words");
+        // The database understands what we do not: refused all the same.
+        talk.client(&sent);
+        talk.database(&[frame(b'1', b""), error("42601", "poison"), ready(b'I')].concat());
+        assert!(contains(&talk.to_client[reply.len()..], b"TG1001"));
+        assert_eq!(tags(&talk.to_client[reply.len()..]), "EZ");
+        assert_eq!(talk.fault, None);
+        assert!(talk.serve.is_idle());
+    }
+}
+
+#[test]
+fn syncs_that_the_database_ignores_during_copy_in_are_not_owed() {
+    let mut talk = Talk::new();
+    let begin = [parse("", "copy allow-all from stdin"), bind("", ""), execute(""), sync()].concat();
+    talk.client(&begin);
+    talk.database(&[frame(b'1', b""), frame(b'2', b""), frame(b'G', &[0, 0, 0])].concat());
+    talk.client(&[frame(b'd', b"1\n"), frame(b'c', b""), sync()].concat());
+    talk.database(&[complete("COPY 1"), ready(b'I')].concat());
+    assert_eq!(talk.fault, None);
+    assert!(talk.serve.is_idle());
+    // A COPY that does not start answers its Sync.
+    talk.client(&begin);
+    talk.database(&[frame(b'1', b""), frame(b'2', b""), error("42P01", "no table"), ready(b'I')].concat());
+    assert_eq!(talk.fault, None);
+    assert!(talk.serve.is_idle());
+}
+
+#[test]
 fn p2_lengths_that_cannot_be_are_faults_at_the_header() {
     for length in [0u32, 1, 2, 3, 0x4000_0000, 0x7fff_ffff, 0x8000_0000, 0x8000_0001, 0xffff_ffff] {
         for from_client in [true, false] {
@@ -548,12 +595,18 @@ fn names_the_server_would_truncate_are_faults() {
 fn prepared_statements_and_portals_are_limited() {
     let limits = Limits { prepared_max: 3, portals_max: 2, ..Limits::default() };
     let mut talk = Talk::with(limits);
-    for i in 0..4 {
+    for i in 0..3 {
         talk.client(&parse(&i.to_string(), "select 1"));
     }
     assert_eq!(talk.fault, None);
     talk.client(&parse("one more", "select 1"));
-    assert!(talk.fault.is_some());
+    assert_eq!(tags(&talk.to_database), "PDPDPDP", "poisoned");
+    talk.client(&sync());
+    let answers = [frame(b'1', b""), frame(b't', &[0, 0]), frame(b'n', b"")].concat();
+    talk.database(&[answers.clone(), answers.clone(), answers, error("42601", "poison"), ready(b'I')].concat());
+    assert!(contains(&talk.to_client, b"C53400\0"));
+    talk.client(&[parse("", "select 1"), parse("2", "select 2"), sync()].concat());
+    assert!(contains(&talk.to_database, b"select 2"), "the unnamed one and a known name are not counted");
     let mut talk = Talk::with(limits);
     talk.client(&parse("", "select 1"));
     talk.client(&[bind("a", ""), bind("b", "")].concat());

@@ -80,7 +80,7 @@ impl<J: Judge> Serve<J> {
                 down.pass(header.len);
                 self.skip_to_sync = false;
                 self.cycles_sent += 1;
-                self.owed.push_back(Owed::Sync);
+                self.owed.push_back(Owed::Sync { ignored_by_copy: self.copying });
                 Ok(Step::Settled)
             }
             b'H' => {
@@ -92,6 +92,7 @@ impl<J: Judge> Serve<J> {
                 Ok(Step::Settled)
             }
             b'd' | b'c' | b'f' => {
+                self.copying &= header.tag == b'd';
                 self.down = Down::Pass(header.len);
                 Ok(Step::Settled)
             }
@@ -172,9 +173,16 @@ impl<J: Judge> Serve<J> {
         if text_len > self.limits.statement_bytes_max {
             return Ok(self.hold_too_long(header, Via::Prepare));
         }
-        let pending = self.owed.iter().filter(|o| matches!(o, Owed::Parse { .. })).count();
-        if self.prepared.len() + pending > self.limits.prepared_max {
-            return Err(Fault::downstream("too many prepared statements in this session").with_state("53400"));
+        if name_len > 0 {
+            let name = down.input()[HEADER_BYTES..HEADER_BYTES + name_len].to_vec();
+            let unnamed = usize::from(self.prepared.contains_key(&b""[..]));
+            let pending =
+                self.owed.iter().filter(|o| matches!(o, Owed::Parse { name, .. } if !name.is_empty())).count();
+            if !self.prepared.contains_key(&name) && self.prepared.len() - unnamed + pending >= self.limits.prepared_max
+            {
+                self.report(down, header.len, "53400", "too many prepared statements in this session");
+                return Ok(Step::Settled);
+            }
         }
         self.down = Down::Held(Box::new(Held {
             via: Via::Prepare,
@@ -371,6 +379,10 @@ impl<J: Judge> Serve<J> {
         }
         let (token, number, now_ns) = match verdict {
             Verdict::Forward { token, number, now_ns } => (token, number, now_ns),
+            Verdict::Explain(refusal) => {
+                self.explain(down, &held, &refusal);
+                return Ok(());
+            }
             Verdict::Refuse(refusal) => {
                 let text = down.input().get(held.text.0..held.text.1).unwrap_or_default().to_vec();
                 match held.via {
@@ -409,12 +421,42 @@ impl<J: Judge> Serve<J> {
             }
             Via::Execute => {
                 down.pass(held.len);
+                self.copying = J::copies_in(&token);
                 if let Some(portal) = held.portal {
                     self.owed.push_back(Owed::Execute { portal, run: run(token) });
                 }
             }
         }
         Ok(())
+    }
+
+    /// Has the database parse the held text, under no name, and makes sure that nothing comes of it.
+    fn explain(&mut self, down: &mut Lane, held: &Held<J>, refusal: &Refusal) {
+        let text = down.input()[held.text.0..held.text.1].to_vec();
+        let mut error = Vec::new();
+        faults::write_refusal(&mut error, "ERROR", refusal, &text);
+        self.discard(down, held.len);
+        let simple = held.via == Via::Simple;
+        down.put_with(|out| {
+            for text in [&text[..], POISON.as_bytes()] {
+                frame::write(out, b'P', |b| {
+                    b.push(0);
+                    frame::text(b, text);
+                    b.extend_from_slice(&[0, 0]);
+                });
+            }
+            if simple {
+                frame::write(out, b'S', |_| {});
+            }
+        });
+        self.owed.push_back(Owed::Probe);
+        self.owed.push_back(Owed::Refused { error });
+        if simple {
+            self.cycles_sent += 1;
+            self.owed.push_back(Owed::Sync { ignored_by_copy: false });
+        } else {
+            self.skip_to_sync = true;
+        }
     }
 
     /// Errors of a Parse or Bind can quote data too, so a guarded preparation guards the transaction as well.

@@ -94,11 +94,14 @@ impl<J: Judge> Serve<J> {
     fn frame(&mut self, up: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
         let body = HEADER_BYTES..header.len;
         match header.tag {
-            b'1' => {
-                let Some(Owed::Parse { name, prepared }) = self.owed.pop_front() else { return Err(SURPRISE) };
-                self.prepared.insert(name, prepared);
-                self.show(up, header.len);
-            }
+            b'1' => match self.owed.pop_front() {
+                Some(Owed::Parse { name, prepared }) => {
+                    self.prepared.insert(name, prepared);
+                    self.show(up, header.len);
+                }
+                Some(Owed::Probe) => up.skip(header.len),
+                _ => return Err(SURPRISE),
+            },
             b'2' => {
                 let Some(Owed::Bind) = self.owed.pop_front() else { return Err(SURPRISE) };
                 self.show(up, header.len);
@@ -159,7 +162,16 @@ impl<J: Judge> Serve<J> {
             b'G' if self.withhold => {
                 return Err(Fault::upstream("COPY asked for after a refused result").with_state("42501"));
             }
-            b'G' => self.show(up, header.len),
+            b'G' => {
+                // The database reads and ignores Sync while it reads COPY data.
+                if matches!(self.owed.front(), Some(Owed::Execute { .. })) {
+                    while matches!(self.owed.get(1), Some(Owed::Sync { ignored_by_copy: true })) {
+                        self.owed.remove(1);
+                        self.cycles_sent -= 1;
+                    }
+                }
+                self.show(up, header.len);
+            }
             b'H' => {
                 if self.owed_token_guarded() {
                     return Err(Fault::upstream("COPY out of a protected table from the database"));
@@ -421,7 +433,7 @@ impl<J: Judge> Serve<J> {
             _ => return Err(SURPRISE),
         };
         match self.owed.pop_front() {
-            Some(Owed::Sync | Owed::RefusedSimple { .. }) => {}
+            Some(Owed::Sync { .. } | Owed::RefusedSimple { .. }) => {}
             Some(Owed::Simple { run, .. }) => self.finish(run),
             _ => return Err(SURPRISE),
         }
@@ -478,14 +490,14 @@ impl<J: Judge> Serve<J> {
                 *current = None;
                 return;
             }
-            Some(Owed::RefusedSimple { .. } | Owed::Sync) | None => return,
+            Some(Owed::RefusedSimple { .. } | Owed::Sync { .. }) | None => return,
             Some(_) => {}
         }
         let mut first = true;
         while let Some(entry) = self.owed.pop_front() {
             match entry {
-                Owed::Sync => {
-                    self.owed.push_front(Owed::Sync);
+                sync @ Owed::Sync { .. } => {
+                    self.owed.push_front(sync);
                     return;
                 }
                 // Cannot stand between an extended request and its Sync, but if it does, the database ignores it too.
@@ -502,6 +514,7 @@ impl<J: Judge> Serve<J> {
                 | Owed::Bind
                 | Owed::Describe
                 | Owed::Close { .. }
+                | Owed::Probe
                 | Owed::Refused { .. }
                 | Owed::RefusedSimple { .. } => {}
             }
