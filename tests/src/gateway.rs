@@ -16,7 +16,6 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
-    path::PathBuf,
     process::{Command, ExitStatus, Stdio},
     sync::{Mutex, OnceLock},
     time::Duration,
@@ -34,7 +33,7 @@ pub const USERS: &[(&str, &[&str])] = &[
 /// What to start.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    bundle: PathBuf,
+    bundle: Vec<u8>,
     target: String,
     upstream: Upstream,
     cores: u32,
@@ -63,7 +62,7 @@ impl Setup {
     /// A gateway with this bundle in front of whatever listens on this port.
     pub fn at_port(bundle: &Bundle, port: u16) -> Self {
         Self {
-            bundle: bundle.path.clone(),
+            bundle: bundle.bytes.clone(),
             target: bundle.target.into(),
             upstream: Upstream {
                 port,
@@ -139,7 +138,7 @@ impl Setup {
         folder.write("server.crt", &authority.server.certificate);
         folder.write("server.key", &authority.server.key);
         folder.write("token.key", "0123456789abcdef0123456789abcdef");
-        fs::copy(&self.bundle, folder.path().join("policy.tgb")).unwrap();
+        folder.write("policy.tgb", &self.bundle);
         folder.write("users.yaml", users(USERS));
         folder.write("tidegate.yaml", self.configuration(&folder, port, metrics));
         let process = spawn(&folder);

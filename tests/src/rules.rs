@@ -16,11 +16,10 @@ use std::{
 /// A compiled bundle.
 #[derive(Debug)]
 pub struct Bundle {
-    /// The file.
-    pub path: PathBuf,
+    /// Its content.
+    pub bytes: Vec<u8>,
     /// Name of its target.
     pub target: &'static str,
-    _folder: Folder,
 }
 
 /// Rules that allow everything on a target of their own, so that what remains is the gateway itself.
@@ -97,7 +96,7 @@ impl Bundle {
         let mut compile = Command::new(program("policy-compiler"));
         compile.arg("compile").args(files).arg("--catalog").arg(catalog).arg("-o").arg(&path);
         run(&mut compile, b"", Duration::from_secs(60)).success();
-        Self { path, target, _folder: folder }
+        Self { bytes: std::fs::read(path).unwrap(), target }
     }
 }
 

@@ -30,7 +30,7 @@ fn r12_a_reload_changes_what_is_seen_and_drops_no_session() {
         assert_eq!(wire.query(first_name)[1].values()[0], None, "NULL under the example rules");
         wire.query("set application_name = 'kept over the reload'");
     }
-    fs::copy(&generous.path, gateway.folder.path().join("policy.tgb")).unwrap();
+    gateway.folder.write("policy.tgb", &generous.bytes);
     gateway.signal("HUP");
     wait_until("the new rules hold in every session", Duration::from_secs(10), || {
         sessions.iter_mut().all(|wire| wire.query(first_name)[1].values()[0].as_deref() == Some(&b"Xavqaaah"[..]))
