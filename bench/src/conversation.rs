@@ -65,6 +65,10 @@ impl Judge for MadeUp {
     fn changes_names(_: &Option<Fill>) -> bool {
         false
     }
+
+    fn copies_in(_: &Option<Fill>) -> bool {
+        false
+    }
 }
 
 /// Whole DataRow frames, as many as fit into `bytes`.

@@ -22,14 +22,14 @@ pub fn audit_reader(data: &[u8]) {
     let _record = decode_record(data).map_err(|error| error.to_string());
     let _header = decode_header_page(data);
     match decode_block(data) {
-        Ok(_) => {
+        Ok(block) => {
             let _all = decode_all(data);
-            // A sealed block with any one bit changed is not a block.
+            // A changed bit of a sealed block is noticed; behind it, it changes nothing.
             for at in (0..data.len()).step_by(1 + data.len() / 64) {
                 let mut changed = data.to_vec();
                 changed[at] ^= 1 << (at % 8);
-                let noticed = decode_block(&changed).map_or(true, |block| Ok(block) != decode_block(data));
-                assert!(noticed, "bit {} of byte {at} can be changed unnoticed", at % 8);
+                let same = decode_block(&changed).map_or(true, |other| other.records().eq(block.records()));
+                assert!(same, "bit {} of byte {at} can be changed unnoticed", at % 8);
             }
         }
         Err(error) => drop(error.to_string()),

@@ -26,6 +26,7 @@ pub(crate) struct Needs {
     guarded: bool,
     shape: bool,
     names: bool,
+    copies: bool,
 }
 
 /// A plan that leaves no protected value as it is.
@@ -53,6 +54,10 @@ impl Judge for Made {
 
     fn changes_names(token: &Needs) -> bool {
         token.names
+    }
+
+    fn copies_in(token: &Needs) -> bool {
+        token.copies
     }
 }
 
@@ -91,12 +96,15 @@ impl Policy {
 
     /// What a statement needs.
     fn needs(&self, text: &[u8], pick: u8) -> Needs {
+        let copies = text.starts_with(b"copy") && text.ends_with(b"stdin");
         match self.mode {
-            Mode::Transparent => Needs { guarded: false, shape: false, names: false },
+            Mode::Transparent => Needs { guarded: false, shape: false, names: false, copies },
             // What reads nothing protected is not looked at: an answer taken for another statement's shows.
-            Mode::Policed if !canary::reads(text) => Needs { guarded: false, shape: false, names: pick & 8 != 0 },
-            Mode::Policed => Needs { guarded: true, shape: true, names: pick & 8 != 0 },
-            Mode::Mixed => Needs { guarded: pick & 2 != 0, shape: pick & 4 != 0, names: pick & 8 != 0 },
+            Mode::Policed if !canary::reads(text) => {
+                Needs { guarded: false, shape: false, names: pick & 8 != 0, copies }
+            }
+            Mode::Policed => Needs { guarded: true, shape: true, names: pick & 8 != 0, copies },
+            Mode::Mixed => Needs { guarded: pick & 2 != 0, shape: pick & 4 != 0, names: pick & 8 != 0, copies },
         }
     }
 
