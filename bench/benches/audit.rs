@@ -101,8 +101,7 @@ fn write_log(directory: &std::path::Path) -> std::io::Result<u64> {
     let folder = segment::core_directory(directory, 0);
     std::fs::create_dir_all(&folder)?;
     let segment_bytes = 68 << 20;
-    let header =
-        SegmentHeader { node: [1; 16], core: 0, cores: 1, epoch: 1, epoch_nonce: [2; 16], segment_bytes };
+    let header = SegmentHeader { node: [1; 16], core: 0, cores: 1, epoch: 1, epoch_nonce: [2; 16], segment_bytes };
     let path = segment::publish(&segment::prepare(&folder, &header)?, 0)?;
     let file = std::fs::File::options().write(true).open(path)?;
     let (mut ring, mut out, mut position, mut statement) = (ring(1 << 20), Vec::new(), HEADER_PAGE_BYTES, 0);

@@ -39,7 +39,13 @@ fn plan(redaction: Redaction, type_oid: u32) -> Plan {
             audit: AuditMode::Async,
             line: 0,
         }],
-        classes: vec![Class { name: "c".into(), identifier: None, description: String::new(), detectors: vec![], line: 0 }],
+        classes: vec![Class {
+            name: "c".into(),
+            identifier: None,
+            description: String::new(),
+            detectors: vec![],
+            line: 0,
+        }],
         bindings: vec![Binding {
             by: BindingBy::Selector(Selector { target: all(), schema: all(), relation: all(), column: all() }),
             class: Some(0),
@@ -59,9 +65,8 @@ fn plan(redaction: Redaction, type_oid: u32) -> Plan {
         ..Model::default()
     };
     let catalog = lineage::Catalog { relations: vec![relation], ..lineage::Catalog::default() };
-    let bundle = Bundle::encode(&model).and_then(|b| {
-        Bundle::load(&b).map_err(|e| policy::BuildError::Inconsistent(e.to_string()))
-    });
+    let bundle = Bundle::encode(&model)
+        .and_then(|b| Bundle::load(&b).map_err(|e| policy::BuildError::Inconsistent(e.to_string())));
     let mut keys = Keys::new();
     keys.insert("k", b"a secret for benchmarks".to_vec());
     let epoch = Arc::new(Epoch::resolve(Arc::new(bundle.expect("a valid model")), 0, &catalog, &keys));

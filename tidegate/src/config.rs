@@ -175,7 +175,7 @@ impl Config {
             "log",
         ];
         let root = parse(file, text, problems)?;
-        let folder = file.parent().unwrap_or(Path::new(""));
+        let folder = file.parent().unwrap_or_else(|| Path::new(""));
         let mut report = Report::new(file, problems);
         let report = &mut report;
         let mut root = Section::open("", root, KNOWN, report);

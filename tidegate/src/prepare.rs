@@ -173,7 +173,7 @@ fn check_audit(config: &Config, problems: &mut Problems) {
         Ok(found) if found.is_dir() => return,
         Ok(_) => format!("`directory`: {} is not a directory", path.display()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
             if parent.is_dir() {
                 return;
             }

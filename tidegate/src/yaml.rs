@@ -36,9 +36,9 @@ pub enum Node {
     /// Text, number or boolean, as text.
     Scalar(String),
     /// A list.
-    List(Vec<Placed<Node>>),
+    List(Vec<Placed<Self>>),
     /// Settings.
-    Map(Vec<(Placed<String>, Placed<Node>)>),
+    Map(Vec<(Placed<String>, Placed<Self>)>),
 }
 
 /// Reads a file's text. Reports and gives `None` where it is not YAML.

@@ -26,6 +26,43 @@ impl policy::Names for Names {
     }
 }
 
+/// Names as a text with several statements sees them: its own PREPARE and DECLARE count too, where the name can mean
+/// nothing else. A name the session has already, or that the text defines twice, is unknown: which of the two a
+/// statement of the text means depends on what succeeds.
+pub(crate) struct NamesOfText<'a> {
+    pub(crate) session: &'a Names,
+    pub(crate) statements: &'a [Arc<Statement>],
+    pub(crate) taken: &'a dyn Fn(&str) -> bool,
+}
+
+impl NamesOfText<'_> {
+    fn own(
+        &self,
+        mine: impl Fn(&SessionUse) -> bool,
+        known: Option<Arc<Statement>>,
+        name: &str,
+    ) -> Option<Arc<Statement>> {
+        let mut own = self.statements.iter().filter(|s| mine(&s.session));
+        match (own.next(), own.next()) {
+            (None, _) => known,
+            (Some(one), None) if known.is_none() && !(self.taken)(name) => Some(Arc::clone(one)),
+            (Some(_), _) => None,
+        }
+    }
+}
+
+impl policy::Names for NamesOfText<'_> {
+    fn prepared(&self, name: &str) -> Option<Arc<Statement>> {
+        let known = policy::Names::prepared(self.session, name);
+        self.own(|s| matches!(s, SessionUse::Prepare(n) if n == name), known, name)
+    }
+
+    fn cursor(&self, name: &str) -> Option<Arc<Statement>> {
+        let known = policy::Names::cursor(self.session, name);
+        self.own(|s| matches!(s, SessionUse::Declare(n) if n == name), known, name)
+    }
+}
+
 impl Names {
     /// The statement succeeded.
     pub(crate) fn apply(&mut self, statement: &Arc<Statement>) {

@@ -2,7 +2,7 @@
 
 use crate::host::{Host, Stage};
 use crate::judged::{Judged, Verdicts, neutral};
-use crate::names::{self, Names};
+use crate::names::{self, Names, NamesOfText};
 use audit::record::{Actor, MaskedColumn, Record, Recorded, SessionId};
 use contract::{Ask, Done, Fault, Lane, Outcome, Peer, Refusal, Serving, Step, Verdict, Via};
 use lineage::{Effects, SessionUse};
@@ -248,7 +248,8 @@ impl<S: Serving<Verdicts>> Session<S> {
             hint: Some("Use client_encoding UTF8.".to_owned()),
             position: None,
         })?;
-        judge(host, &self.grant, &self.names, text, via)
+        let taken = |name: &str| self.serving.has_prepared(name.as_bytes()) || self.serving.has_portal(name.as_bytes());
+        judge(host, &self.grant, &self.names, &taken, text, via)
     }
 
     /// Records the intent; the statement is forwarded when that is enough.
@@ -394,7 +395,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.grant = grant;
         let (grant, names) = (&self.grant, &self.names);
         self.serving.renewed(&mut |token: &Rc<Judged>, columns| {
-            let judged = Rc::new(judge(host, grant, names, &token.text, Via::Prepare)?);
+            let judged = Rc::new(judge(host, grant, names, &|_| true, &token.text, Via::Prepare)?);
             let plan = columns.map(|columns| judged.plan(0, columns, grant));
             Ok((judged, plan))
         });
@@ -465,9 +466,17 @@ impl<S: Serving<Verdicts>> Session<S> {
 /// What a session that cannot record is told before it ends.
 const NOT_RECORDED: Fault = Fault::upstream("the audit log cannot record this session").with_state("58030");
 
-fn judge<H: Host>(host: &H, grant: &Grant, names: &Names, text: &str, via: Via) -> Result<Judged, Refusal> {
+fn judge<H: Host>(
+    host: &H,
+    grant: &Grant,
+    session: &Names,
+    taken: &dyn Fn(&str) -> bool,
+    text: &str,
+    via: Via,
+) -> Result<Judged, Refusal> {
     let facts = host.facts(text).map_err(|n| neutral(policy::Refusal::not_understood(&n)))?;
-    match grant.decide(text, &facts, names) {
+    let names = NamesOfText { session, statements: &facts.statements, taken };
+    match grant.decide(text, &facts, &names) {
         Decision::Allow(allowed) => Ok(Judged::new(text, via, facts, allowed, grant)),
         Decision::Refuse(refusal) => Err(neutral(refusal)),
     }

@@ -98,7 +98,7 @@ struct Conversation {
 impl Conversation {
     fn new(script: &Script) -> Self {
         Self {
-            serve: Serve::new(LIMITS, Rc::new(|channel: &[u8]| channel.len() % 2 == 0)),
+            serve: Serve::new(LIMITS, Rc::new(|channel: &[u8]| channel.len().is_multiple_of(2))),
             policy: Policy::new(script.mode, script.verdicts),
             server: Server::default(),
             down: Lane::new(LIMITS.buffer_bytes_max),

@@ -17,8 +17,11 @@ mod server;
 pub use conversation::{downstream, upstream};
 pub use documents::{audit_reader, bundle, lineage, rules};
 
+/// A fuzz target: panics on a defect.
+pub type Target = fn(&[u8]);
+
 /// Every target by name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("downstream", downstream),
     ("upstream", upstream),
     ("bundle", bundle),

@@ -1,5 +1,7 @@
 //! Every committed input goes through its target, as in fuzzing.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     fs,
     panic::{AssertUnwindSafe, catch_unwind},

@@ -218,6 +218,10 @@ pub trait Serving<J: Judge> {
     fn is_idle(&self) -> bool;
     /// Rules or catalog changed: every prepared statement is judged again.
     fn renewed(&mut self, judge: &mut Rejudge<'_, J>);
+    /// The session has a prepared statement of this name, or one that is being prepared.
+    fn has_prepared(&self, name: &[u8]) -> bool;
+    /// The session has a portal of this name.
+    fn has_portal(&self, name: &[u8]) -> bool;
     /// A prepared statement (`None`: all of them) was dropped or replaced by a statement of the client's.
     fn forget_prepared(&mut self, name: Option<&[u8]>);
     /// A portal (`None`: all) may have been closed or replaced by a statement of the client's.

@@ -416,6 +416,15 @@ impl<J: Judge> Serving<J> for Serve<J> {
         }
     }
 
+    fn has_prepared(&self, name: &[u8]) -> bool {
+        self.prepared.contains_key(name)
+            || self.owed.iter().any(|o| matches!(o, Owed::Parse { name: n, .. } if n == name))
+    }
+
+    fn has_portal(&self, name: &[u8]) -> bool {
+        self.portals.contains_key(name)
+    }
+
     fn forget_prepared(&mut self, name: Option<&[u8]>) {
         match name {
             Some(name) => drop(self.prepared.remove(name)),

@@ -34,9 +34,20 @@ fn replies(wire: &mut Wire, conversation: &Conversation) -> Vec<Vec<tests::wire:
         .iter()
         .map(|(bytes, ready)| {
             wire.send(bytes);
-            wire.until_ready(*ready)
+            wire.until_ready(*ready).into_iter().map(without_source).collect()
         })
         .collect()
+}
+
+/// The gateway itself answers for names that it does not know, since the database may know them by another way; it has
+/// no source file, line and routine to report. Everything else in these errors must be the same.
+fn without_source(mut frame: tests::wire::Frame) -> tests::wire::Frame {
+    if frame.tag == b'E' && matches!(frame.field(b'C').as_deref(), Some("26000" | "34000")) {
+        let fields: Vec<&[u8]> =
+            frame.body.split(|b| *b == 0).filter(|f| !matches!(f.first(), Some(b'F' | b'L' | b'R'))).collect();
+        frame.body = fields.join(&0);
+    }
+    frame
 }
 
 fn joined(parts: &[Vec<u8>]) -> Vec<u8> {

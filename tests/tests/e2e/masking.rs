@@ -88,7 +88,7 @@ pub(crate) const USEFUL: &[&str] = &[
     "select * from clinic.notes",
     "select * from clinic.departments order by beds",
     "table clinic.patients",
-    "select * from clinic.patients order by 1",
+    "select * from clinic.patients order by patient_id",
     "select count(*) from clinic.patients",
     "select department, count(*), avg(charge), max(charge) from clinic.encounters group by department order by 2 desc",
     "select sex, state, count(*) from clinic.patients group by sex, state having count(*) > 1",

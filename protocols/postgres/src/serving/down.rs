@@ -173,13 +173,9 @@ impl<J: Judge> Serve<J> {
         if text_len > self.limits.statement_bytes_max {
             return Ok(self.hold_too_long(header, Via::Prepare));
         }
-        if name_len > 0 {
-            let name = down.input()[HEADER_BYTES..HEADER_BYTES + name_len].to_vec();
-            let unnamed = usize::from(self.prepared.contains_key(&b""[..]));
-            let pending =
-                self.owed.iter().filter(|o| matches!(o, Owed::Parse { name, .. } if !name.is_empty())).count();
-            if !self.prepared.contains_key(&name) && self.prepared.len() - unnamed + pending >= self.limits.prepared_max
-            {
+        if name_len > 0 && self.prepared.len() + self.owed.len() >= self.limits.prepared_max {
+            let name = &down.input()[HEADER_BYTES..HEADER_BYTES + name_len];
+            if !self.prepared.contains_key(name) && self.named_after_owed() >= self.limits.prepared_max {
                 self.report(down, header.len, "53400", "too many prepared statements in this session");
                 return Ok(Step::Settled);
             }
@@ -192,6 +188,19 @@ impl<J: Judge> Serve<J> {
             portal: None,
         }));
         Ok(Step::Ask(Ask::Text(Via::Prepare)))
+    }
+
+    /// Named prepared statements there will be when everything owed is answered.
+    fn named_after_owed(&self) -> usize {
+        let mut named = self.prepared.len() - usize::from(self.prepared.contains_key(&b""[..]));
+        for entry in &self.owed {
+            match entry {
+                Owed::Parse { name, .. } => named += usize::from(!name.is_empty()),
+                Owed::Close { statement: Some(n) } if self.prepared.contains_key(n) => named = named.saturating_sub(1),
+                _ => {}
+            }
+        }
+        named
     }
 
     fn bind(&mut self, down: &mut Lane, up: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
@@ -264,8 +273,8 @@ impl<J: Judge> Serve<J> {
             return Ok(None);
         }
         let mut r = Reader::new(&down.input()[HEADER_BYTES..header.len]);
-        let kind = r.u8().ok_or(Fault::downstream(what))?;
-        let name = r.text().ok_or(Fault::downstream(what))?.to_vec();
+        let kind = r.u8().ok_or_else(|| Fault::downstream(what))?;
+        let name = r.text().ok_or_else(|| Fault::downstream(what))?.to_vec();
         if !r.rest().is_empty() || !matches!(kind, b'S' | b'P') {
             return Err(Fault::downstream(what));
         }
@@ -398,6 +407,7 @@ impl<J: Judge> Serve<J> {
             Via::Simple => {
                 down.pass(held.len);
                 self.cycles_sent += 1;
+                self.copying = J::copies_in(&token);
                 self.portals.remove(&b""[..]);
                 self.owed.push_back(Owed::Simple { run: run(token), part: 0, current: None });
             }

@@ -164,7 +164,7 @@ impl<J: Judge> Serve<J> {
             }
             b'G' => {
                 // The database reads and ignores Sync while it reads COPY data.
-                if matches!(self.owed.front(), Some(Owed::Execute { .. })) {
+                if matches!(self.owed.front(), Some(Owed::Execute { .. } | Owed::Simple { .. })) {
                     while matches!(self.owed.get(1), Some(Owed::Sync { ignored_by_copy: true })) {
                         self.owed.remove(1);
                         self.cycles_sent -= 1;
