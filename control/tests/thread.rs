@@ -1,5 +1,7 @@
 //! The running thread: pages over HTTP, signals, what is told about a target that does not answer.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use control::{Access, CatalogNews, Control, Listener, Page, Pages, Settings, Signal};
 use std::{
     io::{Read as _, Write as _},

@@ -1,5 +1,7 @@
 //! Decisions and plans over real statements.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod fixture;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! The program as an operator runs it: arguments, exit codes, what is printed. No gateway runs here.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use policy::{
     Bundle, Model,
     model::{AuditMode, Redaction, Target, UpstreamTls, WireProtocol},

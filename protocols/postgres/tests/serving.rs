@@ -2,6 +2,8 @@
 //! refusals, limits. The judge is a test double: text that contains "forbidden" is refused, column 1 is masked when the
 //! text contains "secret".
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use contract::{
     Ask, BUFFER_LARGE_BYTES, Buffers, Chunk, Column, Done, Fault, Format, Judge, Lane, Limits, Outcome, Redacted,
     Redactor, Refusal, Serving as _, Step, Verdict, Via,
