@@ -17,6 +17,8 @@ const ALL: &[Detector] = &[
     Detector::Ip,
     Detector::Url,
     Detector::Zip,
+    Detector::Plan,
+    Detector::Address,
 ];
 
 const CLEAN: &str = "The patient reports mild discomfort after the procedure and denies fever, chills or nausea; continues \

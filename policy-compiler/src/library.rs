@@ -297,6 +297,8 @@ pub const CLASSES: &[LibraryClass] = &[
             Detector::Ip,
             Detector::Url,
             Detector::Zip,
+            Detector::Plan,
+            Detector::Address,
         ],
     },
 ];

@@ -133,6 +133,8 @@ pub const DETECTORS: &[(&str, Detector, &str)] = &[
     ("ip", Detector::Ip, "IPv4 and IPv6 addresses."),
     ("url", Detector::Url, "Web addresses."),
     ("zip", Detector::Zip, "ZIP codes after a state or a context word."),
+    ("plan", Detector::Plan, "Health plan and insurance numbers after a context word."),
+    ("address", Detector::Address, "Street addresses: a number, a name, a word such as Street."),
 ];
 /// Values of `protocol`.
 pub const PROTOCOLS: &[&str] = &["postgres"];

@@ -125,6 +125,10 @@ pub enum Detector {
     Url,
     /// US postal codes after a state or context word.
     Zip,
+    /// Health plan and insurance numbers after a context word.
+    Plan,
+    /// Street addresses: a number, a name, and a word such as Street or Ave.
+    Address,
     /// Words of [`Model::word_lists`] (index), as whole words, ASCII case-insensitive.
     Words(u16),
 }

@@ -45,6 +45,8 @@ impl Shapes {
             Detector::Ip => 1 << 7,
             Detector::Url => 1 << 8,
             Detector::Zip => 1 << 9,
+            Detector::Plan => 1 << 10,
+            Detector::Address => 1 << 11,
             Detector::Words(_) => 0,
         }
     }

@@ -12,6 +12,8 @@ const ALL: &[Detector] = &[
     Detector::Ip,
     Detector::Url,
     Detector::Zip,
+    Detector::Plan,
+    Detector::Address,
 ];
 
 fn found(detectors: &[Detector], text: &str) -> Vec<String> {
@@ -67,6 +69,12 @@ fn shapes_are_found() {
         (D::Age, "94 yo female", "94"),
         (D::Age, "101y/o", "101"),
         (D::Age, "age: 97", "97"),
+        (D::Plan, "number 55, insurance WXB001234567.", "WXB001234567"),
+        (D::Plan, "Member ID: 993-22-118812", "993-22-118812"),
+        (D::Plan, "Policy # ZG-88123412", "ZG-88123412"),
+        (D::Address, "Lives at 812 Oak Street, Albany", "812 Oak Street"),
+        (D::Address, "moved to 12B N. Martin Luther King Blvd last", "12B N. Martin Luther King Blvd"),
+        (D::Address, "9 5th Ave", "9 5th Ave"),
         (D::Ip, "from 192.168.1.1.", "192.168.1.1"),
         (D::Ip, "via fe80::1ff:fe23:4567:890a ok", "fe80::1ff:fe23:4567:890a"),
         (D::Ip, "::1", "::1"),

@@ -175,9 +175,22 @@ pub(crate) fn verify(shapes: Shapes, text: &[u8], at: usize, hits: &mut Vec<Hit>
     }
     if shapes.has(Detector::Mrn)
         && !dated
-        && let Some((start, end)) = record(text, at)
+        && let Some((start, end)) = record(text, at, RECORD_WORDS)
     {
         add(start, end, Detector::Mrn);
+    }
+    if shapes.has(Detector::Plan)
+        && !dated
+        && let Some((start, end)) = record(text, at, PLAN_WORDS)
+    {
+        add(start, end, Detector::Plan);
+    }
+    if shapes.has(Detector::Address)
+        && !middle
+        && !in_word
+        && let Some(end) = address(text, at)
+    {
+        add(at, end, Detector::Address);
     }
     if shapes.has(Detector::Zip)
         && !middle
@@ -458,8 +471,100 @@ const RECORD_WORDS: &[&str] = &[
     "account",
 ];
 
+const PLAN_WORDS: &[&str] = &[
+    "insurance",
+    "insured",
+    "member",
+    "subscriber",
+    "beneficiary",
+    "medicaid",
+    "medicare",
+    "health plan",
+    "plan no",
+    "plan num",
+    "plan id",
+    "plan #",
+    "policy no",
+    "policy num",
+    "policy id",
+    "policy #",
+    "policyholder",
+    "group no",
+    "group num",
+    "group id",
+    "group #",
+];
+
+/// Last words of street names, as written out and as the postal service abbreviates them.
+const STREET_WORDS: &[&[u8]] = &[
+    b"street",
+    b"st",
+    b"avenue",
+    b"ave",
+    b"road",
+    b"rd",
+    b"lane",
+    b"ln",
+    b"drive",
+    b"dr",
+    b"boulevard",
+    b"blvd",
+    b"court",
+    b"ct",
+    b"way",
+    b"place",
+    b"pl",
+    b"terrace",
+    b"ter",
+    b"circle",
+    b"cir",
+    b"parkway",
+    b"pkwy",
+    b"highway",
+    b"hwy",
+    b"square",
+    b"sq",
+    b"trail",
+    b"trl",
+];
+/// Words of a street name before its last one.
+const STREET_NAME_WORDS_MAX: usize = 4;
+
+/// A street address from its house number on: number, one to four words that begin with a capital or a digit, a street
+/// word.
+fn address(text: &[u8], at: usize) -> Option<usize> {
+    let number = digits(text, at);
+    if !(1..=6).contains(&number) {
+        return None;
+    }
+    let mut end = at + number;
+    // 12B Oak Street
+    end += usize::from(text.get(end).is_some_and(u8::is_ascii_alphabetic));
+    for words in 0..=STREET_NAME_WORDS_MAX {
+        let rest = text.get(end..)?;
+        let blanks = rest.iter().take(3).take_while(|b| **b == b' ').count();
+        let word = rest.get(blanks..).unwrap_or_default();
+        let len = word.iter().take(25).take_while(|b| b.is_ascii_alphanumeric() || **b == b'\'' || **b >= 0x80).count();
+        let word = word.get(..len).unwrap_or_default();
+        if blanks == 0 || len == 0 {
+            return None;
+        }
+        let begin = end + blanks;
+        end = begin + len;
+        if words > 0 && STREET_WORDS.iter().any(|s| word.eq_ignore_ascii_case(s)) {
+            return Some(end);
+        }
+        let named = word.first().is_some_and(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b >= 0x80);
+        if !named {
+            return None;
+        }
+        end += usize::from(text.get(end) == Some(&b'.'));
+    }
+    None
+}
+
 /// A record number after a context word: up to six letters and hyphens, then at least four digits.
-fn record(text: &[u8], at: usize) -> Option<(usize, usize)> {
+fn record(text: &[u8], at: usize, words: &[&str]) -> Option<(usize, usize)> {
     let prefix = text.get(at.saturating_sub(6)..at)?;
     let letters = prefix.iter().rev().take_while(|b| b.is_ascii_alphabetic() || matches!(b, b'-' | b'_')).count();
     let letters =
@@ -483,7 +588,7 @@ fn record(text: &[u8], at: usize) -> Option<(usize, usize)> {
     }
     let own =
         text.get(start..at).is_some_and(|p| p.len() >= 3 && p.get(..3).is_some_and(|p| p.eq_ignore_ascii_case(b"mrn")));
-    ((4..=16).contains(&numeric) && (own || context(text, start, 24, RECORD_WORDS))).then_some((start, end))
+    ((4..=16).contains(&numeric) && (own || context(text, start, 24, words))).then_some((start, end))
 }
 
 /// Postal abbreviations of states, territories and military areas.
