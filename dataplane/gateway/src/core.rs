@@ -8,6 +8,7 @@ use crate::ring_writer::CoreAudit;
 use crate::settings::{DownstreamTls, Rules, Settings, Users};
 use crate::{Event, Shared};
 use audit::record::{Record, Recorded, SessionId};
+use bytes::Bytes;
 use contract::Buffers;
 use crossbeam_queue::ArrayQueue;
 use lineage::{Facts, FactsCache, NotUnderstood};
@@ -80,7 +81,7 @@ pub(crate) struct Handle {
     pub(crate) slot: Cell<u32>,
     pub(crate) secret: [u8; 32],
     /// Sent to the database to cancel what runs.
-    pub(crate) cancel: RefCell<Option<(usize, Vec<u8>)>>,
+    pub(crate) cancel: RefCell<Option<(usize, Bytes)>>,
     pub(crate) signal: Cell<Option<Signal>>,
     /// Rules changed since this session looked.
     pub(crate) renew: Cell<bool>,
@@ -238,7 +239,7 @@ impl Core {
     }
 
     /// The session a cancel request means, if its secret is right: where to send what.
-    pub(crate) fn cancelled(&self, slot: u32, secret: &[u8]) -> Option<(usize, Vec<u8>)> {
+    pub(crate) fn cancelled(&self, slot: u32, secret: &[u8]) -> Option<(usize, Bytes)> {
         let sessions = self.sessions.borrow();
         let handle = sessions.get(slot as usize)?.as_ref()?;
         let expected = handle.secret.get(..secret.len())?;

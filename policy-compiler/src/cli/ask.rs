@@ -16,7 +16,7 @@ pub(crate) struct Explain {
     #[command(flatten)]
     files: RuleFiles,
     /// Role to ask as.
-    #[arg(long = "as", group = "who", value_name = "ROLE")]
+    #[arg(long = "as", visible_alias = "role", group = "who", value_name = "ROLE")]
     role: Option<String>,
     /// Identity groups to ask as, separated by commas.
     #[arg(long, group = "who", value_delimiter = ',', value_name = "GROUPS")]

@@ -5,6 +5,7 @@
 //! answers with `resolve` or `plan`, and only then is the frame settled.
 
 use crate::{Fault, Lane};
+use bytes::Bytes;
 
 /// Text or binary representation of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -300,5 +301,5 @@ pub trait Dialing {
     /// Parameters the database reported.
     fn parameters(&self) -> &[(Vec<u8>, Vec<u8>)];
     /// The frame that cancels what runs on this connection, to be sent on another one.
-    fn cancel_frame(&self) -> Vec<u8>;
+    fn cancel_frame(&self) -> Bytes;
 }

@@ -7,6 +7,7 @@
 use crate::frame::{self, text};
 use crate::md5::md5_password;
 use crate::scram::{Client, ClientKeys, Offered};
+use bytes::Bytes;
 use contract::{Dialing, Dialled, Fault, Lane, Peer, Reader};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -267,12 +268,12 @@ impl Dialing for Dial {
         &self.parameters
     }
 
-    fn cancel_frame(&self) -> Vec<u8> {
+    fn cancel_frame(&self) -> Bytes {
         let mut out = Vec::new();
         frame::write_untagged(&mut out, |b| {
             b.extend_from_slice(&80_877_102u32.to_be_bytes());
             b.extend_from_slice(&self.key);
         });
-        out
+        out.into()
     }
 }

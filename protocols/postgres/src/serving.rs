@@ -22,6 +22,7 @@ mod up;
 
 use crate::{faults, frame};
 use bind::BindWalk;
+use bytes::Bytes;
 use contract::{
     Column, Done, Fault, Format, Judge, Lane, Limits, Outcome, Refusal, Rejudge, Serving, Step, Verdict, Via,
 };
@@ -175,11 +176,11 @@ enum Owed<J: Judge> {
     },
     /// A poisoned Parse; the error that answers it becomes these bytes.
     Refused {
-        error: Vec<u8>,
+        error: Bytes,
     },
     /// A poisoned Query: the error, then ReadyForQuery.
     RefusedSimple {
-        error: Vec<u8>,
+        error: Bytes,
     },
 }
 

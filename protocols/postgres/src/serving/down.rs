@@ -359,7 +359,7 @@ impl<J: Judge> Serve<J> {
                 b.extend_from_slice(&[0, 0]);
             });
         });
-        self.owed.push_back(Owed::Refused { error });
+        self.owed.push_back(Owed::Refused { error: error.into() });
         self.skip_to_sync = true;
     }
 
@@ -369,7 +369,7 @@ impl<J: Judge> Serve<J> {
         self.discard(down, len);
         down.put_with(|out| frame::write(out, b'Q', |b| frame::text(b, POISON.as_bytes())));
         self.cycles_sent += 1;
-        self.owed.push_back(Owed::RefusedSimple { error });
+        self.owed.push_back(Owed::RefusedSimple { error: error.into() });
     }
 
     pub(super) fn resolve_held(&mut self, down: &mut Lane, _up: &mut Lane, verdict: Verdict<J>) -> Result<(), Fault> {
@@ -460,7 +460,7 @@ impl<J: Judge> Serve<J> {
             }
         });
         self.owed.push_back(Owed::Probe);
-        self.owed.push_back(Owed::Refused { error });
+        self.owed.push_back(Owed::Refused { error: error.into() });
         if simple {
             self.cycles_sent += 1;
             self.owed.push_back(Owed::Sync { ignored_by_copy: false });

@@ -456,12 +456,12 @@ impl<J: Judge> Serve<J> {
         let state = fields.state;
         let replacement = match self.owed.front_mut() {
             Some(Owed::Refused { error } | Owed::RefusedSimple { error }) if fields.severity == b"ERROR" => {
-                Some(std::mem::take(error))
+                Some(error.clone())
             }
             _ if self.guarded => {
                 let mut canonical = Vec::new();
                 fields.write_canonical(&mut canonical, b'E');
-                Some(canonical)
+                Some(canonical.into())
             }
             _ => None,
         };
