@@ -75,6 +75,22 @@ codes! {
     UNKNOWN_NAME = "TG3006";
     /// No role of the target for this identity.
     NO_ROLE = "TG4001";
+    /// No target of this name.
+    NO_TARGET = "TG4002";
+    /// The audit log cannot take a record.
+    NOT_RECORDED = "TG5001";
+    /// The function call sub-protocol.
+    FUNCTION_CALL = "TG5002";
+    /// Prepared under other rules, without a description.
+    RULES_CHANGED = "TG5003";
+    /// A text that is not UTF-8.
+    ENCODING = "TG5004";
+    /// A text longer than the limit.
+    TOO_LONG = "TG5005";
+    /// A prepared EXECUTE or FETCH whose name stands for something else now.
+    NAME_CHANGED = "TG5006";
+    /// A result that the statement does not explain.
+    UNEXPECTED_RESULT = "TG5007";
 }
 
 impl Refusal {

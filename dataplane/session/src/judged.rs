@@ -2,9 +2,9 @@
 
 use crate::names;
 use contract::{Column, Format, Judge, Redacted, Redactor, Refusal, Via};
-use lineage::{Effects, Facts};
+use lineage::{Effects, Facts, SessionUse, Statement};
 use policy::model::Redaction;
-use policy::{Allowed, ColumnShape, Grant, Grows, PlannedColumn};
+use policy::{Allowed, ColumnShape, Grant, Grows, Names, PlannedColumn};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -53,11 +53,33 @@ pub struct Judged {
     pub(crate) guarded: bool,
     pub(crate) needs_shape: bool,
     pub(crate) changes_names: bool,
+    /// What the names it runs or fetches from stood for when it was judged.
+    pub(crate) stands_for: Vec<(NameKind, String, Option<Arc<Statement>>)>,
     pub(crate) masked: RefCell<Vec<Masked>>,
 }
 
+/// Kinds of names a statement can stand for another by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NameKind {
+    Prepared,
+    Cursor,
+}
+
 impl Judged {
-    pub(crate) fn new(text: &str, via: Via, facts: Arc<Facts>, allowed: Vec<Allowed>, grant: &Grant) -> Self {
+    pub(crate) fn new(
+        text: &str,
+        via: Via,
+        facts: Arc<Facts>,
+        allowed: Vec<Allowed>,
+        grant: &Grant,
+        names: &dyn Names,
+    ) -> Self {
+        let stands_for = facts.statements.iter().filter_map(|s| match &s.session {
+            SessionUse::Execute(name) => Some((NameKind::Prepared, name.clone(), names.prepared(name))),
+            SessionUse::Fetch(name) => Some((NameKind::Cursor, name.clone(), names.cursor(name))),
+            _ => None,
+        });
+        let stands_for = stands_for.collect();
         let guarded = allowed.iter().any(|a| a.guarded);
         let changes_names = facts.statements.iter().any(|s| names::changes(s));
         Self {
@@ -68,6 +90,7 @@ impl Judged {
             guarded,
             needs_shape: !grant.sees_everything(),
             changes_names,
+            stands_for,
             masked: RefCell::default(),
         }
     }
@@ -84,7 +107,7 @@ impl Judged {
     pub(crate) fn plan(&self, part: usize, columns: &[Column], grant: &Grant) -> Result<Masking, Refusal> {
         let Some(allowed) = self.allowed.get(part) else {
             return Err(Refusal {
-                code: "TG2900",
+                code: policy::code::UNEXPECTED_RESULT,
                 rule: "default:unexpected-result".to_owned(),
                 message: "the database returned a result that the statement does not explain".to_owned(),
                 hint: None,

@@ -142,7 +142,7 @@ impl<G: Greeting> Login<G> {
                 host,
                 "3D000", // invalid_catalog_name: what the server says of a database that does not exist
                 &Refusal {
-                    code: "TG4002",
+                    code: policy::code::NO_TARGET,
                     rule: "default:unknown-target".to_owned(),
                     message: format!("no target named \"{database}\" is reachable through this gateway"),
                     hint: Some("Use the name of a target as the database name.".to_owned()),

@@ -1,13 +1,14 @@
 //! The steady state of a session: what arrives is stepped, judged, recorded, forwarded.
 
 use crate::host::{Host, Stage};
-use crate::judged::{Judged, Verdicts, neutral};
+use crate::judged::{Judged, NameKind, Verdicts, neutral};
 use crate::names::{self, Names, NamesOfText};
 use audit::record::{Actor, MaskedColumn, Record, Recorded, SessionId};
 use contract::{Ask, Done, Fault, Lane, Outcome, Peer, Refusal, Serving, Step, Verdict, Via};
 use lineage::{Effects, SessionUse};
-use policy::{Decision, Grant};
+use policy::{Decision, Grant, code};
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Steps of one turn before the pump looks after other sessions.
 const STEPS_MAX: usize = 256;
@@ -225,7 +226,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             }
             Ask::TextTooLong(via) => {
                 let refusal = Refusal {
-                    code: "TG3005",
+                    code: code::TOO_LONG,
                     rule: "limit:statement_bytes".to_owned(),
                     message: "the statement is longer than this gateway reads".to_owned(),
                     hint: Some("Raise limits.statement_bytes, or send the data with COPY or parameters.".to_owned()),
@@ -234,15 +235,42 @@ impl<S: Serving<Verdicts>> Session<S> {
                 self.refuse(host, via, refusal)
             }
             Ask::Execute { token, row_limit, parameters } => {
+                if token.needs_shape && !self.names_still_stand(&token) {
+                    let refusal = Refusal {
+                        code: code::NAME_CHANGED,
+                        rule: "default:name-changed".to_owned(),
+                        message: "what this prepared statement runs or fetches from is not what it was".to_owned(),
+                        hint: Some("Prepare it again.".to_owned()),
+                        position: None,
+                    };
+                    return self.refuse(host, Via::Execute, refusal);
+                }
                 self.intend(host, token, Via::Execute, row_limit, parameters)
             }
         }
     }
 
+    /// The names that a prepared `EXECUTE` or `FETCH` refers to mean what they meant when it was judged and described. A
+    /// name that the protocol's own prepared statements or portals have too could mean either.
+    fn names_still_stand(&self, token: &Judged) -> bool {
+        token.stands_for.iter().all(|(kind, name, then)| {
+            let (now, taken) = match kind {
+                NameKind::Prepared => {
+                    (policy::Names::prepared(&self.names, name), self.serving.has_prepared(name.as_bytes()))
+                }
+                NameKind::Cursor => {
+                    (policy::Names::cursor(&self.names, name), self.serving.has_portal(name.as_bytes()))
+                }
+            };
+            let same = then.as_ref().zip(now.as_ref()).is_some_and(|(then, now)| Arc::ptr_eq(then, now));
+            same && !taken
+        })
+    }
+
     /// Understands and decides the held text.
     fn judge<H: Host>(&self, host: &H, via: Via) -> Result<Judged, Refusal> {
         let text = std::str::from_utf8(self.serving.text(&self.down)).map_err(|_| Refusal {
-            code: "TG3003",
+            code: code::ENCODING,
             rule: "default:encoding".to_owned(),
             message: "the statement is not valid UTF-8".to_owned(),
             hint: Some("Use client_encoding UTF8.".to_owned()),
@@ -287,7 +315,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             }
             Err(_) => {
                 let refusal = Refusal {
-                    code: "TG5001",
+                    code: code::NOT_RECORDED,
                     rule: "default:audit".to_owned(),
                     message: "the statement cannot be recorded now, so it is not run".to_owned(),
                     hint: Some("The gateway's audit log is full or failing; its operator has been told.".to_owned()),
@@ -302,7 +330,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.statements += 1;
         let text = self.serving.text(&self.down);
         block(host, &self.info, self.statements, text, &refusal, &self.grant)?;
-        let explain = refusal.code == policy::code::NOT_UNDERSTOOD;
+        let explain = refusal.code == code::NOT_UNDERSTOOD;
         let verdict = if explain { Verdict::Explain(refusal) } else { Verdict::Refuse(refusal) };
         self.serving.resolve(&mut self.down, &mut self.up, verdict)
     }
@@ -342,7 +370,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.result(host, done, None)
     }
 
-    fn named(&mut self, token: &Rc<Judged>, statement: &std::sync::Arc<lineage::Statement>) {
+    fn named(&mut self, token: &Rc<Judged>, statement: &Arc<lineage::Statement>) {
         debug_assert!(token.changes_names || !names::changes(statement));
         self.names.apply(statement);
         match &statement.session {
@@ -477,7 +505,7 @@ fn judge<H: Host>(
     let facts = host.facts(text).map_err(|n| neutral(policy::Refusal::not_understood(&n)))?;
     let names = NamesOfText { session, statements: &facts.statements, taken };
     match grant.decide(text, &facts, &names) {
-        Decision::Allow(allowed) => Ok(Judged::new(text, via, facts, allowed, grant)),
+        Decision::Allow(allowed) => Ok(Judged::new(text, via, Arc::clone(&facts), allowed, grant, &names)),
         Decision::Refuse(refusal) => Err(neutral(refusal)),
     }
 }

@@ -77,7 +77,7 @@ impl<J: Judge> Prepared<J> {
                     (Some(Ok(plan)), Some(columns)) => Some(Shape::Planned { columns, plan }),
                     (Some(Err(refusal)), _) => Some(Shape::Refused(refusal)),
                     _ if blind => Some(Shape::Refused(Refusal {
-                        code: "TG3002",
+                        code: "TG5003",
                         rule: "default:prepared-before-reload".to_owned(),
                         message: "this statement was prepared before the rules changed".to_owned(),
                         hint: Some("Prepare it again.".to_owned()),
@@ -242,8 +242,10 @@ pub struct Serve<J: Judge> {
     skip_to_sync: bool,
     /// Rows were refused after the statement was forwarded: nothing more is shown until ReadyForQuery.
     withhold: bool,
-    /// Statements in flight that can rename or drop prepared statements.
+    /// Statements in flight that can change what a name stands for.
     names_in_flux: usize,
+    /// The database was asked to flush what it has said about them.
+    flux_flushed: bool,
     /// Simple queries and Syncs forwarded, and answered.
     cycles_sent: u64,
     cycles_done: u64,
@@ -297,6 +299,7 @@ impl<J: Judge> Serve<J> {
             skip_to_sync: false,
             withhold: false,
             names_in_flux: 0,
+            flux_flushed: false,
             cycles_sent: 0,
             cycles_done: 0,
             transaction: b'I',
@@ -314,7 +317,10 @@ impl<J: Judge> Serve<J> {
 
     fn note_forwarded(&mut self, token: &J::Token) {
         self.guarded |= J::guarded(token);
-        self.names_in_flux += usize::from(J::changes_names(token));
+        if J::changes_names(token) {
+            self.names_in_flux += 1;
+            self.flux_flushed = false;
+        }
     }
 
     /// The statement is over: its record is due.

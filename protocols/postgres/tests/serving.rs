@@ -427,9 +427,26 @@ fn nothing_is_bound_while_a_statement_that_changes_names_is_in_flight() {
     talk.database(&[frame(b'1', b""), frame(b't', &[0, 0]), description(&["a"]), ready(b'I')].concat());
     let before = talk.to_database.len();
     talk.client(&[query("deallocate s"), bind("", "s")].concat());
-    assert_eq!(tags(&talk.to_database[before..]), "Q");
+    assert_eq!(tags(&talk.to_database[before..]), "QH", "and the database is asked for its answer");
     talk.database(&[complete("DEALLOCATE"), ready(b'I')].concat());
-    assert_eq!(tags(&talk.to_database[before..]), "QB");
+    assert_eq!(tags(&talk.to_database[before..]), "QHB");
+}
+
+#[test]
+fn a_pipeline_that_changes_names_in_its_middle_does_not_stall() {
+    let mut talk = Talk::new();
+    let change = [parse("", "deallocate all"), bind("", ""), execute("")].concat();
+    talk.client(&[change, parse("n", "select a"), bind("", "n"), execute(""), sync()].concat());
+    assert_eq!(tags(&talk.to_database), "PDBEH");
+    talk.database(
+        &[frame(b'1', b""), frame(b't', &[0, 0]), frame(b'n', b""), frame(b'2', b""), complete("DEALLOCATE ALL")]
+            .concat(),
+    );
+    assert_eq!(tags(&talk.to_database), "PDBEHPDBES");
+    talk.database(&[frame(b'1', b""), frame(b't', &[0, 0]), description(&["a"]), frame(b'2', b"")].concat());
+    talk.database(&[row(&[Some(b"1")]), complete("SELECT 1"), ready(b'I')].concat());
+    assert_eq!(talk.fault, None);
+    assert!(talk.serve.is_idle());
 }
 
 #[test]
@@ -496,7 +513,7 @@ fn function_call_is_refused_and_the_session_goes_on() {
     talk.client(&frame(b'F', &[0; 14]));
     assert_eq!(tags(&talk.to_database), "Q");
     talk.database(&[error("42601", "poison"), ready(b'I')].concat());
-    assert!(contains(&talk.to_client, b"TG3001"));
+    assert!(contains(&talk.to_client, b"TG5002"));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tests::{
     gateway::{Gateway, Setup},
     rules::Bundle,
     server::{CANARIES, Postgres},
-    wire::{Wire, bind, bytes, describe, execute, parse, sync},
+    wire::{Wire, bind, bytes, describe, execute, parse, query, sync},
 };
 
 /// A server of their own: some ways write, and what they write must not disturb other tests.
@@ -257,4 +257,78 @@ fn s7_the_ways_do_leak_without_the_gateway() {
     let leaking =
         PROVENANCE.iter().filter(|sql| !canary::found(&bytes(&Wire::login(&direct).query(sql))).is_empty()).count();
     assert!(leaking * 10 >= PROVENANCE.len() * 7, "only {leaking} of {} leak directly", PROVENANCE.len());
+}
+
+/// A prepared FETCH or EXECUTE is described once and can run when its name stands for something else: the plan of the
+/// first shape must never be used for the rows of the second. Each script prepares `s` while the name is harmless, swaps
+/// what the name stands for, and runs `s`.
+#[test]
+fn i8_a_name_swapped_between_prepare_and_execute_lets_no_canary_out() {
+    let harmless = "select 'x'::text";
+    let secret = "select ssn from clinic.patients";
+    let declare = |name: &str, of: &str| query(&format!("declare {name} scroll cursor for {of}"));
+    let run = || [bind("", "s", &[], 0), execute("", 0), sync()].concat();
+    let swaps: Vec<(&str, Vec<Vec<u8>>)> = vec![
+        (
+            "cursor for cursor",
+            vec![
+                declare("c", harmless),
+                [parse("s", "fetch all from c"), sync()].concat(),
+                query("close c"),
+                declare("c", secret),
+                run(),
+            ],
+        ),
+        (
+            "statement for statement",
+            vec![
+                query(&format!("prepare q as {harmless}")),
+                [parse("s", "execute q"), sync()].concat(),
+                query("deallocate q"),
+                query(&format!("prepare q as {secret}")),
+                run(),
+            ],
+        ),
+        (
+            "portal for cursor",
+            vec![
+                declare("c", harmless),
+                [parse("s", "fetch all from c"), sync()].concat(),
+                query("close c"),
+                [parse("t", secret), bind("c", "t", &[], 0), sync()].concat(),
+                run(),
+            ],
+        ),
+        (
+            "prepared by protocol for prepared in SQL",
+            vec![
+                query(&format!("prepare q as {harmless}")),
+                [parse("s", "execute q"), sync()].concat(),
+                query("deallocate q"),
+                [parse("q", secret), sync()].concat(),
+                run(),
+            ],
+        ),
+    ];
+    for (what, script) in swaps {
+        // Answer by answer, and all of it in one write.
+        for pipelined in [false, true] {
+            let mut wire = Wire::login(&gateway().endpoint("ana"));
+            wire.query("begin");
+            let mut all = Vec::new();
+            if pipelined {
+                wire.send(&script.concat());
+                all.extend(bytes(&wire.until_ready(script.len())));
+            } else {
+                for step in &script {
+                    wire.send(step);
+                    all.extend(bytes(&wire.until_ready(1)));
+                }
+            }
+            canary::assert_none(what, &all);
+            wire.query("rollback");
+            let alive = wire.query("select 1");
+            assert_eq!(tests::wire::tags(&alive), "TDCZ", "{what}: the session goes on");
+        }
+    }
 }

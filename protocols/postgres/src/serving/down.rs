@@ -106,7 +106,7 @@ impl<J: Judge> Serve<J> {
             }
             b'F' => {
                 let refusal = Refusal {
-                    code: "TG3001",
+                    code: "TG5002",
                     rule: "default:function-call".to_owned(),
                     message: "the function call sub-protocol is refused by this gateway".to_owned(),
                     hint: Some("Call the function in a SELECT statement.".to_owned()),
@@ -119,6 +119,19 @@ impl<J: Judge> Serve<J> {
         }
     }
 
+    /// A statement in flight can change what a name stands for: nothing that is judged by names goes on before it has
+    /// ended. In a pipeline the database keeps its answers until it is asked to flush them.
+    fn in_flux(&mut self, down: &mut Lane) -> bool {
+        if self.names_in_flux == 0 {
+            return false;
+        }
+        if !self.flux_flushed {
+            self.flux_flushed = true;
+            down.put_with(|out| frame::write(out, b'H', |_| {}));
+        }
+        true
+    }
+
     /// Drops a frame, as much of it as is here.
     fn discard(&mut self, down: &mut Lane, len: usize) {
         let here = len.min(down.input().len());
@@ -129,6 +142,9 @@ impl<J: Judge> Serve<J> {
     }
 
     fn query(&mut self, down: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
+        if self.in_flux(down) {
+            return Ok(Step::Blocked);
+        }
         if header.len > HEADER_BYTES + 1 + self.limits.statement_bytes_max {
             return Ok(self.hold_too_long(header, Via::Simple));
         }
@@ -150,6 +166,9 @@ impl<J: Judge> Serve<J> {
     }
 
     fn parse(&mut self, down: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
+        if self.in_flux(down) {
+            return Ok(Step::Blocked);
+        }
         if header.len > HEADER_BYTES + self.limits.statement_bytes_max + self.limits.name_bytes_max + PARSE_EXTRA_BYTES
         {
             return Ok(self.hold_too_long(header, Via::Prepare));
@@ -204,7 +223,7 @@ impl<J: Judge> Serve<J> {
     }
 
     fn bind(&mut self, down: &mut Lane, up: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
-        if self.names_in_flux > 0 {
+        if self.in_flux(down) {
             return Ok(Step::Blocked);
         }
         const MALFORMED: Fault = Fault::downstream("invalid message format in Bind");
@@ -282,7 +301,7 @@ impl<J: Judge> Serve<J> {
     }
 
     fn describe(&mut self, down: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
-        if self.names_in_flux > 0 {
+        if self.in_flux(down) {
             return Ok(Step::Blocked);
         }
         let Some((_, _)) = self.named(down, header, 0, "invalid message format in Describe")? else {
@@ -309,6 +328,9 @@ impl<J: Judge> Serve<J> {
     }
 
     fn execute(&mut self, down: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
+        if self.in_flux(down) {
+            return Ok(Step::Blocked);
+        }
         const MALFORMED: Fault = Fault::downstream("invalid message format in Execute");
         if header.len > HEADER_BYTES + 1 + self.limits.name_bytes_max + 4 {
             return Err(MALFORMED);
