@@ -66,6 +66,10 @@ impl Judge for MadeUp {
         false
     }
 
+    fn moves_names(_: &Option<Fill>) -> bool {
+        false
+    }
+
     fn copies_in(_: &Option<Fill>) -> bool {
         false
     }

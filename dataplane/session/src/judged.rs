@@ -25,6 +25,10 @@ impl Judge for Verdicts {
         token.needs_shape
     }
 
+    fn moves_names(token: &Self::Token) -> bool {
+        token.effects().intersects(MOVING_EFFECTS)
+    }
+
     fn copies_in(token: &Self::Token) -> bool {
         token.effects().contains(Effects::COPY_IN)
     }
@@ -33,6 +37,16 @@ impl Judge for Verdicts {
         token.changes_names
     }
 }
+
+/// Effects after which a name in another statement can mean another relation.
+const MOVING_EFFECTS: Effects = Effects::CREATE
+    .with(Effects::CREATE_AS)
+    .with(Effects::CREATE_VIEW)
+    .with(Effects::CREATE_CODE)
+    .with(Effects::ALTER)
+    .with(Effects::DROP)
+    .with(Effects::SET)
+    .with(Effects::DISCARD);
 
 /// A column whose values are changed, for the record.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -56,6 +56,10 @@ impl Judge for Made {
         token.names
     }
 
+    fn moves_names(_: &Needs) -> bool {
+        false
+    }
+
     fn copies_in(token: &Needs) -> bool {
         token.copies
     }

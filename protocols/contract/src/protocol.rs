@@ -51,6 +51,8 @@ pub trait Judge {
     fn needs_shape(token: &Self::Token) -> bool;
     /// It can read COPY data from the client.
     fn copies_in(token: &Self::Token) -> bool;
+    /// It can change which relations the names in other statements mean.
+    fn moves_names(token: &Self::Token) -> bool;
     /// It can rename or drop prepared statements of the session when it ends.
     fn changes_names(token: &Self::Token) -> bool;
 }

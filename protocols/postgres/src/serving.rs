@@ -27,7 +27,7 @@ use contract::{
     Column, Done, Fault, Format, Judge, Lane, Limits, Outcome, Refusal, Rejudge, Serving, Step, Verdict, Via,
 };
 use rows::Giant;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 
@@ -49,12 +49,17 @@ enum Shape<J: Judge> {
 /// A prepared statement.
 struct Prepared<J: Judge> {
     token: RefCell<J::Token>,
-    shape: RefCell<Shape<J>>,
+    /// Portals keep the shape they were bound under; a new description gets a new cell.
+    shape: RefCell<SharedShape<J>>,
+    /// Resolution of names (see [`Serve::resolution`]) the shape was asked for under.
+    resolution: Cell<u64>,
 }
+
+type SharedShape<J> = Rc<RefCell<Shape<J>>>;
 
 impl<J: Judge> Prepared<J> {
     fn refusal(&self) -> Option<Refusal> {
-        match &*self.shape.borrow() {
+        match &*self.shape.borrow().borrow() {
             Shape::Refused(refusal) => Some(refusal.clone()),
             Shape::Unknown | Shape::Empty | Shape::Planned { .. } => None,
         }
@@ -62,7 +67,7 @@ impl<J: Judge> Prepared<J> {
 
     /// Judges the statement again under other rules.
     fn renew(&self, judge: &mut Rejudge<'_, J>) {
-        let columns = match &*self.shape.borrow() {
+        let columns = match &*self.shape.borrow().borrow() {
             Shape::Planned { columns, .. } => Some(columns.clone()),
             Shape::Unknown | Shape::Empty | Shape::Refused(_) => None,
         };
@@ -88,7 +93,7 @@ impl<J: Judge> Prepared<J> {
             }
         };
         if let Some(shape) = shape {
-            *self.shape.borrow_mut() = shape;
+            *self.shape.borrow().borrow_mut() = shape;
         }
     }
 }
@@ -114,6 +119,7 @@ impl Formats {
 
 struct Portal<J: Judge> {
     prepared: Rc<Prepared<J>>,
+    shape: SharedShape<J>,
     formats: Formats,
     parameters: Option<[u8; 32]>,
     cycle: u64,
@@ -152,6 +158,7 @@ enum Owed<J: Judge> {
     /// Our own Describe; the reply ends here.
     Shape {
         prepared: Rc<Prepared<J>>,
+        shape: SharedShape<J>,
     },
     Bind,
     /// The client's Describe of a statement: ParameterDescription, then RowDescription or NoData.
@@ -244,6 +251,11 @@ pub struct Serve<J: Judge> {
     withhold: bool,
     /// Statements in flight that can change what a name stands for.
     names_in_flux: usize,
+    /// Counts what can change the relations that names in statements mean (DDL, search_path, and the end of a transaction
+    /// that had such): the database plans again, so a shape asked for before is asked for again at Bind.
+    resolution: u64,
+    /// Such a statement ran in this transaction.
+    moved: bool,
     /// The database was asked to flush what it has said about them.
     flux_flushed: bool,
     /// Simple queries and Syncs forwarded, and answered.
@@ -299,6 +311,8 @@ impl<J: Judge> Serve<J> {
             skip_to_sync: false,
             withhold: false,
             names_in_flux: 0,
+            resolution: 0,
+            moved: false,
             flux_flushed: false,
             cycles_sent: 0,
             cycles_done: 0,
@@ -317,6 +331,10 @@ impl<J: Judge> Serve<J> {
 
     fn note_forwarded(&mut self, token: &J::Token) {
         self.guarded |= J::guarded(token);
+        if J::moves_names(token) {
+            self.resolution += 1;
+            self.moved = true;
+        }
         if J::changes_names(token) {
             self.names_in_flux += 1;
             self.flux_flushed = false;

@@ -154,6 +154,31 @@ fn nothing_is_bound_while_a_statement_that_changes_names_is_in_flight() {
 }
 
 #[test]
+fn a_shape_is_asked_for_again_when_names_may_mean_other_relations() {
+    let mut talk = Talk::new();
+    talk.client(&[parse("s", "select secret"), sync()].concat());
+    talk.database(&[frame(b'1', b""), frame(b't', &[0, 0]), description(&["a", "b"]), ready(b'I')].concat());
+    talk.client(&query("create hiding table"));
+    talk.database(&[complete("CREATE TABLE"), ready(b'T')].concat());
+    let before = talk.to_database.len();
+    talk.client(&[bind("", "s"), execute(""), sync()].concat());
+    assert_eq!(tags(&talk.to_database[before..]), "DBES", "described again, ahead of the Bind");
+    talk.database(&[frame(b't', &[0, 0]), description(&["a", "b"]), frame(b'2', b"")].concat());
+    talk.database(&[row(&[Some(b"1"), Some(b"123-45-6789")]), complete("SELECT 1"), ready(b'I')].concat());
+    assert_eq!(talk.fault, None);
+    assert!(!contains(&talk.to_client, b"123-45-6789"));
+    // The transaction is over and nothing moved since: once more for its end, then no more.
+    for expected in ["DBES", "BES"] {
+        let before = talk.to_database.len();
+        talk.client(&[bind("", "s"), execute(""), sync()].concat());
+        assert_eq!(tags(&talk.to_database[before..]), expected);
+        let shape = if expected == "DBES" { [frame(b't', &[0, 0]), description(&["a", "b"])].concat() } else { vec![] };
+        talk.database(&[shape, frame(b'2', b""), complete("SELECT 0"), ready(b'I')].concat());
+    }
+    assert_eq!(talk.fault, None);
+}
+
+#[test]
 fn a_pipeline_that_changes_names_in_its_middle_does_not_stall() {
     let mut talk = Talk::new();
     let change = [parse("", "deallocate all"), bind("", ""), execute("")].concat();

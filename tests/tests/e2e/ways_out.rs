@@ -332,3 +332,35 @@ fn i8_a_name_swapped_between_prepare_and_execute_lets_no_canary_out() {
         }
     }
 }
+
+/// A name can mean a harmless temporary table when a statement is prepared and the protected one when it runs: after a
+/// rollback, a drop, or another search_path the server plans again, and so the shape must be asked for again.
+#[test]
+fn e2_a_table_that_hides_another_and_goes_away_lets_no_canary_out() {
+    let create = || query("create temp table patients (ssn text)");
+    let prepare = || [parse("s", "select ssn from patients"), sync()].concat();
+    let run = || [bind("", "s", &[], 0), execute("", 0), sync()].concat();
+    let path = || query("set search_path = clinic, public");
+    let scripts: Vec<(&str, Vec<Vec<u8>>)> = vec![
+        ("rolled back", vec![path(), query("begin"), create(), prepare(), query("rollback"), run()]),
+        ("discarded", vec![path(), create(), prepare(), query("discard temp"), run()]),
+        ("another path", vec![query("set search_path = pg_catalog"), create(), prepare(), path(), run()]),
+    ];
+    for (what, script) in scripts {
+        for pipelined in [false, true] {
+            let mut wire = Wire::login(&gateway().endpoint("ana"));
+            let mut all = Vec::new();
+            if pipelined {
+                wire.send(&script.concat());
+                all.extend(bytes(&wire.until_ready(script.len())));
+            } else {
+                for step in &script {
+                    wire.send(step);
+                    all.extend(bytes(&wire.until_ready(1)));
+                }
+            }
+            canary::assert_none(what, &all);
+            assert_eq!(tests::wire::tags(&wire.query("select 1")), "TDCZ", "{what}: the session goes on");
+        }
+    }
+}

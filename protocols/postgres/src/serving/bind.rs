@@ -157,6 +157,7 @@ impl<J: Judge> BindWalk<J> {
             _ => Formats::Text,
         };
         let parameters = self.digest.map(|d| d.finalize().into());
-        (self.name, Portal { prepared: self.prepared, formats, parameters, cycle })
+        let shape = Rc::clone(&self.prepared.shape.borrow());
+        (self.name, Portal { prepared: self.prepared, shape, formats, parameters, cycle })
     }
 }

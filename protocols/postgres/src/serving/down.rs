@@ -13,7 +13,7 @@ use super::{BindWalk, Down, Held, Owed, POISON, Prepared, Run, Serve, Shape};
 use crate::faults;
 use crate::frame::{self, HEADER_BYTES, Header};
 use contract::{Ask, Fault, Judge, Lane, Outcome, Peer, Reader, Refusal, Step, Verdict, Via};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 /// What else a Parse frame holds besides name and text: the parameter types.
@@ -79,7 +79,7 @@ impl<J: Judge> Serve<J> {
                 }
                 down.pass(header.len);
                 self.skip_to_sync = false;
-                self.cycles_sent += 1;
+                self.end_cycle();
                 self.owed.push_back(Owed::Sync { ignored_by_copy: self.copying });
                 Ok(Step::Settled)
             }
@@ -130,6 +130,24 @@ impl<J: Judge> Serve<J> {
             down.put_with(|out| frame::write(out, b'H', |_| {}));
         }
         true
+    }
+
+    /// A transaction can end with this cycle, and take back what moved names.
+    fn end_cycle(&mut self) {
+        self.cycles_sent += 1;
+        self.resolution += u64::from(self.moved);
+    }
+
+    /// Asks for the shape of a prepared statement; the answer ends here.
+    fn ask_shape(&mut self, down: &mut Lane, name: &[u8], prepared: &Rc<Prepared<J>>) {
+        down.put_with(|out| {
+            frame::write(out, b'D', |b| {
+                b.push(b'S');
+                frame::text(b, name);
+            });
+        });
+        let shape = Rc::clone(&prepared.shape.borrow());
+        self.owed.push_back(Owed::Shape { prepared: Rc::clone(prepared), shape });
     }
 
     /// Drops a frame, as much of it as is here.
@@ -259,6 +277,10 @@ impl<J: Judge> Serve<J> {
         }
         if self.portals.len() >= self.limits.portals_max && !self.portals.contains_key(&portal) {
             return Err(Fault::downstream("too many portals in this session").with_state("53400"));
+        }
+        if J::needs_shape(&prepared.token.borrow()) && prepared.resolution.replace(self.resolution) != self.resolution {
+            prepared.shape.replace(Rc::new(RefCell::new(Shape::Unknown)));
+            self.ask_shape(down, &statement, &prepared);
         }
         down.pass(prefix);
         let walk = BindWalk::new(portal, prepared, header.len - prefix, self.limits.columns_max);
@@ -428,7 +450,7 @@ impl<J: Judge> Serve<J> {
         match held.via {
             Via::Simple => {
                 down.pass(held.len);
-                self.cycles_sent += 1;
+                self.end_cycle();
                 self.copying = J::copies_in(&token);
                 self.portals.remove(&b""[..]);
                 self.owed.push_back(Owed::Simple { run: run(token), part: 0, current: None });
@@ -436,19 +458,15 @@ impl<J: Judge> Serve<J> {
             Via::Prepare => {
                 let name = down.input()[held.name.0..held.name.1].to_vec();
                 let needs_shape = J::needs_shape(&token);
-                let prepared = Rc::new(Prepared { token: RefCell::new(token), shape: RefCell::new(Shape::Unknown) });
+                let prepared = Rc::new(Prepared {
+                    token: RefCell::new(token),
+                    shape: RefCell::new(Rc::new(RefCell::new(Shape::Unknown))),
+                    resolution: Cell::new(self.resolution),
+                });
                 down.pass(held.len);
+                self.owed.push_back(Owed::Parse { name: name.clone(), prepared: Rc::clone(&prepared) });
                 if needs_shape {
-                    down.put_with(|out| {
-                        frame::write(out, b'D', |b| {
-                            b.push(b'S');
-                            frame::text(b, &name);
-                        });
-                    });
-                }
-                self.owed.push_back(Owed::Parse { name, prepared: Rc::clone(&prepared) });
-                if needs_shape {
-                    self.owed.push_back(Owed::Shape { prepared });
+                    self.ask_shape(down, &name, &prepared);
                 }
             }
             Via::Execute => {

@@ -120,8 +120,8 @@ impl<J: Judge> Serve<J> {
             },
             b'n' => match self.owed.pop_front() {
                 Some(Owed::Describe) => self.show(up, header.len),
-                Some(Owed::Shape { prepared }) => {
-                    *prepared.shape.borrow_mut() = Shape::Empty;
+                Some(Owed::Shape { shape, .. }) => {
+                    *shape.borrow_mut() = Shape::Empty;
                     up.skip(header.len);
                 }
                 _ => return Err(SURPRISE),
@@ -210,7 +210,7 @@ impl<J: Judge> Serve<J> {
                 self.show(up, header.len);
                 Ok(Step::Settled)
             }
-            Some(Owed::Shape { prepared }) => {
+            Some(Owed::Shape { prepared, .. }) => {
                 let token = prepared.token.borrow().clone();
                 self.up = Up::Columns(header.len);
                 Ok(Step::Columns { token, part: 0 })
@@ -244,8 +244,8 @@ impl<J: Judge> Serve<J> {
         {
             return Err(Fault::upstream("a result has another number of columns than its plan"));
         }
-        if let Some(Owed::Shape { prepared }) = self.owed.front() {
-            *prepared.shape.borrow_mut() = match plan {
+        if let Some(Owed::Shape { shape, .. }) = self.owed.front() {
+            *shape.borrow_mut() = match plan {
                 Ok(plan) => Shape::Planned { columns, plan },
                 Err(refusal) => Shape::Refused(refusal),
             };
@@ -292,7 +292,7 @@ impl<J: Judge> Serve<J> {
                     return Ok(Rows::Pass);
                 }
                 let portal = Rc::clone(portal);
-                match &*portal.prepared.shape.borrow() {
+                match &*portal.shape.borrow() {
                     Shape::Planned { plan, .. } if plan.planned().is_empty() => Ok(Rows::Pass),
                     Shape::Planned { plan, .. } => Ok(Rows::Plan(plan.clone(), portal.formats.clone())),
                     Shape::Refused(refusal) => {
@@ -409,7 +409,10 @@ impl<J: Judge> Serve<J> {
                     run.outcome = Outcome::Suspended;
                 }
                 // A refused shape with no rows has said nothing yet; the completion alone tells the row count only.
-                let refused = portal.prepared.refusal();
+                let refused = match &*portal.shape.borrow() {
+                    Shape::Refused(refusal) => Some(refusal.clone()),
+                    Shape::Unknown | Shape::Empty | Shape::Planned { .. } => None,
+                };
                 if let Some(refusal) = refused
                     && !self.withhold
                 {
@@ -445,6 +448,7 @@ impl<J: Judge> Serve<J> {
             self.portals.retain(|_, portal| portal.cycle >= done);
             if self.owed.is_empty() {
                 self.guarded = false;
+                self.moved = false;
             }
         }
         up.pass(header.len);

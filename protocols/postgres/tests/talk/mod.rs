@@ -51,6 +51,9 @@ impl Judge for Double {
     fn needs_shape(token: &Rc<str>) -> bool {
         !token.contains("allow-all")
     }
+    fn moves_names(token: &Rc<str>) -> bool {
+        token.starts_with("create")
+    }
     fn copies_in(token: &Rc<str>) -> bool {
         token.starts_with("copy")
     }
