@@ -353,7 +353,8 @@ impl<'a> Views<'a> {
         if let Some(marked) = relations.get_mut(i) {
             for (place, (column, derived)) in marked.columns.iter_mut().zip(markings).enumerate() {
                 let from = resolved.as_ref().and_then(|(r, _)| r.outputs.get(place));
-                column.made_of = from.into_iter().flat_map(|c| c.value.sources.as_slice()).filter_map(column_of).collect();
+                column.made_of =
+                    from.into_iter().flat_map(|c| c.value.sources.as_slice()).filter_map(column_of).collect();
                 let own = column.binding.and_then(|b| self.model.bindings.get(usize::try_from(b).ok()?));
                 let own_words = own.is_some_and(|b| match &b.by {
                     BindingBy::Selector(s) => !s.relation.contains('*') && !s.column.contains('*'),
@@ -381,8 +382,12 @@ impl<'a> Views<'a> {
         relations: &[MarkedRelation],
     ) -> Vec<Marking> {
         let n = view.columns.len();
-        let all: BTreeSet<Source> =
-            read.iter().filter_map(|r| relations.get(*r)).flat_map(|r| &r.columns).flat_map(|c| origins(&c.marking)).collect();
+        let all: BTreeSet<Source> = read
+            .iter()
+            .filter_map(|r| relations.get(*r))
+            .flat_map(|r| &r.columns)
+            .flat_map(|c| origins(&c.marking))
+            .collect();
         let everything = || Marking::Derived { from: self.or_any_class(&all), total: false };
         let Some((resolved, hidden)) = resolved else { return vec![everything(); n] };
         if resolved.outputs.len() != n || resolved.outputs.iter().any(|c| c.many) {

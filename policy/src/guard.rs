@@ -93,6 +93,21 @@ impl Grant {
         judge.all(&resolved)
     }
 
+    /// The rows of another statement may go into an object.
+    pub(crate) fn storable(&self, statement: &Statement, rows: &Guarded) -> Result<(), Refusal> {
+        let expected = rows.expected.as_deref().unwrap_or(&[]);
+        match expected.iter().find(|e| e.treatment != Treatment::Clear || e.missing) {
+            None => Ok(()),
+            Some(e) => Err(Refusal::new(
+                code::COPIED,
+                self.reason(e.treatment),
+                "the prepared statement returns a protected column, which would be copied into an object",
+            )
+            .hint("protected columns cannot be copied; run the statement by itself: they are returned masked")
+            .at(statement.span.start)),
+        }
+    }
+
     fn definition(&self, statement: &Statement) -> Refusal {
         Refusal::new(
             code::DEFINITION,
@@ -305,7 +320,9 @@ impl Judge<'_> {
             Source::Missing => Refusal::new(
                 code::UNATTRIBUTED,
                 "default:unattributed",
-                format!("a name that the catalog does not explain is {how}, and the statement touches protected columns"),
+                format!(
+                    "a name that the catalog does not explain is {how}, and the statement touches protected columns"
+                ),
             )
             .hint("check its spelling; a new column is known after the catalog's next refresh"),
             Source::Stranger => Refusal::new(
@@ -339,7 +356,8 @@ impl Judge<'_> {
                     }
                     (_, How::Computed) => "select the column by itself: it is returned masked",
                 };
-                let code = if matches!(treatment, Treatment::Derived(_) | Treatment::Null(_)) { code::DERIVED } else { code };
+                let code =
+                    if matches!(treatment, Treatment::Derived(_) | Treatment::Null(_)) { code::DERIVED } else { code };
                 Refusal::new(code, rule, format!("the protected column {column} is {how}")).hint(hint)
             }
         };

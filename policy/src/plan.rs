@@ -92,6 +92,15 @@ impl Grant {
     pub fn plan(&self, allowed: &Allowed, columns: &[ColumnShape<'_>]) -> Result<Plan, Refusal> {
         let mut planned = Vec::new();
         if !self.view.everything {
+            if !columns.is_empty() && !allowed.source().returns_rows() {
+                // A rewrite rule of the database can answer a change with rows that no statement explains.
+                return Err(Refusal::new(
+                    code::DISAGREEMENT,
+                    "default:disagreement",
+                    "the server returns rows that the statement does not ask for",
+                )
+                .hint("a rewrite rule of the table may be the reason"));
+            }
             let expected = Expectations::new(allowed.expected.as_deref(), columns.len())?;
             for (i, column) in columns.iter().enumerate() {
                 let treatment = self.agreed(column, expected.of(i).as_deref())?;
@@ -253,13 +262,8 @@ impl<'a> Expectations<'a> {
             return Ok(Self { all, width, open: None, head: all.len(), tail: 0 });
         };
         let tail = all.iter().rev().take_while(|e| !e.many).count();
-        let mut open = Expected {
-            treatment: Treatment::Clear,
-            columns: Vec::new(),
-            stranger: false,
-            missing: false,
-            many: true,
-        };
+        let mut open =
+            Expected { treatment: Treatment::Clear, columns: Vec::new(), stranger: false, missing: false, many: true };
         for one in all.get(head..all.len() - tail).unwrap_or(&[]) {
             open.treatment = stricter(open.treatment, one.treatment);
             open.columns.extend(&one.columns);

@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use super::{Column, Derivation, How, Kind, Resolver, Source, Sources, Unresolved, Use, Value, is_system, plain_use, union};
+use super::{
+    Column, Derivation, How, Kind, Resolver, Source, Sources, Unresolved, Use, Value, is_system, plain_use, union,
+};
 use crate::facts::Span;
 use crate::graph::{FromItem, FromKind, Qualifier, Query, QueryId, RangeId, Using};
 
@@ -191,11 +193,7 @@ impl<'a> Resolver<'a> {
                 }
             }
             // Only a qualified star reaches outward.
-            scope = if found || qualifier.is_none() {
-                None
-            } else {
-                here.parent.and_then(|p| self.graph.query(p))
-            };
+            scope = if found || qualifier.is_none() { None } else { here.parent.and_then(|p| self.graph.query(p)) };
         }
         if !found && qualifier.is_some() {
             let value = Value::direct(Source::Missing, Kind::Other);
@@ -243,6 +241,7 @@ impl<'a> Resolver<'a> {
         let mut next = self.graph.query(scope);
         while let Some(query) = next {
             let mut found: Option<Value> = None;
+            let mut here_open: Option<Value> = None;
             let mut add = |value: &Value| {
                 found = Some(match found.take() {
                     None => value.clone(),
@@ -266,7 +265,7 @@ impl<'a> Resolver<'a> {
                         continue;
                     }
                     if let Some(value) = super::many(&visible.columns) {
-                        open = Some(open.take().map_or_else(|| value.clone(), |o| o.merged(&value)));
+                        here_open = Some(here_open.take().map_or_else(|| value.clone(), |o: Value| o.merged(&value)));
                     } else if (visible.table || qualifier.is_none()) && SYSTEM_COLUMNS.binary_search(&name).is_ok() {
                         add(&Value::CLEAR);
                     } else if qualifier.is_some() {
@@ -277,7 +276,11 @@ impl<'a> Resolver<'a> {
                 }
             }
             if let Some(found) = found {
-                return Ok((found, false));
+                // Beside a column that is known another of the name would be an error; further in it would hide this one.
+                return Ok((open.map_or_else(|| found.clone(), |open| found.merged(&open)), false));
+            }
+            if let Some(value) = here_open {
+                open = Some(open.take().map_or_else(|| value.clone(), |o| o.merged(&value)));
             }
             next = query.parent.and_then(|p| self.graph.query(p));
         }

@@ -3,7 +3,9 @@
 //! Arguments of functions in FROM are evaluated values: what such a function returns is made of them alone.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{Alias, JoinExpr, JsonTableColumn, Node, RangeFunction, RangeSubselect, RangeTableFunc, RangeVar};
+use pg_query::protobuf::{
+    Alias, JoinExpr, JsonTableColumn, Node, RangeFunction, RangeSubselect, RangeTableFunc, RangeVar,
+};
 
 use super::{At, Walker, names};
 use crate::graph::{FromItem, FromKind, QueryId, RangeId, Using, id};

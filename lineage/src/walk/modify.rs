@@ -199,8 +199,7 @@ impl<'a> Walker<'a> {
             let relation = self.relation(Some(range), !copy.is_from, copy.is_from);
             let kind = relation.map_or(FromKind::Computed, FromKind::Relation);
             let alias = range.relname.clone();
-            let item =
-                self.add_range(FromItem { alias, schema: None, columns: Vec::new(), hidden: false, kind });
+            let item = self.add_range(FromItem { alias, schema: None, columns: Vec::new(), hidden: false, kind });
             if let Some(query) = self.of(query) {
                 query.from.push(item);
             }

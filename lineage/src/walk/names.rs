@@ -38,7 +38,6 @@ pub(super) fn owned(name: &str) -> Option<String> {
 /// A column reference: qualifier and column (`None` for `*`). A leading database is dropped.
 pub(super) fn column(fields: &[Node]) -> (Option<Qualifier>, Option<&str>) {
     let at = |back: usize| fields.len().checked_sub(back).and_then(|i| fields.get(i)).and_then(text);
-    let qualifier =
-        at(2).map(|name| Qualifier { schema: at(3).map(str::to_owned), name: name.to_owned() });
+    let qualifier = at(2).map(|name| Qualifier { schema: at(3).map(str::to_owned), name: name.to_owned() });
     (qualifier, fields.last().and_then(text))
 }

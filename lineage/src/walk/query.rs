@@ -311,8 +311,7 @@ impl<'a> Walker<'a> {
                     // A change cannot be recursive, so its own id does.
                     Some(_) => {
                         let made = cte.ctequery.as_deref().and_then(|n| self.query(n, parent));
-                        if let (Some(made), Some(place)) =
-                            (made, self.ctes.iter_mut().rev().find(|(_, q)| *q == query))
+                        if let (Some(made), Some(place)) = (made, self.ctes.iter_mut().rev().find(|(_, q)| *q == query))
                         {
                             place.1 = made;
                         }
