@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use contract::CopyFormat;
+
 /// Byte range in the statement text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
@@ -278,6 +280,17 @@ pub enum SessionUse {
     Notify(String),
 }
 
+/// What a COPY TO STDOUT sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyOut {
+    /// A query whose result has the columns that are sent, to be described and never run.
+    pub shape: String,
+    /// How the rows are written.
+    pub format: CopyFormat,
+    /// The facts of that query; its spans are those of the COPY.
+    pub rows: Arc<Statement>,
+}
+
 /// Facts of one statement of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
@@ -300,6 +313,8 @@ pub struct Statement {
     pub renames: Vec<(Option<String>, String)>,
     /// Session names.
     pub session: SessionUse,
+    /// COPY TO STDOUT, if its query and its options are understood.
+    pub copy_out: Option<CopyOut>,
     /// A statement with other literals may have other facts (ORDER BY 2, SET x = 'y', set_config('a', 'b')).
     pub literals_matter: bool,
     /// Normalised fingerprint (stable hash of the text with literals removed).

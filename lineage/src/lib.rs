@@ -18,8 +18,8 @@ mod walk;
 pub use cache::FactsCache;
 pub use catalog::Catalog;
 pub use facts::{
-    ColumnUse, Derivation, Effects, Facts, FunctionUse, How, Kind, NotUnderstood, Output, RelationUse, SessionUse,
-    Span, Statement,
+    ColumnUse, CopyOut, Derivation, Effects, Facts, FunctionUse, How, Kind, NotUnderstood, Output, RelationUse,
+    SessionUse, Span, Statement,
 };
 pub use grammar::analyse;
 pub use normalise::normalise;

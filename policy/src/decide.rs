@@ -62,7 +62,7 @@ pub struct Allowed {
     /// How a result column without an origin is refused, if it could carry a protected value; [`Grant::plan`] decides
     /// which can.
     pub unattributed: Option<Refusal>,
-    /// The statement whose rows come, where `EXECUTE` and `FETCH` stand for another.
+    /// The statement whose rows come, where `EXECUTE`, `FETCH` and `COPY` stand for another.
     source: Source,
 }
 
@@ -168,6 +168,9 @@ impl Grant {
 
     /// The statement that `EXECUTE` or `FETCH` stands for.
     fn source(&self, statement: &Statement, names: &dyn Names, depth: usize) -> Result<Source, Refusal> {
+        if let Some(copy) = &statement.copy_out {
+            return Ok(Some(Arc::clone(&copy.rows)));
+        }
         let (found, what, name) = match &statement.session {
             SessionUse::Execute(name) => (names.prepared(name), "prepared statement", name),
             SessionUse::Fetch(name) => (names.cursor(name), "cursor", name),
@@ -301,10 +304,10 @@ impl Grant {
             return Ok(false);
         }
         let effects = statement.effects;
-        if guarded && effects.intersects(Effects::COPY_OUT) {
+        if guarded && effects.intersects(Effects::COPY_OUT) && !is_planned_copy(statement) {
             return Err(self
                 .about(statement, code::COPY_OUT, "default:copy-out", "COPY TO of a relation with protected columns")
-                .hint("SELECT the rows instead: they are returned masked"));
+                .hint("COPY … TO STDOUT with UTF8 and the default NULL is masked; or SELECT the rows"));
         }
         if guarded && effects.intersects(Effects::CREATE_VIEW.with(Effects::ALTER)) {
             return Err(self
@@ -317,7 +320,8 @@ impl Grant {
                 .hint("ask somebody who sees its columns in the clear"));
         }
         let names = self.protected_names(statement);
-        for used in &statement.uses {
+        let sent = |used: &&ColumnUse| !(used.how == How::Copied && is_planned_copy(statement));
+        for used in statement.uses.iter().filter(sent) {
             self.check_use(statement, used, &names, unknown)?;
         }
         for output in &statement.outputs {
@@ -539,6 +543,11 @@ impl Grant {
             .hint("select columns of tables directly, without a view or set operation around them")
         })
     }
+}
+
+/// A COPY TO STDOUT whose rows are masked by the plan of a query that stands for it, and which is judged as that query.
+fn is_planned_copy(statement: &Statement) -> bool {
+    statement.copy_out.is_some()
 }
 
 /// Adds what is new, most restrictive first; whether there was anything.

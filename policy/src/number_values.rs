@@ -109,13 +109,15 @@ impl Number {
     }
 }
 
+/// Zeros in front say nothing: only what is behind them counts as kept.
 fn mask(text: &mut [u8], keep: Keep, digit: u8) {
     let digits = text.iter().filter(|b| b.is_ascii_digit()).count();
+    let zeros = text.iter().filter(|b| b.is_ascii_digit()).take_while(|b| **b == b'0').count();
     let kept = match keep {
-        Keep::First(n) | Keep::Last(n) if usize::from(n) < digits => usize::from(n),
+        Keep::First(n) | Keep::Last(n) if usize::from(n) < digits - zeros => usize::from(n),
         Keep::First(_) | Keep::Last(_) | Keep::None => 0,
     };
-    let filled = if matches!(keep, Keep::First(_)) { kept..digits } else { 0..digits - kept };
+    let filled = if matches!(keep, Keep::First(_)) && kept > 0 { zeros + kept..digits } else { 0..digits - kept };
     for (i, byte) in text.iter_mut().filter(|b| b.is_ascii_digit()).enumerate() {
         if filled.contains(&i) {
             *byte = b'0' + digit;

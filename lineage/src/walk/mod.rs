@@ -5,6 +5,7 @@
 //! statement, and single names that equal one are turned into whole-row uses at the end, because targets come before FROM.
 //! Deliberately absent: scopes of columns, catalogs, types.
 
+mod copy;
 mod define;
 mod effects;
 mod expression;
@@ -99,6 +100,7 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
     if full {
         return Err(NotUnderstood { message: "statement has too many parts".to_owned(), position: 0 });
     }
+    let copy_out = copy::out(text, span, node);
     let body = text.get(span.start as usize..span.end as usize).unwrap_or(text);
     Ok(Some(Statement {
         kind,
@@ -110,7 +112,9 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
         uses: walker.uses,
         renames: walker.renames,
         session: walker.session,
-        literals_matter: walker.literals_matter,
+        // The query and the options of a COPY are taken from its text.
+        literals_matter: walker.literals_matter || copy_out.is_some(),
+        copy_out,
         fingerprint: normalise::fingerprint(body.as_bytes()),
     }))
 }
