@@ -4,14 +4,12 @@
 //! the column names of the parse tree; options are read as the server reads them, and what is not understood gives no
 //! [`CopyOut`], so that policy sees an ordinary COPY. Deliberately absent: COPY to files and programs, and COPY FROM.
 
-use std::sync::Arc;
-
 use contract::{CopyFormat, Quoted};
 use pg_query::NodeEnum;
 use pg_query::protobuf::{CopyStmt, DefElem};
 
 use super::names;
-use crate::facts::{CopyOut, Span, Statement};
+use crate::facts::{CopyOut, Span};
 use crate::grammar;
 use crate::lex::{Lexer, Token};
 
@@ -25,26 +23,22 @@ pub(super) fn out(text: &str, span: Span, node: &NodeEnum) -> Option<CopyOut> {
         return None;
     }
     let format = format(copy)?;
-    let (shape, rows) = match (&copy.query, &copy.relation) {
+    let shape = match (&copy.query, &copy.relation) {
         (Some(_), None) => query(text, span, copy)?,
-        (None, Some(_)) => table(span, copy)?,
+        (None, Some(_)) => table(copy)?,
         _ => return None,
     };
-    Some(CopyOut { shape, format, rows: Arc::new(rows) })
+    Some(CopyOut { shape, format })
 }
 
-/// `COPY (query) TO …`. The query is read again from its own place in the text, so that its facts have the same spans.
-fn query(text: &str, span: Span, copy: &CopyStmt) -> Option<(String, Statement)> {
+/// `COPY (query) TO …`. The query is read again at its own place in the text: the tree must be the same, positions too.
+fn query(text: &str, span: Span, copy: &CopyStmt) -> Option<String> {
     let (start, end) = parenthesised(text, usize::try_from(span.start).ok()?)?;
     let query = text.get(start..end)?;
     let placed = " ".repeat(start) + query;
     let tree = grammar::tree(&placed).ok()?;
     let [raw] = tree.protobuf.stmts.as_slice() else { return None };
-    if raw.stmt.is_none() || raw.stmt != copy.query {
-        return None;
-    }
-    let rows = super::statement(&placed, raw).ok()??;
-    Some((query.to_owned(), rows))
+    (raw.stmt.is_some() && raw.stmt == copy.query).then(|| query.to_owned())
 }
 
 /// Where the first token after COPY opens a parenthesis: what is inside.
@@ -70,7 +64,7 @@ fn parenthesised(text: &str, start: usize) -> Option<(usize, usize)> {
 }
 
 /// `COPY relation (columns) TO …` sends the relation's own rows, without those of its children.
-fn table(span: Span, copy: &CopyStmt) -> Option<(String, Statement)> {
+fn table(copy: &CopyStmt) -> Option<String> {
     let range = copy.relation.as_ref()?;
     if range.alias.is_some() {
         return None;
@@ -82,16 +76,7 @@ fn table(span: Span, copy: &CopyStmt) -> Option<(String, Statement)> {
     };
     let path = [&range.catalogname, &range.schemaname, &range.relname];
     let path: Vec<String> = path.into_iter().filter(|part| !part.is_empty()).map(|part| quoted(part)).collect();
-    let shape = format!("SELECT {columns} FROM ONLY {}", path.join("."));
-    let tree = grammar::tree(&shape).ok()?;
-    let [raw] = tree.protobuf.stmts.as_slice() else { return None };
-    let mut rows = super::statement(&shape, raw).ok()??;
-    // Positions are those of the statement that was written.
-    rows.span = span;
-    rows.relations.iter_mut().for_each(|r| r.span = span);
-    rows.outputs.iter_mut().for_each(|o| o.span = span);
-    rows.uses.iter_mut().for_each(|u| u.span = span);
-    Some((shape, rows))
+    Some(format!("SELECT {columns} FROM ONLY {}", path.join(".")))
 }
 
 fn quoted(name: &str) -> String {
