@@ -261,7 +261,8 @@ fn in_a_pipeline_the_shape_is_asked_for_where_the_statement_runs() {
         &[parse("c", "copy secret to stdout text"), bind("", "c"), execute(""), bind("", "c"), sync()].concat(),
     );
     let described = [frame(b'1', b""), frame(b't', &[0, 0]), frame(b'n', b""), frame(b'2', b"")].concat();
-    talk.database(&[described, error("42P01", "no such relation"), ready(b'I')].concat());
+    talk.database(&[described, error("42P01", "no such relation")].concat());
+    talk.database(&ready(b'I'));
     assert_eq!(tags(&talk.to_client), "12EZ");
     assert_eq!(tags(&talk.to_database), "PDBPDCHS");
     assert!(talk.serve.is_idle());

@@ -58,7 +58,7 @@ impl Judge for Double {
         token.starts_with("copy") && !token.contains("to stdout")
     }
     fn copies_out(token: &Rc<str>) -> Option<Rc<[CopyOut]>> {
-        let mut format = match token.split_once(" to stdout ")?.1 {
+        let mut format = match token.split_once(" to stdout ")?.1.trim_end_matches(" header") {
             "text" => CopyFormat::Text { delimiter: b'\t', null: b"\\N".to_vec(), header: false },
             "binary" => CopyFormat::Binary,
             _ => CopyFormat::Csv {
