@@ -262,6 +262,19 @@ pub struct Statement {
     pub fingerprint: u64,
 }
 
+impl Statement {
+    /// The statement has a result of its own: a target or RETURNING list, or a row that it makes itself.
+    #[must_use]
+    pub fn returns_rows(&self) -> bool {
+        let root = self.graph.root.and_then(|root| self.graph.query(root));
+        match root.map(|q| &q.body) {
+            None => false,
+            Some(crate::graph::Body::Targets(outputs)) => !outputs.is_empty(),
+            Some(crate::graph::Body::Arms(..) | crate::graph::Body::Values(..)) => true,
+        }
+    }
+}
+
 /// Facts of a whole text (simple query: zero or more statements).
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Facts {

@@ -166,8 +166,18 @@ impl Grant {
         let own = self.guard(statement, names)?;
         // Judged when it was prepared, but perhaps under other rules.
         let inner = source.as_deref().map(|inner| self.guard(inner, names)).transpose()?;
+        if let Some(rows) = &inner
+            && statement.effects.intersects(Effects::CREATE_AS)
+        {
+            // CREATE TABLE AS EXECUTE: what is prepared is stored.
+            self.storable(statement, rows)?;
+        }
         let guarded = own.guarded || inner.as_ref().is_some_and(|i| i.guarded);
-        let rows = inner.unwrap_or(own);
+        // EXPLAIN EXECUTE and CREATE TABLE AS EXECUTE do not return the rows of what they run.
+        let other = Effects::EXPLAIN.with(Effects::CREATE_AS);
+        let returned = !statement.effects.intersects(other);
+        let rows = inner.filter(|_| returned).unwrap_or(own);
+        let source = source.filter(|_| returned);
         let statement = Arc::clone(statement);
         Ok(Allowed { statement, guarded, expected: rows.expected, comparisons: rows.comparisons, source })
     }

@@ -102,6 +102,21 @@ impl Grant {
         judge.all(&resolved)
     }
 
+    /// The rows of another statement may go into an object.
+    pub(crate) fn storable(&self, statement: &Statement, rows: &Guarded) -> Result<(), Refusal> {
+        let expected = rows.expected.as_deref().unwrap_or(&[]);
+        match expected.iter().find(|e| e.treatment != Treatment::Clear || e.missing) {
+            None => Ok(()),
+            Some(e) => Err(Refusal::new(
+                code::COPIED,
+                self.reason(e.treatment),
+                "the prepared statement returns a protected column, which would be copied into an object",
+            )
+            .hint("protected columns cannot be copied; run the statement by itself: they are returned masked")
+            .at(statement.span.start)),
+        }
+    }
+
     fn definition(&self, statement: &Statement) -> Refusal {
         Refusal::new(
             code::DEFINITION,

@@ -129,5 +129,5 @@ pub(crate) fn changes(statement: &Statement) -> bool {
             | SessionUse::Deallocate(_)
             | SessionUse::Close(_)
             | SessionUse::ResetAll
-    )
+    ) || makes_temporary(statement).next().is_some()
 }

@@ -76,11 +76,6 @@ impl Arguments {
         Self { first: path, others: path }
     }
 
-    /// Other literals might have another answer.
-    pub(crate) const fn by_literals(&self) -> bool {
-        matches!((self.first, self.others), (Path::Total(_), Path::Computed))
-    }
-
     /// What happens to the argument at `index`.
     pub(crate) const fn of(&self, index: usize) -> Path {
         if index == 0 { self.first } else { self.others }

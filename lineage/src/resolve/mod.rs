@@ -175,17 +175,25 @@ impl<'a> Resolver<'a> {
             Role::Stored => How::Stored,
             Role::Evaluated => How::Computed,
             // A type that a function does not want is only seen with the column.
-            Role::Output if matches!(leaf.path, Path::Computed | Path::Total(_)) => How::Computed,
+            Role::Output if matches!(leaf.path, Path::Computed | Path::Total(_)) || self.may_be_row(leaf) => {
+                How::Computed
+            }
             Role::Output => return Ok(None),
         };
-        let before = self.meaning(leaf)?;
-        let whole_row = before.1;
-        let value = before.0.along(leaf.path);
+        let (value, whole_row) = self.meaning(leaf)?;
+        let direct = value.derivation == Derivation::Direct;
+        let value = value.along(leaf.path);
         let fails = value.derivation == Derivation::Computed || whole_row;
         if value.sources == Sources::None || (leaf.role == Role::Output && !fails) {
             return Ok(None);
         }
-        Ok(Some(Use { sources: value.sources, how, equals: leaf.equals, whole_row, span: leaf.span }))
+        let equals = if direct { leaf.equals } else { 0 };
+        Ok(Some(Use { sources: value.sources, how, equals, whole_row, span: leaf.span }))
+    }
+
+    /// A single name that is also that of a range.
+    fn may_be_row(&self, leaf: &Leaf) -> bool {
+        matches!(&leaf.what, What::Column(None, name) if self.graph.ranges.iter().any(|r| r.alias == *name))
     }
 
     fn step(&mut self, steps: usize) -> Result<(), Unresolved> {

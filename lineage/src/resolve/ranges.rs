@@ -241,6 +241,7 @@ impl<'a> Resolver<'a> {
         let mut next = self.graph.query(scope);
         while let Some(query) = next {
             let mut found: Option<Value> = None;
+            let mut here_open: Option<Value> = None;
             let mut add = |value: &Value| {
                 found = Some(match found.take() {
                     None => value.clone(),
@@ -264,7 +265,7 @@ impl<'a> Resolver<'a> {
                         continue;
                     }
                     if let Some(value) = super::many(&visible.columns) {
-                        open = Some(open.take().map_or_else(|| value.clone(), |o| o.merged(&value)));
+                        here_open = Some(here_open.take().map_or_else(|| value.clone(), |o: Value| o.merged(&value)));
                     } else if (visible.table || qualifier.is_none()) && SYSTEM_COLUMNS.binary_search(&name).is_ok() {
                         add(&Value::CLEAR);
                     } else if qualifier.is_some() {
@@ -275,7 +276,11 @@ impl<'a> Resolver<'a> {
                 }
             }
             if let Some(found) = found {
-                return Ok((found, false));
+                // Beside a column that is known another of the name would be an error; further in it would hide this one.
+                return Ok((open.map_or_else(|| found.clone(), |open| found.merged(&open)), false));
+            }
+            if let Some(value) = here_open {
+                open = Some(open.take().map_or_else(|| value.clone(), |o| o.merged(&value)));
             }
             next = query.parent.and_then(|p| self.graph.query(p));
         }

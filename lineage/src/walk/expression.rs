@@ -187,8 +187,6 @@ impl<'a> Walker<'a> {
         self.function(&call.funcname, functions::standing_of_call(&call.funcname, constant), call.location);
         self.setting(call);
         let path = total::call(call);
-        // Whether a literal is a number or a pattern decides what is total.
-        self.literals_matter |= path.by_literals();
         for (index, argument) in call.args.iter().enumerate() {
             self.expression(argument, at.then(path.of(index)));
         }

@@ -50,27 +50,25 @@ pub(super) struct Batch {
 }
 
 impl<R: Redactor> Copying<R> {
-    /// Begins with the body of the CopyOutResponse: overall format, number of columns, format of each.
-    pub(super) fn new(planned: Planned<R>, response: &[u8]) -> Result<Self, Fault> {
+    /// Begins with the body of the CopyOutResponse: overall format, number of columns, format of each. `None` if it sends
+    /// other columns than the plan is for.
+    pub(super) fn new(planned: Planned<R>, response: &[u8]) -> Result<Option<Self>, Fault> {
         let code = u8::from(planned.format == CopyFormat::Binary);
         let Some((&overall, rest)) = response.split_first() else { return Err(MALFORMED) };
         let Some((count, formats)) = rest.split_first_chunk::<2>() else { return Err(MALFORMED) };
         let columns = usize::from(u16::from_be_bytes(*count));
-        if columns != planned.plan.width() {
-            // Generated columns are in `SELECT *` and not in COPY.
-            return Err(
-                Fault::upstream("COPY sends other columns than the table has; name the columns").with_state("42501")
-            );
-        }
         let same = formats.len() == 2 * columns && formats.chunks_exact(2).all(|f| f == [0, code]);
         if overall != code || !same {
             return Err(MALFORMED);
+        }
+        if columns != planned.plan.width() {
+            return Ok(None);
         }
         let begun = match &planned.format {
             CopyFormat::Text { header, .. } | CopyFormat::Csv { header, .. } => !header,
             CopyFormat::Binary => false,
         };
-        Ok(Self { planned, begun, ended: false, giant: None, plain: Vec::new() })
+        Ok(Some(Self { planned, begun, ended: false, giant: None, plain: Vec::new() }))
     }
 
     /// Nothing is changed in its rows.

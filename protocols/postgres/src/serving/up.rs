@@ -188,14 +188,7 @@ impl<J: Judge> Serve<J> {
                 }
                 self.show(up, header.len);
             }
-            b'H' => {
-                self.copy_out =
-                    self.planned_copy().map(|p| Copying::new(p, &up.input()[body])).transpose()?.map(Box::new);
-                if self.copy_out.is_none() && self.owed_token_guarded() {
-                    return Err(Fault::upstream("COPY out of a protected table from the database"));
-                }
-                self.show(up, header.len);
-            }
+            b'H' => self.copy_begins(up, header)?,
             b'c' => {
                 if let Some(copy) = self.copy_out.take()
                     && !copy.is_clear()
@@ -219,6 +212,32 @@ impl<J: Judge> Serve<J> {
             run.rows += rows;
             run.bytes += bytes;
         }
+    }
+
+    /// CopyOutResponse.
+    fn copy_begins(&mut self, up: &mut Lane, header: Header) -> Result<(), Fault> {
+        match self.planned_copy() {
+            _ if self.withhold => up.skip(header.len),
+            None if self.owed_token_guarded() => {
+                return Err(Fault::upstream("COPY out of a protected table from the database"));
+            }
+            None => up.pass(header.len),
+            Some(planned) => match Copying::new(planned, &up.input()[HEADER_BYTES..header.len])? {
+                Some(copy) => {
+                    self.copy_out = Some(Box::new(copy));
+                    up.pass(header.len);
+                }
+                None => {
+                    if let Some(Owed::Simple { run, .. } | Owed::Execute { run, .. }) = self.owed.front_mut() {
+                        run.outcome = Outcome::Withheld;
+                    }
+                    up.skip(header.len);
+                    up.put_with(|out| faults::write_refusal(out, "ERROR", &other_columns(), b""));
+                    self.withhold = true;
+                }
+            },
+        }
+        Ok(())
     }
 
     /// The plan for the COPY that begins now.
@@ -581,5 +600,16 @@ impl<J: Judge> Serve<J> {
             first = false;
         }
         self.skip_to_sync = true;
+    }
+}
+
+/// `SELECT *` has generated columns, and `COPY` of the table has not.
+fn other_columns() -> Refusal {
+    Refusal {
+        code: "TG2011",
+        rule: "default:copy-out".to_owned(),
+        message: "COPY sends other columns than its relation has, so they cannot be told apart".to_owned(),
+        hint: Some("Name the columns: COPY table (a, b) TO STDOUT.".to_owned()),
+        position: None,
     }
 }
