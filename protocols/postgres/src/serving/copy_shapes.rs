@@ -149,7 +149,7 @@ impl<J: Judge> Serve<J> {
             }
             b'n' => {
                 // The database refuses a COPY without columns itself, but not before it ran what is in it.
-                shaping.refused.get_or_insert(Refusal {
+                shaping.refused.get_or_insert_with(|| Refusal {
                     code: "TG2011",
                     rule: "default:copy-out".to_owned(),
                     message: "the query of this COPY returns no rows".to_owned(),
