@@ -97,3 +97,15 @@ fn another_delimiter_is_another_statement() {
     let one = format("copy (select 'a') to stdout");
     assert_ne!(one.shape, format("copy (select 'b') to stdout").shape);
 }
+
+#[test]
+fn a_text_of_many_copies_costs_no_square_of_its_length() {
+    let many = "copy (select a from t) to stdout;".repeat(20_000);
+    let began = std::time::Instant::now();
+    let facts = analyse(&many).unwrap();
+    assert_eq!(facts.statements.len(), 20_000);
+    assert!(facts.statements[0].copy_out.is_some() && facts.statements[19_999].copy_out.is_none());
+    let query = format!("copy (select '{}') to stdout", "x".repeat(300_000));
+    assert!(copy(&query).is_none());
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+}

@@ -153,14 +153,22 @@ impl Judged {
     }
 }
 
-/// Number of statements at the start of a text that cannot change what names mean to those behind them.
+/// COPYs of one text whose shapes are asked for.
+const COPIES_MAX: usize = 256;
+
+/// Number of statements at the start of a text, few of them COPYs, that cannot change what names mean to those behind
+/// them.
 fn steady(facts: &Facts) -> usize {
     let ends = |s: &Statement| {
         let stays = matches!(s.kind, "BEGIN" | "START TRANSACTION" | "SAVEPOINT" | "RELEASE" | "SET CONSTRAINTS");
         s.effects.intersects(Effects::TRANSACTION.with(Effects::TWO_PHASE)) && !stays
     };
-    let moves = |s: &Arc<Statement>| s.effects.intersects(MOVING_EFFECTS) || ends(s);
-    facts.statements.iter().position(moves).map_or(facts.statements.len(), |first| first + 1)
+    let mut copies = 0;
+    let last = |s: &Arc<Statement>| {
+        copies += usize::from(s.copy_out.is_some());
+        s.effects.intersects(MOVING_EFFECTS) || ends(s) || copies == COPIES_MAX
+    };
+    facts.statements.iter().position(last).map_or(facts.statements.len(), |first| first + 1)
 }
 
 /// The COPYs whose shapes can be asked for before the text runs.
@@ -181,7 +189,8 @@ pub(crate) fn copy_behind_moved_names(facts: &Facts, allowed: &[Allowed]) -> Opt
     behind.filter(|_| guarded).map(|s| Refusal {
         code: policy::code::COPY_OUT,
         rule: "default:copy-out".to_owned(),
-        message: "COPY behind a statement of the same text that can change what its names mean".to_owned(),
+        message: "COPY behind a statement of the same text that can change what its names mean, or behind too many"
+            .to_owned(),
         hint: Some("Send the COPY as a statement of its own: it is masked.".to_owned()),
         position: Some(s.span.start),
     })

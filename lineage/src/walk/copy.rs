@@ -16,6 +16,11 @@ use crate::lex::{Lexer, Token};
 /// Longest word for NULL: it is looked for ahead of values that do not fit into memory.
 const NULL_BYTES_MAX: usize = 64;
 
+/// Last place of a query in a text, and its length: it is parsed once more with blanks before it, so a text of many
+/// COPYs would cost the square of its length.
+const QUERY_AT_MAX: usize = 16 << 10;
+const QUERY_BYTES_MAX: usize = 256 << 10;
+
 /// What `node` sends to the client, if it is a COPY TO STDOUT that is understood.
 pub(super) fn out(text: &str, span: Span, node: &NodeEnum) -> Option<CopyOut> {
     let NodeEnum::CopyStmt(copy) = node else { return None };
@@ -34,7 +39,7 @@ pub(super) fn out(text: &str, span: Span, node: &NodeEnum) -> Option<CopyOut> {
 /// `COPY (query) TO …`. The query is read again at its own place in the text: the tree must be the same, positions too.
 fn query(text: &str, span: Span, copy: &CopyStmt) -> Option<String> {
     let (start, end) = parenthesised(text, usize::try_from(span.start).ok()?)?;
-    let query = text.get(start..end)?;
+    let query = text.get(start..end).filter(|q| start <= QUERY_AT_MAX && q.len() <= QUERY_BYTES_MAX)?;
     let placed = " ".repeat(start) + query;
     let tree = grammar::tree(&placed).ok()?;
     let [raw] = tree.protobuf.stmts.as_slice() else { return None };

@@ -138,6 +138,45 @@ pub(crate) const TYPES: &[(&str, &[&str])] = &[
     ("hstore", &["\"ssn\"=>\"123-45-6789\""]),
 ];
 
+/// Rows of made-up values, from this id on.
+const RANDOM_ROWS: std::ops::Range<u32> = 100..124;
+
+/// Made-up values of some types; the server's generator is seeded.
+const RANDOM: &[(&str, &str)] = &[
+    ("text", "substr(md5(random()::text), 1, (random() * 30)::int) || chr(1 + (random() * 50000)::int) || E'\\\\\"'"),
+    ("char(12)", "substr(md5(random()::text), 1, (random() * 12)::int)"),
+    ("int2", "(random() * 60000 - 30000)::int2"),
+    ("int4", "(random() * 4e9 - 2e9)::int4"),
+    ("int8", "((random() - 0.5) * 10 ^ (random() * 18))::int8"),
+    ("float8", "(random() - 0.5) * 10 ^ (random() * 40 - 20)"),
+    ("numeric", "round(((random() - 0.5) * 10 ^ (random() * 30 - 8))::numeric, (random() * 12)::int)"),
+    ("date", "date '0002-01-01' + (random() * 2900000)::int"),
+    ("timestamp", "timestamp '0002-01-01' + random() * interval '7000 years'"),
+    ("timestamptz", "timestamptz '0002-01-01' + random() * interval '7000 years'"),
+    ("uuid", "md5(random()::text)::uuid"),
+    ("bytea", "substr(decode(md5(random()::text), 'hex'), 1, (random() * 16)::int)"),
+    ("inet", "('10.0.0.0'::inet + (random() * 16000000)::int)"),
+    (
+        "json",
+        "json_build_object(md5(random()::text), random(), 'b', array[random()::text, null, E'\\u00e9\"\\\\'], 'c', now()::date, 'd', (random() * 200)::int)",
+    ),
+    (
+        "jsonb",
+        "jsonb_build_object(chr(1 + (random() * 50000)::int), random() * 1e9, 'b', jsonb_build_array(md5(random()::text), random() > 0.5))",
+    ),
+    (
+        "text[]",
+        "array[chr(1 + (random() * 300)::int), null, md5(random()::text), '', 'a,b', '{' || chr(1 + (random() * 40)::int)]",
+    ),
+    ("int4[]", "array[(random() * 200)::int, null, (random() * 1e9)::int]"),
+    ("numeric[]", "array[round((random() * 1e6)::numeric, 3), null]"),
+    ("date[]", "array[date '0002-01-01' + (random() * 2900000)::int, null]"),
+    ("timestamptz[]", "array[timestamptz '0002-01-01' + random() * interval '7000 years']"),
+    ("uuid[]", "array[md5(random()::text)::uuid, null]"),
+    ("bytea[]", "array[decode(md5(random()::text), 'hex'), '']"),
+    ("jsonb[]", "array[to_jsonb(random()), to_jsonb(md5(random()::text)), null]"),
+];
+
 /// Name of the column of a type.
 pub(crate) fn column(index: usize) -> String {
     format!("c_{index:02}")
@@ -190,6 +229,21 @@ fn load(server: &Postgres) {
             }
             script.push_str(&format!("insert into {name} ({}) values ({});\n", names.join(", "), values.join(", ")));
         }
+    }
+    script.push_str("select setseed(0.25);\n");
+    let made: Vec<(String, &str)> = RANDOM
+        .iter()
+        .map(|(t, expression)| (column(TYPES.iter().position(|(other, _)| other == t).unwrap()), *expression))
+        .collect();
+    let names: Vec<&str> = made.iter().map(|(name, _)| name.as_str()).collect();
+    let values: Vec<&str> = made.iter().map(|(_, expression)| *expression).collect();
+    let (first, last) = (RANDOM_ROWS.start, RANDOM_ROWS.end - 1);
+    for (name, _) in REDACTIONS {
+        script.push_str(&format!(
+            "insert into {name} (id, {}) select g, {} from generate_series({first}, {last}) g;\n",
+            names.join(", "),
+            values.join(", ")
+        ));
     }
     script.push_str("grant select, insert, update, delete on all tables in schema public to app; grant create on schema public to app;");
     server.sql("typed", &script);

@@ -96,15 +96,16 @@ fn text_and_binary_of_a_redacted_value_are_one_value_of_its_type() {
         }
     }
     assert!(wrong.is_empty(), "{} of {values}:\n{}", wrong.len(), wrong.join("\n"));
-    assert!(shown > 400, "only {shown} of {values} values have a typed form");
+    assert!(shown > 4000, "only {shown} of {values} values have a typed form");
 }
 
 /// A value that its redaction leaves as it is.
 fn stays(table: &str, value: &[u8]) -> bool {
     let text = String::from_utf8_lossy(value);
-    let empty = matches!(&*text, "" | "{}" | "[]" | "\\x" | "0" | "empty" | "            ");
+    let text = text.trim_end();
+    let empty = matches!(text, "" | "{}" | "[]" | "\\x" | "empty") || text.bytes().all(|b| matches!(b, b'0' | b'.'));
     let age = table == "age" && (text.parse::<f64>().is_ok_and(|n| n <= 90.0) || text == "{{1,2},{3,4}}");
-    let same = matches!((table, &*text), ("zero", "00:00:00") | ("year", "0001-01-01 00:00:00"));
+    let same = matches!((table, text), ("zero", "00:00:00") | ("year", "0001-01-01 00:00:00"));
     empty || age || same
 }
 
