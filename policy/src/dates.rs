@@ -18,15 +18,23 @@ pub(crate) const fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + doe - 719_468 - EPOCH
 }
 
-/// The year that a number of days since 2000-01-01 falls in.
-pub(crate) const fn year_of(days_since_2000: i64) -> i64 {
+/// The date that a number of days since 2000-01-01 falls on: year (0, -1, … before 1), month, day.
+pub(crate) const fn civil(days_since_2000: i64) -> (i64, i64, i64) {
     let z = days_since_2000 + EPOCH + 719_468;
     let era = z.div_euclid(146_097);
     let doe = z.rem_euclid(146_097);
     let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
     let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     // Days of the year count from 1 March: 306 and later are January and February of the next year.
-    yoe + era * 400 + if doy >= 306 { 1 } else { 0 }
+    let month = (5 * doy + 2) / 153;
+    let day = doy - (153 * month + 2) / 5 + 1;
+    let year = yoe + era * 400 + if doy >= 306 { 1 } else { 0 };
+    (year, if month < 10 { month + 3 } else { month - 9 }, day)
+}
+
+/// The year that a number of days since 2000-01-01 falls in.
+pub(crate) const fn year_of(days_since_2000: i64) -> i64 {
+    civil(days_since_2000).0
 }
 
 /// Whether year, month and day name a day.
@@ -246,6 +254,9 @@ mod tests {
             assert_eq!((year_of(first - 1), year_of(first), year_of(days(year, 12, 31))), (year - 1, year, year));
             assert_eq!(year_of(days(year, 2, 28)), year);
             assert_eq!(year_of(days(year, 3, 1)), year);
+            for (month, day) in [(1, 1), (2, 28), (3, 1), (7, 31), (12, 31)] {
+                assert_eq!(civil(days(year, month, day)), (year, month, day));
+            }
         }
     }
 

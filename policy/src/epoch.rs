@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::bundle::Bundle;
 use crate::glob;
 use crate::model::{BindingBy, ClassId, Model, Redaction};
+use crate::pg_types::oid;
 use crate::redact::TokenKey;
 use crate::role::RoleView;
 use crate::system;
@@ -92,6 +93,8 @@ pub struct Epoch {
     target: usize,
     pub(crate) relations: Vec<MarkedRelation>,
     by_oid: HashMap<u32, usize>,
+    /// Types of extensions that are text by another name, and arrays of them: the built-in type they are read as.
+    texts: HashMap<u32, u32>,
     pub(crate) index: Index,
     /// Per redaction of the model.
     pub(crate) tokens: Vec<Option<TokenKey>>,
@@ -114,6 +117,7 @@ impl Epoch {
     pub fn resolve(bundle: Arc<Bundle>, target: usize, catalog: &Catalog, keys: &Keys) -> Self {
         let model = bundle.model();
         let name = model.targets.get(target).map_or("", |t| t.name.as_str());
+        let texts = extension_texts(catalog);
         let index = Index::new(catalog);
         let relations = mark(model, name, catalog, &index);
         let by_oid = relations.iter().enumerate().map(|(i, r)| (r.oid, i)).collect();
@@ -132,7 +136,7 @@ impl Epoch {
             .collect();
         let roles = model.roles.iter().map(|_| OnceLock::new()).collect();
         let missing = missing.into_iter().collect();
-        Self { number: 0, target, relations, by_oid, index, tokens, missing, roles, bundle }
+        Self { number: 0, target, relations, by_oid, index, texts, tokens, missing, roles, bundle }
     }
 
     /// Which epoch this is; 0 until [`Epoch::with_number`].
@@ -164,6 +168,11 @@ impl Epoch {
     #[must_use]
     pub fn missing_keys(&self) -> &[String] {
         &self.missing
+    }
+
+    /// The type whose forms values of this type have.
+    pub(crate) fn read_as(&self, type_oid: u32) -> u32 {
+        self.texts.get(&type_oid).copied().unwrap_or(type_oid)
     }
 
     pub(crate) fn by_oid(&self, oid: u32) -> Option<usize> {
@@ -211,6 +220,18 @@ pub fn deciding_binding(model: &Model, target: &str, relation: &Relation, column
         }
     }
     best.map(|(_, i)| i)
+}
+
+/// `citext` has another OID in every database; the catalog says which.
+fn extension_texts(catalog: &Catalog) -> HashMap<u32, u32> {
+    let columns = catalog.relations.iter().flat_map(|r| &r.columns);
+    let read_as = |name: &str| match name.rsplit('.').next() {
+        Some("citext") => Some(oid::TEXT),
+        Some("citext[]") => Some(oid::TEXT_ARRAY),
+        _ => None,
+    };
+    let user = columns.filter(|c| c.type_oid >= system::FIRST_USER_OID);
+    user.filter_map(|c| Some((c.type_oid, read_as(&c.type_name)?))).collect()
 }
 
 /// Marks every column of the catalog.

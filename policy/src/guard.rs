@@ -78,6 +78,15 @@ impl Grant {
         if !(guarded || (strangers && self.view.unclassified != Treatment::Clear)) {
             return Ok(Guarded::default());
         }
+        if is_unmasked_copy(statement) {
+            return Err(Refusal::new(
+                code::COPY_OUT,
+                "default:copy-out",
+                "COPY TO of a relation with protected columns, written in a way that cannot be masked",
+            )
+            .hint("COPY … TO STDOUT in UTF8 and with the default NULL is masked; or SELECT the rows")
+            .at(statement.span.start));
+        }
         if guarded && statement.effects.intersects(Effects::ALTER) {
             return Err(self.definition(statement));
         }
@@ -232,6 +241,11 @@ impl Grant {
             Derivation::Company | Derivation::Aggregated | Derivation::Computed => Treatment::Derived(source),
         }
     }
+}
+
+/// A COPY TO STDOUT without a query to stand for its rows, by whose plan they could be masked.
+fn is_unmasked_copy(statement: &Statement) -> bool {
+    statement.effects.intersects(Effects::COPY_OUT) && statement.copy_out.is_none()
 }
 
 /// Most restrictive first.

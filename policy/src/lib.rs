@@ -9,16 +9,22 @@
 //! (policy-compiler does that).
 
 mod admit;
+mod array_values;
 mod automaton;
 mod bundle;
+mod byte_values;
+mod constants;
 mod dates;
 mod decide;
 mod epoch;
 mod explain;
 pub mod glob;
 mod guard;
+mod json_values;
 pub mod model;
+mod number_values;
 mod numeric;
+mod pg_types;
 mod plan;
 mod redact;
 mod refusal;

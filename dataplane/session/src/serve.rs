@@ -1,7 +1,7 @@
 //! The steady state of a session: what arrives is stepped, judged, recorded, forwarded.
 
 use crate::host::{Host, Stage};
-use crate::judged::{Judged, NameKind, Verdicts, neutral};
+use crate::judged::{Judged, NameKind, Verdicts, copy_behind_moved_names, neutral};
 use crate::names::{self, Names, NamesOfText};
 use audit::record::{Actor, MaskedColumn, Record, Recorded, SessionId};
 use contract::{Ask, Done, Fault, Lane, Outcome, Peer, Refusal, Serving, Step, Verdict, Via};
@@ -406,8 +406,10 @@ impl<S: Serving<Verdicts>> Session<S> {
             Outcome::Withheld => ("refused", *b"42501"),
         };
         let masked = done.token.masked.borrow();
-        let masked: Vec<MaskedColumn<'_>> =
-            masked.iter().map(|m| MaskedColumn { column: &m.column, class: &m.class, method: &m.method }).collect();
+        let masked: Vec<MaskedColumn<'_>> = masked
+            .iter()
+            .map(|(_, m)| MaskedColumn { column: &m.column, class: &m.class, method: &m.method })
+            .collect();
         let record = Record::Result {
             session: self.info.id,
             statement: done.number,
@@ -524,7 +526,10 @@ fn judge<H: Host>(
     let facts = host.facts(text).map_err(|n| neutral(policy::Refusal::not_understood(&n)))?;
     let names = NamesOfText { session, statements: &facts.statements, taken };
     match grant.decide(text, &facts, &names) {
-        Decision::Allow(allowed) => Ok(Judged::new(text, via, Arc::clone(&facts), allowed, grant, &names)),
+        Decision::Allow(allowed) => match copy_behind_moved_names(&facts, &allowed) {
+            Some(refusal) if !grant.sees_everything() => Err(refusal),
+            _ => Ok(Judged::new(text, via, Arc::clone(&facts), allowed, grant, &names)),
+        },
         Decision::Refuse(refusal) => Err(neutral(refusal)),
     }
 }
