@@ -3,8 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use policy::model::Detector;
-use policy::scan;
+use scan::Detector;
 
 const ALL: &[Detector] = &[
     Detector::Ssn,

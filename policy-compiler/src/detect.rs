@@ -1,6 +1,6 @@
 //! Which detectors find something in a value: the runtime's own scanner, asked for yes or no.
 
-use policy::model::Detector;
+use scan::Detector;
 
 use crate::words::DETECTORS;
 
@@ -10,7 +10,7 @@ pub(crate) const COUNT: usize = DETECTORS.len();
 /// Indices into [`DETECTORS`] of those that hit, each once.
 pub(crate) fn detectors(value: &str) -> Vec<usize> {
     let all: Vec<Detector> = DETECTORS.iter().map(|(_, d, _)| *d).collect();
-    let mut found: Vec<usize> = policy::scan::find(&all, value.as_bytes())
+    let mut found: Vec<usize> = scan::find(&all, value.as_bytes())
         .iter()
         .filter_map(|hit| all.iter().position(|d| *d == hit.detector))
         .collect();

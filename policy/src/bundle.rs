@@ -12,8 +12,8 @@ use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 use sha2::{Digest, Sha256};
 
-use crate::automaton::Automaton;
 use crate::model::{BindingBy, Detector, Model, Redaction};
+use scan::Automaton;
 
 const MAGIC: [u8; 8] = *b"TIDEGATE";
 /// The format that this program writes and the newest it reads.

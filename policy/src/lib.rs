@@ -9,12 +9,11 @@
 //! (policy-compiler does that).
 
 mod admit;
-mod automaton;
 mod bundle;
-mod dates;
 mod decide;
 mod epoch;
 mod explain;
+mod free_text;
 pub mod glob;
 pub mod model;
 mod numeric;
@@ -22,9 +21,7 @@ mod plan;
 mod redact;
 mod refusal;
 mod role;
-pub mod scan;
 mod session_rules;
-mod shapes;
 mod system;
 
 pub use admit::{Grant, Identity, admit, preview};

@@ -10,11 +10,11 @@ use lineage::{Derivation, Statement};
 
 use crate::admit::Grant;
 use crate::decide::Allowed;
+use crate::free_text::Scanner;
 use crate::model::{ClassId, Redaction};
 use crate::redact::{Format, Grows, Redacted, Step};
 use crate::refusal::{Refusal, code};
 use crate::role::Treatment;
-use crate::scan::Scanner;
 use crate::system;
 
 /// One column of a row description.

@@ -8,9 +8,9 @@
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::dates;
 use crate::model::Redaction;
 use crate::numeric::Numeric;
+use scan::dates;
 
 /// PostgreSQL type OIDs that redactions know.
 pub(crate) mod oid {

@@ -7,8 +7,8 @@
 use std::net::Ipv6Addr;
 
 use crate::dates;
-use crate::model::Detector;
-use crate::scan::{Hit, Shapes};
+use crate::detector::Detector;
+use crate::find::{Hit, Shapes};
 
 /// Digits in groups, as they are read from a position on.
 struct Groups {

@@ -6,10 +6,10 @@
 /// Days from 1970-01-01 to 2000-01-01, where PostgreSQL's binary dates begin.
 const EPOCH: i64 = 10_957;
 /// Microseconds of a day.
-pub(crate) const DAY: i64 = 86_400_000_000;
+pub const DAY: i64 = 86_400_000_000;
 
 /// Days since 2000-01-01 of a proleptic Gregorian date; years before 1 as 0, -1, …
-pub(crate) const fn days(year: i64, month: i64, day: i64) -> i64 {
+pub const fn days(year: i64, month: i64, day: i64) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };
     let era = y.div_euclid(400);
     let yoe = y.rem_euclid(400);
@@ -19,7 +19,7 @@ pub(crate) const fn days(year: i64, month: i64, day: i64) -> i64 {
 }
 
 /// The year that a number of days since 2000-01-01 falls in.
-pub(crate) const fn year_of(days_since_2000: i64) -> i64 {
+pub const fn year_of(days_since_2000: i64) -> i64 {
     let z = days_since_2000 + EPOCH + 719_468;
     let era = z.div_euclid(146_097);
     let doe = z.rem_euclid(146_097);
@@ -30,7 +30,7 @@ pub(crate) const fn year_of(days_since_2000: i64) -> i64 {
 }
 
 /// Whether year, month and day name a day.
-pub(crate) const fn is_day(year: u32, month: u32, day: u32) -> bool {
+pub const fn is_day(year: u32, month: u32, day: u32) -> bool {
     let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let last = match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
@@ -43,7 +43,7 @@ pub(crate) const fn is_day(year: u32, month: u32, day: u32) -> bool {
 }
 
 /// Leading ASCII digits of `text`, at most nine of them, as a number and how many there are (all of them).
-pub(crate) fn number(text: &[u8]) -> (u32, usize) {
+pub fn number(text: &[u8]) -> (u32, usize) {
     let len = text.iter().take_while(|b| b.is_ascii_digit()).count();
     let n = text.iter().take(len.min(9)).fold(0u32, |n, b| n * 10 + u32::from(b - b'0'));
     (n, len)
@@ -65,7 +65,7 @@ const MONTHS: [&str; 12] = [
 ];
 
 /// The month (1 to 12) that `word` names, whole or by its first three letters (and `sept`), in any case.
-pub(crate) fn month(word: &[u8]) -> Option<u32> {
+pub fn month(word: &[u8]) -> Option<u32> {
     let at = MONTHS.iter().position(|m| {
         let full = m.as_bytes();
         word.eq_ignore_ascii_case(full)
@@ -77,17 +77,17 @@ pub(crate) fn month(word: &[u8]) -> Option<u32> {
 
 /// A date found in text, and the length of what was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
+pub struct Found {
     /// Four-digit year, if it was written with four digits.
-    pub(crate) year: Option<u32>,
+    pub year: Option<u32>,
     /// Bytes read.
-    pub(crate) len: usize,
+    pub len: usize,
     /// Day, month and year are all there.
-    pub(crate) complete: bool,
+    pub complete: bool,
 }
 
 /// Reads a numeric date at the start of `text`: `y-m-d`, `m/d/y`, `d.m.y` with one kind of separator.
-pub(crate) fn numeric(text: &[u8]) -> Option<Found> {
+pub fn numeric(text: &[u8]) -> Option<Found> {
     let (a, la) = number(text);
     let separator = *text.get(la)?;
     if !matches!(separator, b'-' | b'/' | b'.') {
@@ -118,7 +118,7 @@ pub(crate) fn numeric(text: &[u8]) -> Option<Found> {
 }
 
 /// Reads a date that begins with a day: `5 Jan 1952`, `05-JAN-52`, `5th of January, 1952`.
-pub(crate) fn day_first(text: &[u8]) -> Option<Found> {
+pub fn day_first(text: &[u8]) -> Option<Found> {
     let (day, digits) = number(text);
     if !(1..=31).contains(&day) || digits > 2 {
         return None;
@@ -135,7 +135,7 @@ pub(crate) fn day_first(text: &[u8]) -> Option<Found> {
 }
 
 /// Reads a date that begins with a month: `January 5, 1952`, `Jan. 5th`, `March 1952`.
-pub(crate) fn month_first(text: &[u8]) -> Option<Found> {
+pub fn month_first(text: &[u8]) -> Option<Found> {
     let word = letters(text);
     month(text.get(..word)?)?;
     let mut at = word;
@@ -153,7 +153,7 @@ pub(crate) fn month_first(text: &[u8]) -> Option<Found> {
 }
 
 /// What a clock time after a date takes: `T14:05:00.5Z`, ` 14:05:00+02`.
-pub(crate) fn clock(text: &[u8]) -> usize {
+pub fn clock(text: &[u8]) -> usize {
     let Some(b'T' | b't' | b' ') = text.first() else { return 0 };
     let (hour, h) = number(text.get(1..).unwrap_or_default());
     let minutes = text.get(1 + h..).unwrap_or_default();
@@ -187,7 +187,7 @@ pub(crate) fn clock(text: &[u8]) -> usize {
 }
 
 /// The year of a text that is a date and nothing else.
-pub(crate) fn year_of_text(text: &[u8]) -> Option<u32> {
+pub fn year_of_text(text: &[u8]) -> Option<u32> {
     let text = text.trim_ascii();
     let (n, digits) = number(text);
     if digits == 4 && text.len() == 4 {

@@ -1,0 +1,133 @@
+//! One pass over a text: triggers first, verification at each of them.
+//!
+//! The pass looks for the first digit of a run, `@` and `:` and skips everything else in blocks; each trigger is verified
+//! once, looking at a bounded neighbourhood, so the work is linear in the text whatever it contains. Deliberately absent:
+//! word lists (see [`crate::Automaton`]), and what becomes of a hit.
+
+use std::sync::LazyLock;
+
+use memchr::memmem;
+
+use crate::detector::Detector;
+use crate::shapes;
+
+/// Something found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// First byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+    /// What found it.
+    pub detector: Detector,
+}
+
+/// A set of built-in shapes; word lists are apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shapes(u16);
+
+impl Shapes {
+    const fn bit(detector: Detector) -> u16 {
+        match detector {
+            Detector::Ssn => 1,
+            Detector::Mrn => 1 << 1,
+            Detector::Phone => 1 << 2,
+            Detector::Email => 1 << 3,
+            Detector::Card => 1 << 4,
+            Detector::Date => 1 << 5,
+            Detector::Age => 1 << 6,
+            Detector::Ip => 1 << 7,
+            Detector::Url => 1 << 8,
+            Detector::Zip => 1 << 9,
+            Detector::Plan => 1 << 10,
+            Detector::Address => 1 << 11,
+            Detector::Words(_) => 0,
+        }
+    }
+
+    /// The built-in ones of `detectors`.
+    #[must_use]
+    pub fn of(detectors: &[Detector]) -> Self {
+        Self(detectors.iter().fold(0, |set, d| set | Self::bit(*d)))
+    }
+
+    /// Whether `detector` is in the set.
+    #[must_use]
+    pub const fn has(self, detector: Detector) -> bool {
+        self.0 & Self::bit(detector) != 0
+    }
+}
+
+/// Finds what the built-in shapes among `detectors` match, in order of position, overlaps united. Word lists are ignored
+/// here: they need a bundle.
+pub fn find(detectors: &[Detector], text: &[u8]) -> Vec<Hit> {
+    let mut hits = Vec::new();
+    collect(Shapes::of(detectors), text, &mut hits);
+    unite(&mut hits);
+    hits
+}
+
+/// A block of text at a time: whether any byte of it can trigger.
+const BLOCK: usize = 32;
+
+#[inline]
+const fn triggers(b: u8) -> bool {
+    (b.wrapping_sub(b'0') < 10) | (b == b'@') | (b == b':')
+}
+
+/// Adds what the set finds, unsorted and not united.
+pub fn collect(shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>) {
+    if shapes.0 == 0 {
+        return;
+    }
+    let mut done = 0;
+    let mut visit = |at: usize, hits: &mut Vec<Hit>| {
+        if at < done {
+            return;
+        }
+        let before = hits.len();
+        shapes::verify(shapes, text, at, hits);
+        if let Some(end) = hits.get(before..).unwrap_or_default().iter().map(|h| h.end).max() {
+            done = end;
+        }
+    };
+    let mut previous_digit = false;
+    let mut base = 0;
+    for block in text.chunks(BLOCK) {
+        // Written as a fold without early exit, so that it compiles to vector compares.
+        if block.iter().fold(0u8, |any, b| any | u8::from(triggers(*b))) != 0 {
+            for (i, b) in block.iter().enumerate() {
+                let digit = b.is_ascii_digit();
+                if triggers(*b) && !(digit && previous_digit) {
+                    visit(base + i, hits);
+                }
+                previous_digit = digit;
+            }
+        } else {
+            previous_digit = false;
+        }
+        base += block.len();
+    }
+    if shapes.has(Detector::Url) {
+        static WWW: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"www."));
+        for at in WWW.find_iter(text) {
+            hits.extend(shapes::url_from(text, at));
+        }
+    }
+}
+
+/// Sorts and unites overlapping hits; the one that begins first gives its name.
+pub fn unite(hits: &mut Vec<Hit>) {
+    hits.sort_by_key(|h| (h.start, usize::MAX - h.end));
+    hits.dedup_by(|next, kept| {
+        let overlap = next.start < kept.end;
+        if overlap {
+            kept.end = kept.end.max(next.end);
+        }
+        overlap
+    });
+}
+
+#[cfg(test)]
+#[path = "find_tests.rs"]
+mod tests;

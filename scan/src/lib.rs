@@ -1,0 +1,15 @@
+//! Finding identifiers in free text: by shape, checksum or context word, and by lists of words.
+//!
+//! Pure and total: any bytes may come in, time is linear in them, and every hit lies inside them. A backstop for prose and
+//! never a boundary. Deliberately absent: what becomes of a hit (`policy` does that), rule files, and every language but
+//! English for most context words.
+
+mod automaton;
+pub mod dates;
+mod detector;
+mod find;
+mod shapes;
+
+pub use automaton::{Automaton, TooLarge, is_word, whole_word};
+pub use detector::Detector;
+pub use find::{Hit, Shapes, collect, find, unite};
