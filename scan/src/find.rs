@@ -24,12 +24,12 @@ pub struct Hit {
 
 /// A set of built-in shapes; word lists are apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shapes(u16);
+pub struct Shapes(u32);
 
 impl Shapes {
-    const fn bit(detector: Detector) -> u16 {
+    const fn bit(detector: Detector) -> u32 {
         match detector {
-            Detector::Ssn => 1,
+            Detector::Ssn => 1 << 0,
             Detector::Mrn => 1 << 1,
             Detector::Phone => 1 << 2,
             Detector::Email => 1 << 3,
@@ -41,6 +41,17 @@ impl Shapes {
             Detector::Zip => 1 << 9,
             Detector::Plan => 1 << 10,
             Detector::Address => 1 << 11,
+            Detector::Npi => 1 << 12,
+            Detector::Dea => 1 << 13,
+            Detector::Mbi => 1 << 14,
+            Detector::Account => 1 << 15,
+            Detector::Iban => 1 << 16,
+            Detector::Vin => 1 << 17,
+            Detector::Plate => 1 << 18,
+            Detector::Device => 1 << 19,
+            Detector::Mac => 1 << 20,
+            Detector::License => 1 << 21,
+            Detector::Code => 1 << 22,
             Detector::Words(_) => 0,
         }
     }
