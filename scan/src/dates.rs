@@ -128,10 +128,132 @@ pub fn day_first(text: &[u8]) -> Option<Found> {
     if text.get(at..at + 3).is_some_and(|w| w.eq_ignore_ascii_case(b"of ")) {
         at += 3;
     }
+    if let Some(found) = abroad(text, at) {
+        return Some(found);
+    }
     let word = letters(text.get(at..)?);
     month(text.get(at..at + word)?)?;
     at += word;
+    // `13MAY1952`
+    let (year, year_digits) = number(text.get(at..)?);
+    if year_digits == 4 && (1000..=2999).contains(&year) {
+        return Some(Found { year: Some(year), len: at + 4, complete: true });
+    }
+    if word == 3 && at <= 5 && year_digits == 2 && !text.get(at + 2).is_some_and(u8::is_ascii_alphanumeric) {
+        return Some(Found { year: None, len: at + 2, complete: true });
+    }
     Some(with_year(text, at, true))
+}
+
+/// Months of other languages that differ from English, without accents: Spanish, Portuguese, French, Italian, German.
+const MONTHS_ABROAD: &[&str] = &[
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "setiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+    "janeiro",
+    "fevereiro",
+    "maio",
+    "junho",
+    "julho",
+    "setembro",
+    "outubro",
+    "novembro",
+    "dezembro",
+    "janvier",
+    "mars",
+    "avril",
+    "mai",
+    "juin",
+    "juillet",
+    "septembre",
+    "octobre",
+    "novembre",
+    "gennaio",
+    "febbraio",
+    "aprile",
+    "maggio",
+    "giugno",
+    "luglio",
+    "settembre",
+    "ottobre",
+    "dicembre",
+    "januar",
+    "februar",
+    "juni",
+    "juli",
+    "oktober",
+    "dezember",
+    "marz",
+    "fevrier",
+    "aout",
+    "decembre",
+    "marco",
+];
+
+/// `5 de mayo de 1952` and the like from the month at `at` on; the year is required.
+fn abroad(text: &[u8], mut at: usize) -> Option<Found> {
+    if text.get(at..at + 3)?.eq_ignore_ascii_case(b"de ") {
+        at += 3;
+    }
+    let mut folded = [0u8; 12];
+    let mut len = 0;
+    while let Some(&b) = text.get(at) {
+        let letter = match b {
+            b'a'..=b'z' | b'A'..=b'Z' => b.to_ascii_lowercase(),
+            // Latin letters with accents: e, u, a, c are those that months have.
+            0xc3 => match text.get(at + 1)? | 0x20 {
+                0xa8..=0xab => b'e',
+                0xb9..=0xbc => b'u',
+                0xa0..=0xa5 => b'a',
+                0xa7 => b'c',
+                _ => return None,
+            },
+            _ => break,
+        };
+        *folded.get_mut(len)? = letter;
+        len += 1;
+        at += if b == 0xc3 { 2 } else { 1 };
+    }
+    let word = folded.get(..len)?;
+    MONTHS_ABROAD.iter().find(|m| m.as_bytes() == word)?;
+    at += gap(text.get(at..)?);
+    for of in [&b"de "[..], b"del "] {
+        if text.get(at..at + of.len())?.eq_ignore_ascii_case(of) {
+            at += of.len();
+        }
+    }
+    let (year, digits) = number(text.get(at..)?);
+    (digits == 4 && (1000..=2999).contains(&year)).then_some(Found { year: Some(year), len: at + 4, complete: true })
+}
+
+/// The length of a date with the signs for year, month and day of China, Japan or Korea.
+pub fn east_asian(text: &[u8]) -> Option<usize> {
+    const SIGNS: [[&str; 3]; 2] = [["\u{5e74}", "\u{6708}", "\u{65e5}"], ["\u{b144}", "\u{c6d4}", "\u{c77c}"]];
+    let (year, digits) = number(text);
+    if digits != 4 || !(1000..=2999).contains(&year) || text.get(4)? < &0x80 {
+        return None;
+    }
+    let signs = SIGNS.iter().find(|s| text.get(4..).is_some_and(|t| t.starts_with(s[0].as_bytes())))?;
+    let mut at = 4 + signs[0].len();
+    for sign in signs.iter().skip(1) {
+        let blank = usize::from(text.get(at) == Some(&b' '));
+        let digits = number(text.get(at + blank..)?).1;
+        if !(1..=2).contains(&digits) || !text.get(at + blank + digits..)?.starts_with(sign.as_bytes()) {
+            break;
+        }
+        at += blank + digits + sign.len();
+    }
+    Some(at)
 }
 
 /// Reads a date that begins with a month: `January 5, 1952`, `Jan. 5th`, `March 1952`.

@@ -4,10 +4,6 @@
 //! once, looking at a bounded neighbourhood, so the work is linear in the text whatever it contains. Deliberately absent:
 //! word lists (see [`crate::Automaton`]), and what becomes of a hit.
 
-use std::sync::LazyLock;
-
-use memchr::memmem;
-
 use crate::detector::Detector;
 use crate::shapes;
 
@@ -62,6 +58,12 @@ impl Shapes {
         Self(detectors.iter().fold(0, |set, d| set | Self::bit(*d)))
     }
 
+    /// Whether one of `detectors` is in the set.
+    #[must_use]
+    pub fn any(self, detectors: &[Detector]) -> bool {
+        detectors.iter().any(|d| self.has(*d))
+    }
+
     /// Whether `detector` is in the set.
     #[must_use]
     pub const fn has(self, detector: Detector) -> bool {
@@ -78,51 +80,48 @@ pub fn find(detectors: &[Detector], text: &[u8]) -> Vec<Hit> {
     hits
 }
 
-/// A block of text at a time: whether any byte of it can trigger.
-const BLOCK: usize = 32;
-
-#[inline]
-const fn triggers(b: u8) -> bool {
-    (b.wrapping_sub(b'0') < 10) | (b == b'@') | (b == b':')
-}
-
-/// Adds what the set finds, unsorted and not united.
+/// Adds what the set finds in `text`, unsorted and not united.
 pub fn collect(shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>) {
     if shapes.0 == 0 {
         return;
     }
+    if text.is_ascii() {
+        return ascii(shapes, text, hits);
+    }
+    match crate::unicode::fold(text) {
+        None => ascii(shapes, text, hits),
+        Some(folded) => {
+            let before = hits.len();
+            ascii(shapes, &folded.text, hits);
+            for hit in hits.iter_mut().skip(before) {
+                (hit.start, hit.end) = folded.origin(text, hit.start, hit.end);
+            }
+        }
+    }
+}
+
+fn ascii(shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>) {
+    let urls = shapes.has(Detector::Url);
+    let macs = shapes.has(Detector::Mac);
     let mut done = 0;
-    let mut visit = |at: usize, hits: &mut Vec<Hit>| {
+    let mut previous_digit = false;
+    for (at, b) in text.iter().enumerate() {
+        let digit = b.is_ascii_digit();
+        let first = digit && !previous_digit;
+        previous_digit = digit;
         if at < done {
-            return;
+            continue;
         }
         let before = hits.len();
-        shapes::verify(shapes, text, at, hits);
+        match b {
+            b'@' | b':' => shapes::verify(shapes, text, at, hits),
+            _ if first => shapes::verify(shapes, text, at, hits),
+            b'.' if urls || macs => hits.extend(shapes::host(text, at, macs, urls)),
+            b'-' if macs && text.get(at + 3) == Some(&b'-') => hits.extend(shapes::mac_by_dashes(text, at)),
+            _ => continue,
+        }
         if let Some(end) = hits.get(before..).unwrap_or_default().iter().map(|h| h.end).max() {
             done = end;
-        }
-    };
-    let mut previous_digit = false;
-    let mut base = 0;
-    for block in text.chunks(BLOCK) {
-        // Written as a fold without early exit, so that it compiles to vector compares.
-        if block.iter().fold(0u8, |any, b| any | u8::from(triggers(*b))) != 0 {
-            for (i, b) in block.iter().enumerate() {
-                let digit = b.is_ascii_digit();
-                if triggers(*b) && !(digit && previous_digit) {
-                    visit(base + i, hits);
-                }
-                previous_digit = digit;
-            }
-        } else {
-            previous_digit = false;
-        }
-        base += block.len();
-    }
-    if shapes.has(Detector::Url) {
-        static WWW: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"www."));
-        for at in WWW.find_iter(text) {
-            hits.extend(shapes::url_from(text, at));
         }
     }
 }

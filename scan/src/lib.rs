@@ -5,10 +5,12 @@
 //! English for most context words.
 
 mod automaton;
+mod context;
 pub mod dates;
 mod detector;
 mod find;
 mod shapes;
+mod unicode;
 
 pub use automaton::{Automaton, TooLarge, is_word, whole_word};
 pub use detector::Detector;
