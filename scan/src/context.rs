@@ -297,6 +297,9 @@ const WORDS: &[(&str, u64)] = &[
     ("datum", BIRTH),
     ("dos", BIRTH),
     ("on", DAY | LINK),
+    ("today", DAY),
+    ("yesterday", DAY),
+    ("tomorrow", DAY),
     ("since", DAY),
     ("until", DAY),
     ("till", DAY),
@@ -597,7 +600,9 @@ impl Context {
                 }
                 _ if b.is_ascii_alphabetic() || b >= 0x80 => {
                     let (from, len) = word_before(text, i, &mut word);
-                    let bits = meaning(word.get(word.len() - len..).unwrap_or_default());
+                    // `700 cc` is a measure.
+                    let unit = len <= 2 && after_number(text, from);
+                    let bits = if unit { 0 } else { meaning(word.get(word.len() - len..).unwrap_or_default()) };
                     if words == 0 {
                         found.near = bits;
                     }
@@ -625,6 +630,11 @@ impl Context {
     pub(crate) const fn tells(&self, bits: u64) -> bool {
         self.tight & bits != 0
     }
+}
+
+fn after_number(text: &[u8], at: usize) -> bool {
+    let before = text.get(at.saturating_sub(2)..at).unwrap_or_default();
+    matches!(before, [d, b' '] | [_, d] if d.is_ascii_digit())
 }
 
 fn sentence_ends(text: &[u8], dot: usize) -> bool {

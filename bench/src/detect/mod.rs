@@ -8,6 +8,7 @@ pub mod kinds;
 pub mod labelled;
 mod notes;
 mod presidio;
+mod prose;
 pub mod score;
 mod table;
 
@@ -23,6 +24,8 @@ use score::{Found, Score};
 
 /// Patients whose notes are read: about a megabyte.
 const PATIENTS: u64 = 4_000;
+/// Megabytes of prose without identifiers.
+const PROSE: usize = 1;
 /// Finding is repeated until it took so long, in seconds.
 const SECONDS_MIN: f64 = 0.5;
 
@@ -53,6 +56,7 @@ pub fn run(plan: &Plan<'_>) -> Result<String> {
         cases = labelled::cases(&data.join("presidio-tests").join("presidio_recognizer_cases.jsonl"))?;
     }
     sets.push(("notes of the made-up clinic", notes::notes(PATIENTS, false)?));
+    sets.push(("clinical prose without identifiers", prose::documents(PROSE)));
 
     let texts: Vec<&str> = sets
         .iter()

@@ -114,6 +114,10 @@ pub(super) fn cases(cases: &[Case], ours: &[Vec<Found>], theirs: Option<&[Vec<Fo
                 row.negative += 1;
                 row.ours_left += usize::from(left(ours));
                 row.theirs_left += usize::from(theirs.is_some_and(left));
+                if !left(ours) && misses > 0 && kinds::does_not_apply(&case.entity).is_none() {
+                    let of: Vec<_> = ours.get(i).into_iter().flatten().map(|h| h.kind).collect();
+                    let _ = writeln!(missed, "    not left {}: {:?} {of:?}", case.entity, case.document.text);
+                }
             }
             Some(_) => {
                 row.positive += 1;

@@ -54,7 +54,7 @@ pub(super) fn verify(shapes: Shapes, text: &[u8], token: &Token, groups: &Groups
         if let Some(lower) = lower.get_mut(..prefix.len()) {
             lower.copy_from_slice(prefix);
             lower.make_ascii_lowercase();
-            let bits = context::meaning(lower) & !(say::LINK | say::DAY | say::MEASURE | say::AGE);
+            let bits = context::meaning(lower) & !(say::LINK | say::DAY | say::AGE);
             context.any |= bits;
             context.tight |= bits;
         }
@@ -70,6 +70,12 @@ pub(super) fn verify(shapes: Shapes, text: &[u8], token: &Token, groups: &Groups
         && (context.says(say::NPI) || numbers::is_npi(all))
     {
         add(whole, Detector::Npi);
+    }
+    if shapes.has(Detector::Npi)
+        && groups.start.first() == Some(&token.start)
+        && let Some(end) = grouped_npi(text, groups, &context)
+    {
+        add((token.start, end), Detector::Npi);
     }
     if shapes.has(Detector::Mbi)
         && let Some(end) = mbi(text, token.start)
@@ -116,8 +122,13 @@ enum Shape {
 
 impl Shape {
     fn of(text: &[u8], token: &Token, groups: &Groups) -> Self {
-        let unit = token.letters() > 0 && token.prefix == 0 && token.digits < 6 && token.lower > 0 && token.joins == 0;
-        if token.digits < 4 || unit || token.len() > 40 || years(text, token, groups) || counted(text, token) {
+        let unit = token.letters() > 0
+            && token.prefix == 0
+            && token.digits < 6
+            && token.lower > 0
+            && token.joins == 0
+            && token.len() < 16;
+        if token.digits < 4 || unit || token.len() > 64 || years(text, token, groups) || counted(text, token) {
             Self::None
         } else if token.digits >= 6 || (token.digits >= 4 && token.upper > 0 && token.lower == 0) {
             Self::Strong
@@ -248,7 +259,8 @@ fn is_code(text: &[u8], token: &Token, context: &Context, shape: Shape, groups: 
     let all = text.get(token.start..token.end).unwrap_or_default();
     if token.letters() == 0 {
         if token.joins == 0 {
-            return token.digits >= 7;
+            // 0000000 stands for no number.
+            return token.digits >= 7 && all.iter().any(|b| Some(b) != all.first());
         }
         // 12-3456789, 3222-7162-7; not 120-130-140, nor the shape of a number that is never issued.
         let from_start = groups.start.first() == Some(&token.start);
@@ -268,6 +280,18 @@ fn is_code(text: &[u8], token: &Token, context: &Context, shape: Shape, groups: 
     let changes =
         all.windows(2).filter(|w| w.first().map(u8::is_ascii_digit) != w.last().map(u8::is_ascii_digit)).count();
     (token.len() >= 10 && token.digits >= 4 && changes >= 5) || (token.len() >= 16 && token.digits >= 5)
+}
+
+/// Ten digits as 1234 567 893 or 123-456-7893, with a right check digit or after a word for it.
+fn grouped_npi(text: &[u8], groups: &Groups, context: &Context) -> Option<usize> {
+    if !(groups.is(&[4, 3, 3]) || groups.is(&[3, 3, 4])) || !(groups.by(3, b' ') || groups.by(3, b'-')) {
+        return None;
+    }
+    let mut all = [0u8; 10];
+    let digits = text.get(groups.start[0]..groups.end(3))?.iter().filter(|b| b.is_ascii_digit());
+    all.iter_mut().zip(digits).for_each(|(to, from)| *to = *from);
+    let right = groups.len[0] == 4 && numbers::is_npi(&all);
+    (right || context.tells(say::NPI)).then(|| groups.end(3))
 }
 
 fn is_dea(all: &[u8]) -> bool {

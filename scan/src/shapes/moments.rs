@@ -78,8 +78,18 @@ pub(super) fn date(
         let day = groups.len[1] <= 2 && dates::is_day(2000, a, b) && !part_of(text, groups.end(2));
         // `from 1/2`, `by 3/4`: fractions as often as days.
         let fraction = near(say::FROM, context) && b <= 10 && groups.len[1] == 1;
-        if day && !fraction && near(say::DAY | say::BIRTH, context) {
+        let told = b > 12 && context().tells(say::DAY | say::BIRTH);
+        // `05/21`: measures are not written with a leading zero.
+        let padded = rest.first() == Some(&b'0') && groups.len[..2] == [2, 2] && b > 12;
+        if day && (padded || told || !fraction && near(say::DAY | say::BIRTH, context)) {
             return Some((at, groups.end(2)));
+        }
+    }
+    // `21.5.21`
+    if groups.count == 3 && groups.by(3, b'.') && groups.len[0] <= 2 && groups.len[1] <= 2 && groups.len[2] == 2 {
+        let dayed = dates::is_day(2000, b, a) || dates::is_day(2000, a, b);
+        if dayed && context().tells(say::DAY | say::BIRTH) {
+            return Some((at, groups.end(3)));
         }
     }
     // `2021-05`, `05-2021`

@@ -86,7 +86,7 @@ pub(super) fn ipv6(text: &[u8], at: usize) -> Option<(usize, usize)> {
     let before = text.get(at.saturating_sub(40)..at)?.iter().rev().take_while(|b| part(b)).count();
     let after = text.get(at..)?.iter().take(46).take_while(|b| part(b)).count();
     let (start, mut end) = (at - before, at + after);
-    if end > start && text.get(end - 1) == Some(&b'.') {
+    while end > start + 2 && (text.get(end - 1) == Some(&b'.') || ends_single(text, end)) {
         end -= 1;
     }
     let edge = |i: Option<usize>| i.and_then(|i| text.get(i)).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_');
@@ -95,7 +95,21 @@ pub(super) fn ipv6(text: &[u8], at: usize) -> Option<(usize, usize)> {
     }
     let token = std::str::from_utf8(text.get(start..end)?).ok()?;
     let hex = token.bytes().filter(u8::is_ascii_hexdigit).count();
-    (hex > 0 && token.parse::<Ipv6Addr>().is_ok()).then_some((start, end))
+    token.parse::<Ipv6Addr>().ok()?;
+    // The length of a network, `/64`, or the name of a link, `%eth0`.
+    let rest = text.get(end + 1..).unwrap_or_default();
+    let tail = match text.get(end) {
+        Some(b'/') => rest.iter().take(4).take_while(|b| b.is_ascii_digit()).count(),
+        Some(b'%') => rest.iter().take(16).take_while(|b| b.is_ascii_alphanumeric()).count(),
+        _ => 0,
+    };
+    let end = if tail > 0 { end + 1 + tail } else { end };
+    (hex > 0 || tail > 0).then_some((start, end))
+}
+
+/// A single colon, of the sentence and not of the address, ends before `end`.
+fn ends_single(text: &[u8], end: usize) -> bool {
+    text.get(end - 1) == Some(&b':') && text.get(end - 2) != Some(&b':')
 }
 
 /// `@name` of a social network round the sign at `at`.
@@ -146,9 +160,7 @@ fn mac_by_points(text: &[u8], at: usize) -> Option<Hit> {
     let shape = all.iter().enumerate().all(|(i, b)| if i == 4 || i == 9 { *b == b'.' } else { b.is_ascii_hexdigit() });
     let inside =
         |i: Option<usize>| i.and_then(|i| text.get(i)).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'.');
-    let digit = all.iter().any(u8::is_ascii_digit);
-    let whole =
-        shape && digit && !inside(start.checked_sub(1)) && !text.get(at + 10).is_some_and(u8::is_ascii_alphanumeric);
+    let whole = shape && !inside(start.checked_sub(1)) && !text.get(at + 10).is_some_and(u8::is_ascii_alphanumeric);
     whole.then_some(Hit { start, end: at + 10, detector: Detector::Mac })
 }
 

@@ -126,12 +126,16 @@ pub(super) fn phone(
     let plus = previous == Some(b'+');
     let area = |i: usize| matches!(text.get(groups.start[i]), Some(b'2'..=b'9'));
     let open = previous == Some(b'(');
-    let done = |start: usize, end: usize| Some((start, end + extension(text, end)));
+    let done = |start: usize, end: usize| {
+        let end = end + extension(text, end);
+        (!text.get(end).is_some_and(u8::is_ascii_alphanumeric)).then_some((start, end))
+    };
     let split = |i: usize| matches!(groups.separator[i], b'-' | b' ' | b'.' | b'/' | b')' | b'(');
     let further = |n: usize| groups.count > n && matches!(groups.separator[n - 1], b'-' | b'.');
     let national = |i: usize| {
         groups.count >= i + 3 && groups.len[i..i + 3] == [3, 3, 4] && split(i) && split(i + 1) && !further(i + 3)
     };
+    let begins_short = groups.count >= 4 && groups.is(&[3, 3, 2, 2]) && groups.by(4, groups.separator[0]);
     if joined && !open {
         // `one is415-555-0132`: the shape is long enough to stand against a word.
         let letter = previous.is_some_and(|b| b.is_ascii_lowercase());
@@ -150,9 +154,13 @@ pub(super) fn phone(
     if national(0) {
         let closed = open && groups.separator[0] == b')';
         if closed || area(0) || context().says(say::PHONE) {
-            return done(if closed { start } else { at }, groups.end(3));
+            return done(if closed { start - country_code(text, start) } else { at }, groups.end(3));
         }
         return None;
+    }
+    // 532 123 45 67
+    if begins_short && area(0) && matches!(groups.separator[0], b' ' | b'.' | b'-') {
+        return done(at, groups.end(4));
     }
     // A country code without its sign: 63 917 123 4567, 91-415-555-0132.
     if groups.len[0] <= 3 && groups.len[0] >= 1 && national(1) && groups.by(4, groups.separator[0]) && area(0) {
@@ -181,9 +189,18 @@ pub(super) fn phone(
     None
 }
 
+/// Bytes of `+1 ` before `at`.
+fn country_code(text: &[u8], at: usize) -> usize {
+    let before = text.get(at.saturating_sub(5)..at).unwrap_or_default();
+    let blank = usize::from(before.last() == Some(&b' '));
+    let digits = before.iter().rev().skip(blank).take(3).take_while(|b| b.is_ascii_digit()).count();
+    let plus = before.len().checked_sub(blank + digits + 1).and_then(|i| before.get(i)) == Some(&b'+');
+    if plus && digits > 0 { blank + digits + 1 } else { 0 }
+}
+
 /// A national number with the trunk prefix 0, in two to six groups, nine to twelve digits: 0532 123 45 67, (020) 7946 0958.
 fn trunk(text: &[u8], at: usize, groups: &Groups, open: bool, context: &mut impl FnMut() -> Context) -> Option<usize> {
-    if text.get(at) != Some(&b'0') || groups.count < 2 {
+    if text.get(at) != Some(&b'0') || groups.count < 2 || groups.is(&[3, 2, 4]) {
         return None;
     }
     let mut total = 0;
@@ -197,6 +214,9 @@ fn trunk(text: &[u8], at: usize, groups: &Groups, open: bool, context: &mut impl
         }
     }
     let lens = groups.len.get(..count)?;
+    if text.get(groups.end(count)).is_some_and(u8::is_ascii_alphanumeric) {
+        return None;
+    }
     let longest = lens.iter().max().copied().unwrap_or(0);
     let times =
         lens.iter().all(|n| *n == 4) && (0..count).all(|i| clock(text.get(groups.start[i]..).unwrap_or_default()));
