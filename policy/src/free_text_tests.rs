@@ -1,20 +1,7 @@
 use super::*;
 use proptest::prelude::*;
 
-const ALL: &[Detector] = &[
-    Detector::Ssn,
-    Detector::Mrn,
-    Detector::Phone,
-    Detector::Email,
-    Detector::Card,
-    Detector::Date,
-    Detector::Age,
-    Detector::Ip,
-    Detector::Url,
-    Detector::Zip,
-    Detector::Plan,
-    Detector::Address,
-];
+const ALL: &[Detector] = Detector::SHAPES;
 
 fn scanner(redaction: &Redaction, type_oid: u32) -> Scanner {
     let model = crate::Model {

@@ -1,11 +1,13 @@
 //! One pass over a text: triggers first, verification at each of them.
 //!
-//! The pass looks for the first digit of a run, `@` and `:` and skips everything else in blocks; each trigger is verified
-//! once, looking at a bounded neighbourhood, so the work is linear in the text whatever it contains. Deliberately absent:
-//! word lists (see [`crate::Automaton`]), and what becomes of a hit.
+//! The pass looks for first digits, `@`, `:`, inner points and hyphens three apart by bit planes; each trigger is verified
+//! once, looking at a bounded neighbourhood, so the work is linear in the text whatever it contains. A text with a character
+//! that is not ASCII is folded first. Deliberately absent: word lists, and what becomes of a hit.
 
 use crate::detector::Detector;
-use crate::shapes;
+use crate::likely::{Wanted, likely};
+use crate::planes::{BLOCK, Planes};
+use crate::{shapes, unicode};
 
 /// Something found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,14 +87,17 @@ pub fn collect(shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>) {
     if shapes.0 == 0 {
         return;
     }
-    if text.is_ascii() {
-        return ascii(shapes, text, hits);
+    let before = hits.len();
+    if walk(shapes, text, hits, Stop::AtForeign) {
+        return;
     }
-    match crate::unicode::fold(text) {
-        None => ascii(shapes, text, hits),
+    hits.truncate(before);
+    match unicode::fold(text) {
+        None => {
+            walk(shapes, text, hits, Stop::Never);
+        }
         Some(folded) => {
-            let before = hits.len();
-            ascii(shapes, &folded.text, hits);
+            walk(shapes, &folded.text, hits, Stop::Never);
             for hit in hits.iter_mut().skip(before) {
                 (hit.start, hit.end) = folded.origin(text, hit.start, hit.end);
             }
@@ -100,28 +105,108 @@ pub fn collect(shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>) {
     }
 }
 
-fn ascii(shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>) {
-    let urls = shapes.has(Detector::Url);
-    let macs = shapes.has(Detector::Mac);
-    let mut done = 0;
-    let mut previous_digit = false;
-    for (at, b) in text.iter().enumerate() {
-        let digit = b.is_ascii_digit();
-        let first = digit && !previous_digit;
-        previous_digit = digit;
-        if at < done {
-            continue;
+/// Whether a walk ends at the first character that is not ASCII.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    AtForeign,
+    Never,
+}
+
+/// Goes through `text` by planes of 64 bytes and looks at the triggers in them; false if it was stopped.
+fn walk(shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>, stop: Stop) -> bool {
+    let mut visit = Visit::new(shapes, text);
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
+    let mut base = 0;
+    for block in blocks {
+        let planes = Planes::of(block);
+        if stop == Stop::AtForeign && planes.high != 0 {
+            return false;
         }
+        visit.block(base, planes, hits);
+        base += BLOCK;
+    }
+    if !rest.is_empty() {
+        let mut block = [0u8; BLOCK];
+        block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        let planes = Planes::of(&block);
+        if stop == Stop::AtForeign && planes.high != 0 {
+            return false;
+        }
+        visit.block(base, planes, hits);
+    }
+    true
+}
+
+/// A walk through one text.
+struct Visit<'a> {
+    shapes: Shapes,
+    wanted: Wanted,
+    text: &'a [u8],
+    signs: u64,
+    points: u64,
+    dashes: u64,
+    /// Nothing before this is looked at again.
+    done: usize,
+    /// The last byte of the block before was a digit.
+    digit: u64,
+}
+
+impl<'a> Visit<'a> {
+    fn new(shapes: Shapes, text: &'a [u8]) -> Self {
+        let all = |wanted: bool| if wanted { u64::MAX } else { 0 };
+        Self {
+            shapes,
+            wanted: Wanted::of(shapes),
+            text,
+            signs: all(shapes.any(&[Detector::Email, Detector::Url, Detector::Ip, Detector::Mac, Detector::Code])),
+            points: all(shapes.any(&[Detector::Url, Detector::Mac])),
+            dashes: all(shapes.has(Detector::Mac)),
+            done: 0,
+            digit: 0,
+        }
+    }
+
+    #[inline]
+    fn block(&mut self, base: usize, planes: Planes, hits: &mut Vec<Hit>) {
+        let firsts = planes.digits & !((planes.digits << 1) | self.digit);
+        self.digit = planes.digits >> (BLOCK - 1);
+        // Hyphens three apart, as in hardware addresses; the last three bits depend on the next block.
+        let dashes = planes.dashes & ((planes.dashes >> 3) | (0b111 << (BLOCK - 3))) & self.dashes;
+        let mut triggers = firsts | (planes.signs & self.signs) | (planes.points & self.points) | dashes;
+        while triggers != 0 {
+            let at = base + triggers.trailing_zeros() as usize;
+            triggers &= triggers - 1;
+            if at >= self.done {
+                self.trigger(at, hits);
+            }
+        }
+    }
+
+    #[inline]
+    fn trigger(&mut self, at: usize, hits: &mut Vec<Hit>) {
         let before = hits.len();
-        match b {
-            b'@' | b':' => shapes::verify(shapes, text, at, hits),
-            _ if first => shapes::verify(shapes, text, at, hits),
-            b'.' if urls || macs => hits.extend(shapes::host(text, at, macs, urls)),
-            b'-' if macs && text.get(at + 3) == Some(&b'-') => hits.extend(shapes::mac_by_dashes(text, at)),
-            _ => continue,
+        match self.text.get(at) {
+            Some(b'@' | b':') => shapes::verify(self.shapes, self.text, at, hits),
+            Some(b'.') => {
+                // The end of a sentence, a decimal.
+                if self.text.get(at + 1).is_some_and(u8::is_ascii_alphanumeric) {
+                    let (macs, urls) = (self.shapes.has(Detector::Mac), self.shapes.has(Detector::Url));
+                    hits.extend(shapes::host(self.text, at, macs, urls));
+                }
+            }
+            Some(b'-') => {
+                if self.text.get(at + 3) == Some(&b'-') {
+                    hits.extend(shapes::mac_by_dashes(self.text, at));
+                }
+            }
+            _ => {
+                if likely(self.wanted, self.text, at) {
+                    shapes::verify(self.shapes, self.text, at, hits);
+                }
+            }
         }
         if let Some(end) = hits.get(before..).unwrap_or_default().iter().map(|h| h.end).max() {
-            done = end;
+            self.done = end;
         }
     }
 }

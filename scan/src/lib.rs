@@ -9,6 +9,8 @@ mod context;
 pub mod dates;
 mod detector;
 mod find;
+mod likely;
+mod planes;
 mod shapes;
 mod unicode;
 

@@ -44,6 +44,14 @@ pub(super) fn verify(shapes: Shapes, text: &[u8], token: &Token, groups: &Groups
     {
         return;
     }
+    // The groups of the whole number, whichever of them was met first.
+    let reread;
+    let groups = if token.letters() == 0 && groups.start.first() != Some(&token.start) {
+        reread = Groups::read(text, token.start);
+        &reread
+    } else {
+        groups
+    };
     let whole = (token.start, token.end);
     let mut context = Context::before(text, token.start);
     // The prefix is itself a label: MRN-1015952, ssn123456789.
@@ -209,7 +217,8 @@ fn counted(text: &[u8], token: &Token) -> bool {
 
 /// Numbers known by the word before them.
 fn labelled(shapes: Shapes, token: &Token, context: &Context, shape: Shape, all: &[u8], add: &mut Add<'_>) {
-    if shape == Shape::None && !(context.tells(say::USER | say::LICENSE | say::DEVICE | say::MRN) && token.digits >= 2)
+    if shape == Shape::None
+        && !(context.tells(say::USER | say::LICENSE | say::DEVICE | say::MRN) && token.digits >= 3 && token.len() >= 5)
     {
         return;
     }
@@ -230,7 +239,7 @@ fn labelled(shapes: Shapes, token: &Token, context: &Context, shape: Shape, all:
     if shapes.has(Detector::Account) && known(say::ACCOUNT) {
         add(whole, Detector::Account);
     }
-    let code = token.letters() > 0 && token.digits >= 2 && token.len() >= 5;
+    let code = token.letters() > 0 && token.digits >= 3 && token.len() >= 5;
     if shapes.has(Detector::License)
         && (known(say::LICENSE) || (context.tells(say::LICENSE) && code && token.upper > 0))
     {
