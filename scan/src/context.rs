@@ -632,6 +632,16 @@ impl Context {
     }
 }
 
+/// The word directly before `at` says that a day may follow.
+pub(crate) fn day_before(text: &[u8], at: usize) -> bool {
+    let mut word = [0u8; 26];
+    let near = |b: &u8| b.is_ascii_alphabetic() || *b >= 0x80;
+    let before = text.get(at.saturating_sub(8)..at).unwrap_or_default();
+    let Some(back) = before.iter().rev().position(near) else { return true };
+    let (_, len) = word_before(text, at - back, &mut word);
+    meaning(word.get(word.len() - len..).unwrap_or_default()) & (DAY | BIRTH) != 0
+}
+
 fn after_number(text: &[u8], at: usize) -> bool {
     let before = text.get(at.saturating_sub(2)..at).unwrap_or_default();
     matches!(before, [d, b' '] | [_, d] if d.is_ascii_digit())

@@ -5,8 +5,8 @@
 //! that is not ASCII is folded first. Deliberately absent: word lists, and what becomes of a hit.
 
 use crate::detector::Detector;
-use crate::likely::{Wanted, likely};
-use crate::planes::{BLOCK, Planes};
+use crate::likely::{Wanted, dull, likely};
+use crate::planes::{self, BLOCK, Planes};
 use crate::{shapes, unicode};
 
 /// Something found.
@@ -56,14 +56,20 @@ impl Shapes {
 
     /// The built-in ones of `detectors`.
     #[must_use]
-    pub fn of(detectors: &[Detector]) -> Self {
-        Self(detectors.iter().fold(0, |set, d| set | Self::bit(*d)))
+    pub const fn of(detectors: &[Detector]) -> Self {
+        let mut set = 0;
+        let mut i = 0;
+        while i < detectors.len() {
+            set |= Self::bit(detectors[i]);
+            i += 1;
+        }
+        Self(set)
     }
 
-    /// Whether one of `detectors` is in the set.
+    /// Whether a detector is in both sets.
     #[must_use]
-    pub fn any(self, detectors: &[Detector]) -> bool {
-        detectors.iter().any(|d| self.has(*d))
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
     }
 
     /// Whether `detector` is in the set.
@@ -119,21 +125,35 @@ fn walk(shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>, stop: Stop) -> bool {
     let mut base = 0;
     for block in blocks {
         let planes = Planes::of(block);
-        if stop == Stop::AtForeign && planes.high != 0 {
+        if planes.foreign && stop == Stop::AtForeign {
             return false;
         }
-        visit.block(base, planes, hits);
+        let dashes = if visit.macs { planes::dashes(block) } else { 0 };
+        visit.block(base, planes, dashes, hits);
         base += BLOCK;
     }
-    if !rest.is_empty() {
-        let mut block = [0u8; BLOCK];
-        block.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
-        let planes = Planes::of(&block);
-        if stop == Stop::AtForeign && planes.high != 0 {
-            return false;
-        }
-        visit.block(base, planes, hits);
+    if rest.is_empty() {
+        return true;
     }
+    // The last block: the last 64 bytes with those left out that were seen, or a short text filled up.
+    let mut short = [0u8; BLOCK];
+    let (block, seen) = match text.last_chunk::<BLOCK>() {
+        Some(last) => (last, BLOCK - rest.len()),
+        None => {
+            if let Some(head) = short.get_mut(..rest.len()) {
+                head.copy_from_slice(rest);
+            }
+            (&short, 0)
+        }
+    };
+    let mut planes = Planes::of(block);
+    if planes.foreign && stop == Stop::AtForeign {
+        return false;
+    }
+    let dashes = if visit.macs { planes::dashes(block) } else { 0 };
+    planes.digits >>= seen;
+    planes.signs >>= seen;
+    visit.block(base, planes, dashes >> seen, hits);
     true
 }
 
@@ -143,8 +163,7 @@ struct Visit<'a> {
     wanted: Wanted,
     text: &'a [u8],
     signs: u64,
-    points: u64,
-    dashes: u64,
+    macs: bool,
     /// Nothing before this is looked at again.
     done: usize,
     /// The last byte of the block before was a digit.
@@ -152,59 +171,76 @@ struct Visit<'a> {
 }
 
 impl<'a> Visit<'a> {
+    #[inline]
     fn new(shapes: Shapes, text: &'a [u8]) -> Self {
-        let all = |wanted: bool| if wanted { u64::MAX } else { 0 };
-        Self {
-            shapes,
-            wanted: Wanted::of(shapes),
-            text,
-            signs: all(shapes.any(&[Detector::Email, Detector::Url, Detector::Ip, Detector::Mac, Detector::Code])),
-            points: all(shapes.any(&[Detector::Url, Detector::Mac])),
-            dashes: all(shapes.has(Detector::Mac)),
-            done: 0,
-            digit: 0,
-        }
+        const SIGNS: Shapes =
+            Shapes::of(&[Detector::Email, Detector::Url, Detector::Ip, Detector::Mac, Detector::Code]);
+        let signs = if shapes.meets(SIGNS) { u64::MAX } else { 0 };
+        let macs = shapes.has(Detector::Mac);
+        Self { shapes, wanted: Wanted::of(shapes), text, signs, macs, done: 0, digit: 0 }
     }
 
-    #[inline]
-    fn block(&mut self, base: usize, planes: Planes, hits: &mut Vec<Hit>) {
+    #[inline(always)]
+    fn block(&mut self, base: usize, planes: Planes, dashes: u64, hits: &mut Vec<Hit>) {
         let firsts = planes.digits & !((planes.digits << 1) | self.digit);
         self.digit = planes.digits >> (BLOCK - 1);
         // Hyphens three apart, as in hardware addresses; the last three bits depend on the next block.
-        let dashes = planes.dashes & ((planes.dashes >> 3) | (0b111 << (BLOCK - 3))) & self.dashes;
-        let mut triggers = firsts | (planes.signs & self.signs) | (planes.points & self.points) | dashes;
+        let dashes = dashes & ((dashes >> 3) | (0b111 << (BLOCK - 3)));
+        let mut triggers = firsts | (planes.signs & self.signs) | dashes;
         while triggers != 0 {
-            let at = base + triggers.trailing_zeros() as usize;
+            let bit = triggers.trailing_zeros();
             triggers &= triggers - 1;
-            if at >= self.done {
-                self.trigger(at, hits);
+            let at = base + bit as usize;
+            if at < self.done {
+                continue;
+            }
+            if firsts >> bit & 1 == 1 {
+                let run = (planes.digits >> bit).trailing_ones() as usize;
+                // Four digits are worth a look whatever is round them; a run to the end of the block may go on.
+                let worth =
+                    run >= 4 || !dull(self.wanted, self.text, at, run) && likely(self.wanted, self.text, at, run);
+                if worth {
+                    self.look(at, hits);
+                }
+            } else {
+                self.sign(at, hits);
             }
         }
     }
 
     #[inline]
-    fn trigger(&mut self, at: usize, hits: &mut Vec<Hit>) {
-        let before = hits.len();
-        match self.text.get(at) {
-            Some(b'@' | b':') => shapes::verify(self.shapes, self.text, at, hits),
-            Some(b'.') => {
-                // The end of a sentence, a decimal.
-                if self.text.get(at + 1).is_some_and(u8::is_ascii_alphanumeric) {
-                    let (macs, urls) = (self.shapes.has(Detector::Mac), self.shapes.has(Detector::Url));
-                    hits.extend(shapes::host(self.text, at, macs, urls));
-                }
+    fn sign(&mut self, at: usize, hits: &mut Vec<Hit>) {
+        let byte = |i: usize| self.text.get(i).copied().unwrap_or(b' ');
+        let (before, after) = (byte(at.wrapping_sub(1)), byte(at + 1));
+        let hit = match byte(at) {
+            // Not the end of a sentence, nor a decimal point.
+            b'.' => {
+                let letter = after.is_ascii_alphabetic() || (before.is_ascii_alphabetic() && after.is_ascii_digit());
+                let urls = self.shapes.has(Detector::Url) && letter && before.is_ascii_alphanumeric();
+                let macs = self.macs && byte(at + 5) == b'.';
+                if urls || macs { shapes::host(self.text, at, macs, urls) } else { None }
             }
-            Some(b'-') => {
-                if self.text.get(at + 3) == Some(&b'-') {
-                    hits.extend(shapes::mac_by_dashes(self.text, at));
-                }
+            b'-' if byte(at + 3) == b'-' => shapes::mac_by_dashes(self.text, at),
+            b'@' => return self.look(at, hits),
+            // `://`, or a colon between hexadecimal digits or colons.
+            b':' if after == b'/'
+                || ((after.is_ascii_hexdigit() || after == b':') && !before.is_ascii_whitespace())
+                || after == b':' =>
+            {
+                return self.look(at, hits);
             }
-            _ => {
-                if likely(self.wanted, self.text, at) {
-                    shapes::verify(self.shapes, self.text, at, hits);
-                }
-            }
+            _ => None,
+        };
+        if let Some(hit) = hit {
+            self.done = hit.end;
+            hits.push(hit);
         }
+    }
+
+    #[inline(never)]
+    fn look(&mut self, at: usize, hits: &mut Vec<Hit>) {
+        let before = hits.len();
+        shapes::verify(self.shapes, self.text, at, hits);
         if let Some(end) = hits.get(before..).unwrap_or_default().iter().map(|h| h.end).max() {
             self.done = end;
         }

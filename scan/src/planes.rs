@@ -14,35 +14,44 @@ pub(crate) const BLOCK: usize = 64;
 pub(crate) struct Planes {
     /// `0` to `9`.
     pub(crate) digits: u64,
-    /// `@` and `:`.
+    /// `@`, `:` and `.`.
     pub(crate) signs: u64,
-    /// `.`
-    pub(crate) points: u64,
-    /// `-`
-    pub(crate) dashes: u64,
-    /// Not ASCII.
-    pub(crate) high: u64,
+    /// Some byte is not ASCII.
+    pub(crate) foreign: bool,
 }
 
 impl Planes {
     /// The planes of a block.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of(block: &[u8; BLOCK]) -> Self {
         let splat = |b: u8| u8x16::new([b; 16]);
-        let (zero, ten) = (splat(b'0'), splat(10));
-        let (at, colon, point, dash) = (splat(b'@'), splat(b':'), splat(b'.'), splat(b'-'));
+        let (zero, nine) = (splat(b'0'), splat(9));
+        let (at, colon, point) = (splat(b'@'), splat(b':'), splat(b'.'));
         let bits = |mask: u8x16, i: usize| u64::from(mask.to_bitmask()) << (16 * i);
         let mut planes = Self::default();
+        let mut all = splat(0);
         for (i, part) in block.as_chunks::<16>().0.iter().enumerate() {
             let bytes = u8x16::new(*part);
-            planes.digits |= bits((bytes - zero).simd_lt(ten), i);
-            planes.signs |= bits(bytes.simd_eq(at) | bytes.simd_eq(colon), i);
-            planes.points |= bits(bytes.simd_eq(point), i);
-            planes.dashes |= bits(bytes.simd_eq(dash), i);
-            planes.high |= bits(bytes, i);
+            let above = bytes - zero;
+            planes.digits |= bits(above.min(nine).simd_eq(above), i);
+            planes.signs |= bits(bytes.simd_eq(at) | bytes.simd_eq(colon) | bytes.simd_eq(point), i);
+            all |= bytes;
         }
+        planes.foreign = all.to_bitmask() != 0;
         planes
     }
+}
+
+/// `-`, one bit a byte.
+#[inline]
+pub(crate) fn dashes(block: &[u8; BLOCK]) -> u64 {
+    let dash = u8x16::new([b'-'; 16]);
+    block
+        .as_chunks::<16>()
+        .0
+        .iter()
+        .enumerate()
+        .fold(0, |bits, (i, part)| bits | (u64::from(u8x16::new(*part).simd_eq(dash).to_bitmask()) << (16 * i)))
 }
 
 #[cfg(test)]
@@ -50,23 +59,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn by_bytes(block: &[u8; BLOCK]) -> Planes {
+    fn by_bytes(block: &[u8; BLOCK]) -> (Planes, u64) {
         let plane =
             |is: fn(u8) -> bool| block.iter().enumerate().fold(0, |bits, (i, b)| bits | (u64::from(is(*b)) << i));
-        Planes {
+        let planes = Planes {
             digits: plane(|b| b.is_ascii_digit()),
-            signs: plane(|b| matches!(b, b'@' | b':')),
-            points: plane(|b| b == b'.'),
-            dashes: plane(|b| b == b'-'),
-            high: plane(|b| b >= 0x80),
-        }
+            signs: plane(|b| matches!(b, b'@' | b':' | b'.')),
+            foreign: !block.is_ascii(),
+        };
+        (planes, plane(|b| b == b'-'))
     }
 
     #[test]
     fn every_byte_in_every_place() {
         for byte in 0..=255u8 {
             let block = [byte; BLOCK];
-            assert_eq!(Planes::of(&block), by_bytes(&block), "{byte}");
+            assert_eq!((Planes::of(&block), dashes(&block)), by_bytes(&block), "{byte}");
         }
     }
 
@@ -74,7 +82,7 @@ mod tests {
         #[test]
         fn planes_agree_with_the_bytes(bytes in proptest::collection::vec(any::<u8>(), BLOCK)) {
             let block: [u8; BLOCK] = bytes.try_into().unwrap();
-            prop_assert_eq!(Planes::of(&block), by_bytes(&block));
+            prop_assert_eq!((Planes::of(&block), dashes(&block)), by_bytes(&block));
         }
     }
 }

@@ -12,7 +12,7 @@ use super::groups::{Groups, Token};
 use super::{byte, numbers};
 
 /// What this module looks for.
-pub(super) const DETECTORS: &[Detector] = &[
+pub(super) const DETECTORS: Shapes = Shapes::of(&[
     Detector::Mrn,
     Detector::Plan,
     Detector::Npi,
@@ -25,7 +25,7 @@ pub(super) const DETECTORS: &[Detector] = &[
     Detector::Device,
     Detector::License,
     Detector::Code,
-];
+]);
 
 type Add<'a> = dyn FnMut((usize, usize), Detector) + 'a;
 
@@ -136,7 +136,9 @@ impl Shape {
             && token.lower > 0
             && token.joins == 0
             && token.len() < 16;
-        if token.digits < 4 || unit || token.len() > 64 || years(text, token, groups) || counted(text, token) {
+        // `120-130`
+        let range = token.letters() == 0 && token.joins > 0 && token.digits < 5;
+        if token.digits < 4 || range || unit || token.len() > 64 || years(text, token, groups) || counted(text, token) {
             Self::None
         } else if token.digits >= 6 || (token.digits >= 4 && token.upper > 0 && token.lower == 0) {
             Self::Strong
@@ -217,9 +219,9 @@ fn counted(text: &[u8], token: &Token) -> bool {
 
 /// Numbers known by the word before them.
 fn labelled(shapes: Shapes, token: &Token, context: &Context, shape: Shape, all: &[u8], add: &mut Add<'_>) {
-    if shape == Shape::None
-        && !(context.tells(say::USER | say::LICENSE | say::DEVICE | say::MRN) && token.digits >= 3 && token.len() >= 5)
-    {
+    let named =
+        context.tells(say::USER | say::LICENSE | say::DEVICE | say::MRN) && token.digits >= 3 && token.len() >= 5;
+    if shape == Shape::None && (!named || token.is_measure()) {
         return;
     }
     let whole = (token.start, token.end);

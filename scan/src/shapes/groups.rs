@@ -117,6 +117,11 @@ impl Token {
         })
     }
 
+    /// `300mg`: at most three digits, then small letters.
+    pub(super) const fn is_measure(&self) -> bool {
+        self.prefix == 0 && self.upper == 0 && self.joins == 0 && self.digits <= 3
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.end - self.start
     }

@@ -125,7 +125,7 @@ fn digit(shapes: Shapes, text: &[u8], at: usize, hits: &mut Vec<Hit>) {
     {
         add(found, Detector::Phone);
     }
-    if shapes.any(codes::DETECTORS)
+    if shapes.meets(codes::DETECTORS)
         && !dated
         && let Some(token) = Token::round(text, at)
     {
