@@ -8,12 +8,16 @@ mod automaton;
 mod context;
 pub mod dates;
 mod detector;
+mod dictionary;
 mod find;
 mod likely;
 mod planes;
 mod shapes;
 mod unicode;
+mod words;
 
 pub use automaton::{Automaton, TooLarge, is_word, whole_word};
 pub use detector::Detector;
 pub use find::{Hit, Shapes, collect, find, unite};
+pub use unicode::Folded;
+pub use words::{FEW, Words};

@@ -54,6 +54,23 @@ pub(crate) fn dashes(block: &[u8; BLOCK]) -> u64 {
         .fold(0, |bits, (i, part)| bits | (u64::from(u8x16::new(*part).simd_eq(dash).to_bitmask()) << (16 * i)))
 }
 
+/// Bytes of words: letters, digits, the low line and everything that is not ASCII.
+#[inline]
+pub(crate) fn word_bytes(block: &[u8; BLOCK]) -> u64 {
+    let splat = |b: u8| u8x16::new([b; 16]);
+    let (zero, nine, a, z, case, line, high) =
+        (splat(b'0'), splat(9), splat(b'a'), splat(25), splat(0x20), splat(b'_'), splat(0x80));
+    block.as_chunks::<16>().0.iter().enumerate().fold(0, |bits, (i, part)| {
+        let bytes = u8x16::new(*part);
+        let (digit, letter) = (bytes - zero, (bytes | case) - a);
+        let words = digit.min(nine).simd_eq(digit)
+            | letter.min(z).simd_eq(letter)
+            | bytes.simd_eq(line)
+            | bytes.max(high).simd_eq(bytes);
+        bits | (u64::from(words.to_bitmask()) << (16 * i))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,6 +84,7 @@ mod tests {
             signs: plane(|b| matches!(b, b'@' | b':' | b'.')),
             foreign: !block.is_ascii(),
         };
+        assert_eq!(word_bytes(block), plane(crate::automaton::is_word));
         (planes, plane(|b| b == b'-'))
     }
 

@@ -5,15 +5,29 @@
 //! Deliberately absent: letters of other scripts that look Latin, normal forms, and bidirectional order.
 
 /// A text with look-alikes replaced.
-pub(crate) struct Folded {
+#[derive(Clone, Debug)]
+pub struct Folded {
     pub(crate) text: Vec<u8>,
     /// Where each byte of `text` came from.
     from: Vec<u32>,
 }
 
 impl Folded {
+    /// `text` with look-alikes replaced; `None` if it has none, or is too long to be numbered (4 GiB).
+    #[must_use]
+    pub fn of(text: &[u8]) -> Option<Self> {
+        if text.is_ascii() { None } else { fold(text) }
+    }
+
+    /// The text to look in.
+    #[must_use]
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
     /// The bytes of `original` that `start..end` of the folded text stands for.
-    pub(crate) fn origin(&self, original: &[u8], start: usize, end: usize) -> (usize, usize) {
+    #[must_use]
+    pub fn origin(&self, original: &[u8], start: usize, end: usize) -> (usize, usize) {
         let at = |i: usize| self.from.get(i).map_or(original.len(), |n| *n as usize);
         let last = end.saturating_sub(1);
         let first_byte = original.get(at(last)).copied().unwrap_or(0);
