@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use bench::folder::Folder;
-use scan::{Detector, Hit, Shapes};
+use scan::{Detector, Hit, Shapes, Words};
 
 const EIGHT: &[Detector] = &[
     Detector::Ssn,
@@ -156,6 +156,51 @@ fn theirs(program: &Path, file: &Path) -> Option<([f64; 2], [u64; 2], String)> {
     Some((speeds, matches, version))
 }
 
+/// A dictionary as names are: 150,000 words, one of which every tenth field has.
+fn dictionary(fields: &[Vec<u8>]) {
+    const WORDS: usize = 150_000;
+    let syllables = ["ba", "de", "fi", "go", "ku", "la", "me", "ni", "po", "ru"];
+    let word = |n: usize| (0..6).rev().map(|i| syllables[n / 10usize.pow(i) % 10]).collect::<String>();
+    let list: Vec<String> = (0..WORDS).map(word).collect();
+    let list: Vec<&str> = list.iter().map(String::as_str).collect();
+    let fields: Vec<Vec<u8>> = fields
+        .iter()
+        .enumerate()
+        .map(|(i, f)| {
+            let mut field = f.clone();
+            if i % 10 == 0 {
+                field.extend_from_slice(list[i * 7 % WORDS].to_uppercase().as_bytes());
+            }
+            field
+        })
+        .collect();
+    let began = cpu_seconds();
+    let words = Words::build(&list).expect("a list that fits");
+    let compiled = cpu_seconds() - began;
+    let mut bytes = Vec::new();
+    words.write(&mut bytes);
+    let began = cpu_seconds();
+    let loaded = Words::read(&bytes, &list).is_ok();
+    let load = cpu_seconds() - began;
+    let (mut scanned, mut hits) = (0, 0);
+    let began = cpu_seconds();
+    while cpu_seconds() - began < 4.0 * SECONDS {
+        hits = 0;
+        for field in &fields {
+            words.for_each(black_box(field), |_, _| hits += 1);
+            scanned += field.len();
+        }
+    }
+    println!(
+        "\ndictionary of {WORDS} words: compiled in {:.0} ms, {:.1} MB, loaded and checked in {:.0} ms ({loaded}), {:.0} MB/s \
+         ({hits} hits)",
+        compiled * 1e3,
+        bytes.len() as f64 / 1e6,
+        load * 1e3,
+        scanned as f64 / 1e6 / (cpu_seconds() - began),
+    );
+}
+
 fn main() {
     let folder = Folder::new().expect("a temporary folder");
     let program = build(folder.path());
@@ -200,4 +245,5 @@ fn main() {
             matches[1],
         );
     }
+    dictionary(&fields(2, false));
 }

@@ -1,6 +1,6 @@
 //! Which detectors find something in a value: the runtime's own scanner, asked for yes or no.
 
-use scan::{Detector, Shapes};
+use scan::Detector;
 
 use crate::words::DETECTORS;
 
@@ -11,10 +11,10 @@ pub(crate) const COUNT: usize = DETECTORS.len();
 /// column of surrogate keys holds nothing else.
 pub(crate) fn detectors(value: &str) -> Vec<usize> {
     let all: Vec<Detector> = DETECTORS.iter().map(|(_, d, _)| *d).filter(|d| *d != Detector::Code).collect();
-    let mut hits = Vec::new();
-    scan::collect(Shapes::of(&all), value.as_bytes(), &mut hits);
-    let mut found: Vec<usize> =
-        hits.iter().filter_map(|hit| DETECTORS.iter().position(|(_, d, _)| *d == hit.detector)).collect();
+    let mut found: Vec<usize> = scan::find(&all, value.as_bytes())
+        .iter()
+        .filter_map(|hit| DETECTORS.iter().position(|(_, d, _)| *d == hit.detector))
+        .collect();
     found.sort_unstable();
     found.dedup();
     found

@@ -55,8 +55,9 @@ pub const CLASS: &[Key] = &[
 ];
 /// A word list.
 pub const WORD_LIST: &[Key] = &[
-    key("file", "Text file with one word per line, relative to the rule file; # begins a comment."),
+    key("file", "Text file with one word or phrase per line, relative to the rule file; # begins a comment."),
     key("words", "The words themselves."),
+    key("patterns", "Regular expressions of numbers or codes, of 3 to 64 bytes, found whole and in any case."),
 ];
 /// A role.
 pub const ROLE: &[Key] = &[

@@ -3,11 +3,10 @@
 //! Hits come united and in order; between them the value is copied. JSON stays JSON and XML stays XML, or the value is NULL.
 //! This is a backstop for prose and never a boundary. Deliberately absent: finding (the `scan` crate does that).
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use memchr::memmem;
-use scan::{Detector, Hit, Shapes, dates};
+use scan::{Detector, Folded, Hit, Shapes, dates};
 
 use crate::bundle::Bundle;
 use crate::model::{ClassId, Redaction};
@@ -31,6 +30,8 @@ pub(crate) struct Scanner {
     shapes: Shapes,
     words: Option<usize>,
     list: u16,
+    /// Word lists with expressions.
+    numbers: Vec<u16>,
     change: Change,
     kind: Kind,
 }
@@ -71,9 +72,14 @@ impl Scanner {
             Redaction::Zip3 => Change::Zip,
             Redaction::Constant(_) | Redaction::Null | Redaction::Refuse | Redaction::Clear => mask(Keep::None, '*'),
         };
+        let numbers = detectors
+            .iter()
+            .filter_map(|d| if let Detector::Words(n) = d { Some(*n) } else { None })
+            .filter(|n| bundle.numbers.get(usize::from(*n)).is_some_and(|l| !l.is_empty()))
+            .collect();
         let list = detectors.iter().find_map(|d| if let Detector::Words(n) = d { Some(*n) } else { None }).unwrap_or(0);
         let words = bundle.words_of.get(usize::from(class)).copied().flatten();
-        Some(Self { bundle: Arc::clone(bundle), shapes: Shapes::of(detectors), words, list, change, kind })
+        Some(Self { bundle: Arc::clone(bundle), shapes: Shapes::of(detectors), words, list, numbers, change, kind })
     }
 
     /// Whether the result can be longer than the value.
@@ -83,13 +89,24 @@ impl Scanner {
 
     /// What is found in `text`, in order, overlaps united.
     fn hits(&self, text: &[u8]) -> Vec<Hit> {
+        let folded = Folded::of(text);
+        let plain = folded.as_ref().map_or(text, Folded::text);
         let mut hits = Vec::new();
-        scan::collect(self.shapes, text, &mut hits);
+        scan::collect(self.shapes, plain, &mut hits);
         if let Some(words) = self.words.and_then(|w| self.bundle.words.get(w)) {
-            words.whole_words(text, |_, start, end| {
-                hits.push(Hit { start, end, detector: Detector::Words(self.list) });
-                ControlFlow::Continue(())
-            });
+            let detector = Detector::Words(self.list);
+            words.for_each(plain, |start, end| hits.push(Hit { start, end, detector }));
+        }
+        for list in &self.numbers {
+            for number in self.bundle.numbers.get(usize::from(*list)).into_iter().flatten() {
+                let found = number.find_iter(plain).filter(|m| scan::whole_word(plain, m.start(), m.end()));
+                hits.extend(found.map(|m| Hit { start: m.start(), end: m.end(), detector: Detector::Words(*list) }));
+            }
+        }
+        if let Some(folded) = &folded {
+            for hit in &mut hits {
+                (hit.start, hit.end) = folded.origin(text, hit.start, hit.end);
+            }
         }
         if hits.len() > 1 {
             scan::unite(&mut hits);

@@ -15,6 +15,7 @@ fn scanner(redaction: &Redaction, type_oid: u32) -> Scanner {
         word_lists: vec![crate::model::WordList {
             name: "names".into(),
             words: vec!["smith".into(), "van dyk".into()],
+            patterns: vec!["hc-[0-9]{2}[a-z]{2}".into()],
         }],
         ..crate::Model::default()
     };
@@ -53,6 +54,19 @@ fn hits_are_redacted_by_the_method_of_the_class() {
     assert_eq!(token.len(), 8);
     assert_eq!(redacted(&Redaction::Null, 25, "nothing here").as_deref(), Some("nothing here"));
     assert_eq!(redacted(&Redaction::Null, 25, "dr van dyk left").as_deref(), Some("dr ******* left"));
+}
+
+#[test]
+fn numbers_of_a_rule_and_disguised_words_are_found() {
+    for (text, want) in [
+        ("file HC-12ab of the ward", "file ******* of the ward"),
+        ("HC-12abc is another", "HC-12abc is another"),
+        ("Mr. Smi\u{200b}th left", "Mr. ****** left"),
+        ("ｓｍｉｔｈ left", "***** left"),
+        ("é １２３-４５-６７８９", "é ***********"),
+    ] {
+        assert_eq!(redacted(&Redaction::Null, 25, text).as_deref(), Some(want), "{text}");
+    }
 }
 
 #[test]

@@ -25,7 +25,7 @@ mod session_rules;
 mod system;
 
 pub use admit::{Grant, Identity, admit, preview};
-pub use bundle::{BuildError, Bundle, LoadError};
+pub use bundle::{BuildError, Bundle, LoadError, number_pattern};
 pub use decide::{Allowed, Decision, Names};
 pub use epoch::{Epoch, Keys, deciding_binding};
 pub use explain::{Fate, PlannedOutput};

@@ -108,8 +108,10 @@ pub struct Class {
 pub struct WordList {
     /// Name.
     pub name: String,
-    /// Words, lower case, sorted, distinct.
+    /// Words, and phrases of several; lower case, sorted, distinct.
     pub words: Vec<String>,
+    /// Regular expressions of numbers and codes, see [`crate::number_pattern`].
+    pub patterns: Vec<String>,
 }
 
 /// A glob pattern over names: `*` stands for any run of characters, everything else for itself.
