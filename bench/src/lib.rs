@@ -6,6 +6,7 @@
 
 pub mod bouncer;
 pub mod conversation;
+pub mod detect;
 pub mod failure;
 pub mod folder;
 pub mod gateway;

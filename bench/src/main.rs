@@ -1,8 +1,9 @@
-//! Measurement programs of the project; so far one: `load`.
+//! Measurement programs of the project: `load` and `detect`.
 
 use std::{path::PathBuf, process::ExitCode};
 
 use bench::{
+    detect,
     failure::{Doing, Failure, Result, Stop},
     load::{self, Plan},
     target::Way,
@@ -22,6 +23,21 @@ struct Cli {
 enum Command {
     /// The same work direct, through pgbouncer and through the gateway, in turn.
     Load(Load),
+    /// How much of labelled text is found, beside Microsoft Presidio's pattern recognisers.
+    Detect(Detect),
+}
+
+#[derive(Args)]
+struct Detect {
+    /// Folder with the labelled sets (`pii-anon`, `presidio-tests`); without it only the made-up clinic's notes.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Python that has presidio-analyzer.
+    #[arg(long, value_name = "PYTHON", default_value = "python3")]
+    python: PathBuf,
+    /// Also print up to N examples of what was missed, and of false hits, of each kind.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    misses: usize,
 }
 
 #[derive(Args)]
@@ -60,8 +76,14 @@ struct Load {
 }
 
 fn main() -> ExitCode {
-    let Command::Load(load) = Cli::parse().command;
-    match run(&load) {
+    let done = match Cli::parse().command {
+        Command::Load(load) => run(&load),
+        Command::Detect(d) => {
+            let plan = detect::Plan { data: d.data.as_deref(), python: &d.python, misses: d.misses };
+            detect::run(&plan).map(|tables| print!("{tables}"))
+        }
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure::Interrupted) => {
             eprintln!("interrupted; everything that was started has been stopped");

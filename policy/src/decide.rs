@@ -273,9 +273,7 @@ impl Grant {
         bundle.statements.for_each(hay, |needle, end| {
             let start = end.saturating_sub(bundle.statements.lengths().get(needle).map_or(0, |n| *n as usize));
             match bundle.needles.get(needle) {
-                Some(Needle::Word { block })
-                    if armed.contains(block) && crate::automaton::whole_word(hay, start, end) =>
-                {
+                Some(Needle::Word { block }) if armed.contains(block) && scan::whole_word(hay, start, end) => {
                     keep(*block);
                 }
                 // A literal may occur often; its expression is tried once.
