@@ -5,6 +5,7 @@
 //! interrupted. It deliberately never judges: goals are printed beside the figures, the exit code only says that it ran.
 
 pub mod bouncer;
+pub mod bypass;
 pub mod conversation;
 pub mod failure;
 pub mod folder;

@@ -1,8 +1,9 @@
-//! Measurement programs of the project; so far one: `load`.
+//! Measurement programs of the project: `load` (speed), `bypass` and `canary` (what comes out that should not).
 
 use std::{path::PathBuf, process::ExitCode};
 
 use bench::{
+    bypass as bypass_command,
     failure::{Doing, Failure, Result, Stop},
     load::{self, Plan},
     target::Way,
@@ -22,6 +23,8 @@ struct Cli {
 enum Command {
     /// The same work direct, through pgbouncer and through the gateway, in turn.
     Load(Load),
+    /// Every known way round a mask, against any server or gateway: characters of protected data recovered.
+    Bypass(bypass_command::Bypass),
 }
 
 #[derive(Args)]
@@ -60,9 +63,12 @@ struct Load {
 }
 
 fn main() -> ExitCode {
-    let Command::Load(load) = Cli::parse().command;
-    match run(&load) {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match Cli::parse().command {
+        Command::Load(load) => run(&load).map(|()| ExitCode::SUCCESS),
+        Command::Bypass(bypass) => bypass_command::run(&bypass),
+    };
+    match done {
+        Ok(code) => code,
         Err(Failure::Interrupted) => {
             eprintln!("interrupted; everything that was started has been stopped");
             ExitCode::from(130)
