@@ -6,6 +6,7 @@
 
 pub mod bouncer;
 pub mod bypass;
+pub mod bypass_random;
 pub mod conversation;
 pub mod failure;
 pub mod folder;

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use bench::{
-    bypass as bypass_command,
+    bypass as bypass_command, bypass_random,
     failure::{Doing, Failure, Result, Stop},
     load::{self, Plan},
     target::Way,
@@ -25,6 +25,8 @@ enum Command {
     Load(Load),
     /// Every known way round a mask, against any server or gateway: characters of protected data recovered.
     Bypass(bypass_command::Bypass),
+    /// Random statements, and no protected value in any answer.
+    Canary(bypass_random::Canary),
 }
 
 #[derive(Args)]
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Load(load) => run(&load).map(|()| ExitCode::SUCCESS),
         Command::Bypass(bypass) => bypass_command::run(&bypass),
+        Command::Canary(canary) => bypass_random::run(&canary),
     };
     match done {
         Ok(code) => code,

@@ -7,6 +7,7 @@
 use crate::{
     client::{Login, Tls},
     names::Names,
+    statement::Schema,
     truth::{CLINIC, CLINIC_UNSEARCHED, Column, Truth},
 };
 use std::{path::PathBuf, sync::OnceLock};
@@ -89,6 +90,36 @@ impl Ground {
     pub fn truth(&self) -> Truth {
         let columns = |list: &[&str]| list.iter().map(|text| Column::parse(text).unwrap()).collect::<Vec<_>>();
         Truth::read(&self.direct(false), &columns(CLINIC), &columns(CLINIC_UNSEARCHED)).unwrap()
+    }
+
+    /// Relations for random statements.
+    #[must_use]
+    pub fn schema(&self) -> Schema {
+        let protected = CLINIC.iter().chain(CLINIC_UNSEARCHED).filter_map(|place| place.rsplit('.').next());
+        // What the columns of the ground's views are called.
+        let protected: Vec<&str> = protected.chain(["s", "d", "text", "r", "v"]).collect();
+        let mut schema = Schema::read(&self.direct(false), &["clinic", "lab"], &protected).unwrap();
+        let unused = ["lab.told", "lab.ruled", "lab.defaulted", "lab.generated", "lab.v_whole"];
+        schema.tables.retain(|table| !unused.contains(&table.name.as_str()));
+        schema
+    }
+
+    /// Everything the gateway itself keeps or shows: its log, its metrics, its audit records.
+    #[must_use]
+    pub fn kept(&self) -> Vec<u8> {
+        let gateway = self.gateway(false);
+        let mut bytes = gateway.log().into_bytes();
+        bytes.extend(gateway.http("/metrics").unwrap_or_default().into_bytes());
+        let mut folders = vec![gateway.folder.path().join("audit")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                match entry.path() {
+                    path if path.is_dir() => folders.push(path),
+                    path => bytes.extend(std::fs::read(path).unwrap_or_default()),
+                }
+            }
+        }
+        bytes
     }
 
     /// Names for templates.

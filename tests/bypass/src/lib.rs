@@ -9,15 +9,15 @@
 
 pub mod catalogue;
 pub mod client;
-//pub mod drivers;
+pub mod drivers;
 pub mod ground;
 pub mod infer;
 pub mod names;
-//pub mod random;
+pub mod random;
 pub mod recover;
 pub mod report;
 pub mod run;
-//pub mod statement;
+pub mod statement;
 pub mod truth;
 pub mod way;
 

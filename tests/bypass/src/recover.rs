@@ -14,7 +14,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use md5::{Digest, Md5};
 use sha2::Sha256;
 use std::collections::BTreeSet;
-use tests::wire::Frame;
+use ::tests::wire::Frame;
 
 /// How sure a hit has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +111,9 @@ impl Finder {
             let text: Vec<u8> = replace(&bytes, b"\\n", b"\n").into_iter().filter(|&b| b != b'\n').collect();
             found.extend(self.find(&text, care));
         }
+        if bytes.iter().any(|b| matches!(b, 0xE2 | 0xEF)) {
+            found.extend(self.find(&plain(&bytes), care));
+        }
         found
     }
 
@@ -124,11 +127,12 @@ impl Finder {
         let mut by_column = vec![Vec::new(); width];
         let mut codes_by_column = vec![Vec::new(); width];
         for row in &rows {
-            for (column, value) in row.iter().enumerate() {
-                let value = squeezed(value);
+            for (column, raw) in row.iter().enumerate() {
+                let value = squeezed(raw);
                 by_column[column].extend(&value);
-                codes_by_column[column].extend(code(&value));
-                codes_by_row.extend(code(&value));
+                let codes = codes(raw, &value);
+                codes_by_column[column].extend(&codes);
+                codes_by_row.extend(codes);
                 by_row.extend(value);
             }
             by_row.push(b'\n');
@@ -163,6 +167,24 @@ fn squeezed(value: &[u8]) -> Vec<u8> {
     value.iter().copied().filter(|b| !b"{}()[],\" \n\0".contains(b)).collect()
 }
 
+/// The characters whose codes a value is, or lists.
+fn codes(raw: &[u8], value: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(raw);
+    match text.trim_matches(['{', '}', '[', ']']).split(',').map(|part| part.trim().parse::<u8>().ok()).collect() {
+        Some(list) if text.contains(',') => list,
+        _ => binary_codes(raw).unwrap_or_else(|| code(value).into_iter().collect()),
+    }
+}
+
+/// The same of an int4 array in binary form.
+fn binary_codes(raw: &[u8]) -> Option<Vec<u8>> {
+    let (head, elements) = raw.split_at_checked(20)?;
+    if head[..4] != 1_u32.to_be_bytes() || head[8..12] != 23_u32.to_be_bytes() {
+        return None;
+    }
+    elements.chunks(8).map(|element| element.get(4..8)?.try_into().ok().map(u32::from_be_bytes)?.try_into().ok()).collect()
+}
+
 /// A number as the character it is the code of.
 fn code(value: &[u8]) -> Option<u8> {
     let number = match (std::str::from_utf8(value).ok().and_then(|text| text.parse::<u32>().ok()), value) {
@@ -172,6 +194,18 @@ fn code(value: &[u8]) -> Option<u8> {
         _ => return None,
     };
     u8::try_from(number).ok().filter(|b| (32..127).contains(b))
+}
+
+/// Look-alikes as what they look like, and without what does not show.
+fn plain(bytes: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(bytes);
+    let plain = |c: char| match c {
+        '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' => None,
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xFEE0),
+        '\u{2010}'..='\u{2015}' | '\u{2212}' => Some('-'),
+        other => Some(other),
+    };
+    text.chars().filter_map(plain).collect::<String>().into_bytes()
 }
 
 fn replace(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {

@@ -31,8 +31,8 @@ pub(super) fn ways() -> Vec<Way> {
         way("H1", "encodings", encodings()),
         way("H2", "how text looks", looks()),
         way("H3", "look-alikes and zero-width characters", vec![
-            one("zero-width between", "select regexp_replace({c}, '(.)', E'\\\\1\\u200b', 'g') from {t}").silent("the search here is for characters, not for what a reader sees; the statement is one of many expressions").only(Forms::Text),
-            one("full-width digits", "select translate({c}, '0123456789', '０１２３４５６７８９') from {t}").silent("likewise"),
+            one("zero-width between", "select regexp_replace({c}, '(.)', E'\\\\1\\u200b', 'g') from {t}").only(Forms::Text),
+            one("full-width digits", "select translate({c}, '0123456789', '０１２３４５６７８９') from {t}"),
             one("separators doubled", "select replace({c}, '-', '−') || '|' || {c} from {t}"),
             one("notes with full-width digits", "select translate({ft}, '0123456789', '０１２３４５６７８９') || '' || {ft} from {f}"),
         ]),
@@ -112,7 +112,7 @@ fn choosing() -> Vec<Variant> {
         ("array overlap", "select 1 from {t} where {k} = {id} and array[left({c}, {i})] && array['{pl}']"),
         (
             "array containment",
-            "select 1 from {t} where {k} = {id} and string_to_array({c}, null) @> array['{x}'] and {ge}",
+            "select 1 from {t} where {k} = {id} and array[left({c}, {i})] <@ array['{pl}']",
         ),
         (
             "range containment",
@@ -341,10 +341,10 @@ fn ordering() -> Vec<Variant> {
             "hypothetical cume_dist",
             "select cume_dist('{px}') within group (order by c collate \"C\") from (select {c} c from {t} where {k} = {id}) q",
         ),
-        ("DISTINCT ON ordered", "select distinct on (1) k from (select 1 one, k, c from BASE) r order by 1, c"),
+        ("DISTINCT ON ordered", "select distinct on (one) k from (select 1 one, k, c from BASE) r order by one, c, k"),
         (
             "mode of the key",
-            "select mode() within group (order by case when c collate \"C\" >= '{px}' then k end) from BASE",
+            "select mode() within group (order by c collate \"C\" >= '{px}') from (select {c} c from {t} where {k} = {id}) q",
         ),
         ("min of the key", "select min(k) filter (where c collate \"C\" > '{px}') from BASE"),
         ("ordered in a subquery", "select k from (select k from BASE order by c collate \"C\", k) r limit 1"),
@@ -484,7 +484,7 @@ fn timing() -> Vec<Variant> {
         oracle(
             "heavy regular expression",
             Oracle::new(
-                "select case when {ge} then repeat('a', 6000000) ~ '(b|c)+d' end from {t} where {k} = {id}",
+                "select case when {ge} then repeat('a', 400) ~ '^(a+)(a+)\\1\\2b' end from {t} where {k} = {id}",
                 Signal::Time,
             ),
         ),
@@ -547,7 +547,7 @@ fn encodings() -> Vec<Variant> {
         one("characters by generate_series", "select substr({c}, n, 1) from {t}, generate_series(1, 11) n where {k} < 20 order by {k}, n").pieces(),
         one("codes by generate_series", "select ascii(substr({c}, n, 1)) from {t}, generate_series(1, 11) n where {k} < 20 order by {k}, n").pieces(),
         one("bytes by get_byte", "select get_byte({c}::bytea, n) from {t}, generate_series(0, 10) n where {k} < 20 order by {k}, n").pieces(),
-        one("an array of codes", "select array(select ascii(x) from string_to_table({c}, null) x) from {t}").silent("numbers inside one cell are put together by hand, not by the search"),
+        one("an array of codes", "select array(select ascii(x) from string_to_table({c}, null) x) from {t}").pieces(),
         many("character by character in queries", &[
             "select substr({c}, 1, 1) from {t} where {k} = 3", "select substr({c}, 2, 1) from {t} where {k} = 3", "select substr({c}, 3, 1) from {t} where {k} = 3",
             "select substr({c}, 4, 1) from {t} where {k} = 3", "select substr({c}, 5, 1) from {t} where {k} = 3", "select substr({c}, 6, 1) from {t} where {k} = 3",

@@ -119,7 +119,7 @@ fn swaps() -> Vec<Variant> {
         .privileged(),
         many(
             "column's type changed",
-            &["alter table {t} alter column {c} type bytea using {c}::bytea", "select {c} from {t}"],
+            &["alter table {f} alter column {ft} type bytea using {ft}::bytea", "select {ft} from {f}"],
         )
         .wrapped()
         .privileged(),
@@ -191,13 +191,13 @@ fn state() -> Vec<Variant> {
         many("savepoint names in errors", &["do $$ begin execute (select format('select * from %I', {c}) from {t} where {k} = 3); end $$"]),
         many("prepared transactions", &["do $$ begin execute (select format('prepare transaction %L', {c}) from {t} where {k} = 3); end $$", "select gid from pg_prepared_xacts"]).wrapped().silent("PREPARE TRANSACTION does not run inside a block"),
         many("snapshots and origins", &["select pg_replication_origin_create({c}) from {t} where {k} = 3", "select roname from pg_replication_origin"]).wrapped().privileged(),
-        many("logical messages", &["select pg_create_logical_replication_slot('tg_message', 'test_decoding', true)", "select pg_logical_emit_message(false, 'x', (select string_agg({c}, ',') from {t}))", "select data from pg_logical_slot_peek_changes('tg_message', null, null)", "select pg_drop_replication_slot('tg_message')"]).privileged(),
+        many("logical messages", &["select pg_create_logical_replication_slot('tg_message', 'test_decoding', true)", "select pg_logical_emit_message(true, 'x', (select string_agg({c}, ',') from {t}))", "select pg_switch_wal()", "select data from pg_logical_slot_peek_changes('tg_message', null, null)", "select pg_drop_replication_slot('tg_message')"]).privileged(),
         many("restore points", &["select pg_create_restore_point({c}) from {t} where {k} = 3"]).privileged().silent("the name goes to the log and the write-ahead log"),
         many("current time zone", &["select set_config('timezone', '<' || left({c}, 3) || '>' || 1, false) from {t} where {k} = 3", "show timezone"]).silent("three characters of one value are too few to be told"),
         many("role settings", &["do $$ begin execute (select format('alter role current_user set application_name = %L', {c}) from {t} where {k} = 3); end $$", "select useconfig from pg_user", "select setconfig from pg_db_role_setting"]).wrapped(),
         many("storage parameters", &["create temp table sp (v text)", "do $$ begin execute (select format('alter table sp alter v set (n_distinct = %s)', replace({c}, '-', '')) from {t} where {k} = 3); end $$", "select attoptions from pg_attribute where attoptions is not null"]).wrapped(),
         many("labels of statistics", &["create temp table st as select {c} as v from {t}", "analyze st", "select most_common_vals::text, histogram_bounds::text from pg_stats where tablename = 'st'"]).wrapped(),
         oracle("temporary object exists", Oracle::new("select set_config('x.' || case when {ge} then 'a' else 'b' end, '1', true) || coalesce(current_setting('x.a', true), '') from {t} where {k} = {id}", Signal::First)).wrapped(),
-        oracle("advisory lock taken or not", Oracle::new("select count(*) from pg_locks, (select pg_try_advisory_xact_lock(case when {ge} then 4711 else 4712 end) from {t} where {k} = {id} offset 0) q where locktype = 'advisory' and objid = 4711", Signal::First)).wrapped().only(Forms::Text).silent("the locks are listed before the lock is taken"),
+        oracle("advisory lock taken or not", Oracle::new("select count(*) from pg_locks, (select pg_try_advisory_xact_lock(case when {ge} then 4711 else 4712 end) from {t} where {k} = {id} offset 0) q where locktype = 'advisory' and objid = 4711", Signal::First)).wrapped().silent("the locks are listed before the lock is taken"),
     ]
 }

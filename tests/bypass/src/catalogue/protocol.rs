@@ -3,7 +3,7 @@
 use crate::{
     Result,
     client::Client,
-    way::{Forms, Talk, Way, frames, many, one, way},
+    way::{Forms, Talk, Variant, Way, frames, many, one, way},
 };
 use tests::wire::{bind, close, describe, execute, flush, frame, parse, parse_typed, query, sync, zero};
 
@@ -162,7 +162,7 @@ pub(super) fn ways() -> Vec<Way> {
             one("CSV with quotes everywhere", "copy (select {c}, {d} from {t}) to stdout with (format csv, header, force_quote *)").only(Forms::Text),
             one("binary", "copy {t} to stdout with (format binary)").only(Forms::Text),
             one("binary query", "copy (select {d} + 0, upper({c}) from {t}) to stdout with (format binary)").only(Forms::Text),
-            one("other delimiter", "copy {t} ({c}, {k}) to stdout with (delimiter '7', null '')").only(Forms::Text).silent("a delimiter that occurs in the values is escaped inside them"),
+            one("other delimiter", "copy {t} ({c}, {k}) to stdout with (delimiter '|', null '')").only(Forms::Text),
             one("delimiter splits the value", "copy (select {c} from {t}) to stdout with (format csv, delimiter '-', quote '0')").only(Forms::Text).pieces(),
             one("other encoding", "copy (select {c} from {t}) to stdout with (encoding 'LATIN1')").only(Forms::Text),
             one("old syntax", "copy {t} ({c}) to stdout csv header").only(Forms::Text),
@@ -174,13 +174,15 @@ pub(super) fn ways() -> Vec<Way> {
         ]),
         way("B7", "files and programs on the server", vec![
             one("COPY TO PROGRAM", "copy {t} to program 'cat >&2'").only(Forms::Text).privileged().silent("the program's output goes to the server's log"),
-            many("COPY TO a file, read back", &["copy {t} to '/tmp/tidegate-bypass-probe'", "select pg_read_file('/tmp/tidegate-bypass-probe')"]).privileged(),
-            many("COPY TO a file, read back as bytes", &["copy {t} to '/tmp/tidegate-bypass-probe'", "select pg_read_binary_file('/tmp/tidegate-bypass-probe')"]).privileged(),
-            many("COPY FROM a program", &["create temp table tp (l text)", "copy {t} to '/tmp/tidegate-bypass-probe'", "copy tp from program 'cat /tmp/tidegate-bypass-probe'", "select l from tp"]).privileged().wrapped(),
-            many("file_fdw", &["copy {t} to '/tmp/tidegate-bypass-probe'", "create server tgf foreign data wrapper file_fdw", "create foreign table {lab}.ff (l text) server tgf options (filename '/tmp/tidegate-bypass-probe', delimiter '|')", "select l from {lab}.ff"]).privileged().wrapped(),
-            many("lo_import and lo_get", &["copy {t} to '/tmp/tidegate-bypass-probe'", "select lo_import('/tmp/tidegate-bypass-probe', 434343)", "select convert_from(lo_get(434343), 'UTF8')"]).privileged().wrapped(),
+            file("COPY TO a file, read back", &["copy {t} to 'FILE'", "select pg_read_file('FILE')"]),
+            file("COPY TO a file, read back as bytes", &["copy {t} to 'FILE'", "select pg_read_binary_file('FILE')"]),
+            file("COPY TO a program, read back", &["copy {t} to program 'cat > FILE'", "select pg_read_file('FILE')"]),
+            file("COPY FROM a program", &["create temp table tp (l text)", "copy {t} to 'FILE'", "copy tp from program 'cat FILE'", "select l from tp"]).wrapped(),
+            file("file_fdw", &["copy {t} to 'FILE'", "create server tgf foreign data wrapper file_fdw", "create foreign table {lab}.ff (l text) server tgf options (filename 'FILE', delimiter '|')", "select l from {lab}.ff"]).wrapped(),
+            file("lo_import and lo_get", &["copy {t} to 'FILE'", "select lo_import('FILE', 434343)", "select convert_from(lo_get(434343), 'UTF8')"]).wrapped(),
+            file("lo_export, read back", &["select lo_export(424242, 'FILE')", "select pg_read_file('FILE')"]),
             many("pg_file_write", &["select pg_file_write('tidegate-bypass-probe', (select string_agg({c}, ',') from {t}), false)", "select pg_read_file('tidegate-bypass-probe')", "select pg_file_unlink('tidegate-bypass-probe')"]).privileged(),
-            one("files of the table", "select encode(pg_read_binary_file(pg_relation_filepath('{t}')), 'escape')").privileged(),
+            many("files of the table", &["checkpoint", "select encode(pg_read_binary_file(pg_relation_filepath('{t}')), 'escape')"]).privileged(),
             one("pg_ls_dir", "select pg_ls_dir('base')").privileged().silent("file names hold no values; the way in is what counts"),
         ]),
         way("B8", "FunctionCall", vec![
@@ -218,12 +220,12 @@ pub(super) fn ways() -> Vec<Way> {
             frames("snapshot of a slot", |talk| replication(talk, "CREATE_REPLICATION_SLOT tg TEMPORARY LOGICAL test_decoding")).privileged().only(Forms::Once).silent("a slot alone gives no values"),
             many("logical changes", &[
                 "select pg_create_logical_replication_slot('tg_bypass', 'test_decoding', true)",
-                "update {t} set {k} = {k} where {k} < 5", "select data from pg_logical_slot_peek_changes('tg_bypass', null, null)",
+                "set synchronous_commit = on", "update {t} set {k} = {k} where {k} < 5", "select data from pg_logical_slot_peek_changes('tg_bypass', null, null)",
                 "select pg_drop_replication_slot('tg_bypass')",
             ]).privileged(),
             many("logical changes in binary", &[
                 "select pg_create_logical_replication_slot('tg_bypass_b', 'pgoutput', true)",
-                "update {t} set {k} = {k} where {k} < 5",
+                "set synchronous_commit = on", "update {t} set {k} = {k} where {k} < 5",
                 "select data from pg_logical_slot_peek_binary_changes('tg_bypass_b', null, null, 'proto_version', '1', 'publication_names', 'lab_all')",
                 "select pg_drop_replication_slot('tg_bypass_b')",
             ]).privileged(),
@@ -300,6 +302,15 @@ pub(super) fn ways() -> Vec<Way> {
             }),
         ]),
     ]
+}
+
+/// Statements with a file on the server, which is removed again.
+fn file(name: &'static str, statements: &[&str]) -> Variant {
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    let path = format!("/dev/shm/tidegate-bypass-{plain}");
+    let mut list: Vec<String> = statements.iter().map(|text| text.replace("FILE", &path)).collect();
+    list.push(format!("copy (select 1) to program 'rm -f {path}'"));
+    many(name, &list.iter().map(String::as_str).collect::<Vec<_>>()).privileged()
 }
 
 fn run(talk: &mut Talk<'_>, template: &str) -> Result<()> {

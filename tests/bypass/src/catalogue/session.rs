@@ -59,7 +59,7 @@ pub(super) fn ways() -> Vec<Way> {
             one("nested comment", "select /* a /* b */ c */ {c} || '' from {t}"),
             one("comment that looks like an end", "select /* ' */ {c} /* ' */ || '' from {t}"),
             one("line comment", "select -- '\n {c} || '' -- '\n from {t}"),
-            one("line comment ended by a carriage return", "select 'x' -- \r || {c} \n from {t}").silent("what follows a carriage return is code for the server too, and the result holds the value masked or not").only(Forms::Simple),
+            one("line comment ended by a carriage return", "select 'x' -- \r || {c} \n from {t}").only(Forms::Simple),
             one("dollar quotes", "select $a$'$a$ || {c} || $$'$$ from {t}"),
             one("dollar quote in a name", "select {c} || $q$from$q$ from {t} as a$b$c"),
             one("escape string", "select E'\\'' || {c} || '' from {t}"),
@@ -82,7 +82,7 @@ pub(super) fn ways() -> Vec<Way> {
             one("long column alias cut", &format!("select {0}x || '' from (select {{c}} as {0}y from {{t}}) q", "z".repeat(63))),
             one("byte-order mark", "\u{feff}select {c} || '' from {t}").silent("the server takes the mark for a part of a name"),
             one("no-break spaces", "select\u{a0}{c} || '' from {t}").silent("the server takes the space for a part of a name"),
-            one("form feed and vertical tab", "select\u{c}{c}\u{b}|| '' from {t}"),
+            one("form feeds", "select\u{c}{c}\u{c}|| '' from {t}"),
             one("no spaces", "select(({c}))||''from {t}"),
             one("operator that hides a comment", "select {c} ||/**/'' from {t}"),
             one("parentheses", &format!("select {}{{c}} || ''{} from {{t}}", "(".repeat(300), ")".repeat(300))),
@@ -93,7 +93,7 @@ pub(super) fn ways() -> Vec<Way> {
             one("type before a literal", "select text 'x' || {c} from {t}"),
             one("array subscripts and casts", "select ((array[{c}])[1])::text || '' from {t}"),
             one("attribute notation", "select p.{c}.text from {t} p").silent("only composite values have attributes"),
-            one("attribute notation of a row", "select (p).upper from (select {c} as upper from {t}) p").silent("a plain column: masked rather than refused").only(Forms::Text),
+            one("attribute notation of a row", "select (p).upper from (select {c} as upper from {t}) p").only(Forms::Text),
             one("function notation of an alias", "select upper(p.z) from (select {c} as z from {t}) p"),
             one("EXTRACT, POSITION, OVERLAY syntax", "select overlay({c} placing '' from 1 for 0), trim(both 'x' from {c}) from {t}"),
             one("operator precedence", "select not false and true, {c} || '' from {t}"),
@@ -132,7 +132,7 @@ pub(super) fn ways() -> Vec<Way> {
                     talk.ask(&[query(&text)])?;
                 }
                 talk.ask(&[parse("s", "select ssn || '' from patients"), describe(b'S', "s"), sync()])?;
-                let path = talk.fill("set search_path = {s}")?;
+                let path = talk.fill("set search_path = {s}, pg_temp")?;
                 talk.ask(&[query(&path)])?;
                 talk.ask(&[bind("", "s", &[], talk.format), execute("", 0), sync()])
             }),
@@ -143,7 +143,7 @@ pub(super) fn ways() -> Vec<Way> {
                     talk.ask(&[query(&text)])?;
                 }
                 talk.ask(&[parse("s", "select ssn as harmless from patients"), describe(b'S', "s"), sync()])?;
-                let path = talk.fill("set search_path = {s}")?;
+                let path = talk.fill("set search_path = {s}, pg_temp")?;
                 let run = [bind("", "s", &[], talk.format), execute("", 0), sync()].concat();
                 talk.ask_for(&[query(&path), run], 2)
             }),

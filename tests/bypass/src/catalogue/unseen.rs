@@ -1,6 +1,6 @@
 //! D: code that a parser of the statement does not see.
 
-use crate::way::{Forms, Variant, Way, many, one, way};
+use crate::way::{Variant, Way, many, one, way};
 
 pub(super) fn ways() -> Vec<Way> {
     vec![
@@ -26,7 +26,6 @@ fn functions() -> Vec<Variant> {
         one("function in ROWS FROM", "select * from rows from ({lab}.f_sql(3), generate_series(1, 2)) as r(a, b)"),
         one("function in VALUES", "values ({lab}.f_sql(6))"),
         one("function in DEFAULT of COALESCE", "select coalesce(null, {lab}.f_sql(7))"),
-        one("function as an operator", "select {lab}.!! 3::bigint").silent("an operator is written in its own syntax").only(Forms::Simple),
         one("operator", "select operator({lab}.!!) 3::bigint"),
         one("aggregate of a function", "select string_agg({lab}.f_sql(n), ',') from generate_series(1, 20) n"),
         one("user-defined aggregate of the column", "select {lab}.glue({c}) from {t}"),
@@ -35,13 +34,12 @@ fn functions() -> Vec<Variant> {
         one("variadic", "select {lab}.f_variadic({c}, '') from {t}"),
         one("variadic array", "select {lab}.f_variadic(variadic array[{c}]) from {t}"),
         one("function in ORDER BY that tells", "select 1 from {t} order by {lab}.f_warning({c})"),
-        one("named arguments", "select {lab}.f_sql($1 => 3)").silent("a parameter without a name cannot be named"),
         many("own function", &["create function pg_temp.f() returns setof text language sql as 'select {c} from {t}'", "select pg_temp.f()"]).wrapped(),
         many("own function with a SQL-standard body", &["create function pg_temp.f() returns text language sql return (select string_agg({c}, ',') from {t})", "select pg_temp.f()"]).wrapped(),
         many("own function in a schema", &["create function {lab}.mine(bigint) returns text language sql as 'select {c} from {t} where {k} = $1'", "select {lab}.mine(3)"]).wrapped(),
         many("function replaced", &["create function {lab}.turning() returns text language sql as 'select ''x''::text'", "select {lab}.turning()", "create or replace function {lab}.turning() returns text language sql as 'select string_agg({c}, '','') from {t}'", "select {lab}.turning()"]).wrapped(),
         many("own aggregate", &["create aggregate {lab}.mine(text) (sfunc = textcat, stype = text)", "select {lab}.mine({c} || ',') from {t}"]).wrapped(),
-        many("own operator", &["create operator {lab}.+++ (leftarg = text, rightarg = text, function = textcat)", "select {c} operator({lab}.+++) '' from {t}"]).wrapped(),
+        many("own operator", &["create operator {lab}.||| (leftarg = text, rightarg = text, function = textcat)", "select {c} operator({lab}.|||) '' from {t}"]).wrapped(),
         many("own cast", &["create type {lab}.boxed as (v text)", "create function {lab}.box(text) returns {lab}.boxed language sql as 'select row($1)::{lab}.boxed'", "select {lab}.box({c}) from {t}"]).wrapped(),
         many("own type's input function", &["create domain {lab}.dom as text", "select {c}::{lab}.dom from {t}"]).wrapped(),
         many("range over text", &["create type {lab}.textrange as range (subtype = text)", "select {lab}.textrange({c}, null) from {t}"]).wrapped(),
@@ -201,7 +199,7 @@ fn shadows() -> Vec<Variant> {
         many("table before the schema", &["set search_path = {s}", "create temp table departments as select {c} as name from {t}", "select name from departments"]).wrapped(),
         many("schema in the path", &["set search_path = {s}", "select {c} || '' from {n}"]),
         many("schema in the path, plain", &["set search_path = {s}", "select {c} as x from {n}"]),
-        many("own type named text", &["create domain {lab}.int4 as text", "set search_path = {lab}, pg_catalog", "select {c}::int4 from {s}.{n}"]).wrapped().silent("int4 the keyword is the built-in"),
+        many("own type named text", &["create domain {lab}.int4 as text", "set search_path = {lab}, pg_catalog", "select {c}::int4 from {s}.{n}"]).wrapped(),
         many("own type in the path", &["create domain {lab}.money as text", "set search_path = {lab}, pg_catalog", "select {c}::money from {t}"]).wrapped(),
     ]
 }
