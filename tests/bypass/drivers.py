@@ -41,7 +41,7 @@ def failure(error):
 def with_psycopg(ways):
     import psycopg
 
-    manners = [("text", psycopg.Cursor, False), ("binary", psycopg.Cursor, True), ("simple", psycopg.ClientCursor, False)]
+    manners = [("simple", psycopg.ClientCursor, False), ("binary", psycopg.Cursor, True)]
     for way in ways:
         for how, kind, binary in manners:
             heard = []
@@ -98,39 +98,37 @@ async def with_asyncpg(ways):
     import asyncpg
 
     for way in ways:
-        for how in ("prepared", "simple"):
-            heard = []
-            try:
-                conn = await asyncpg.connect(ssl=False)
-            except (asyncpg.PostgresError, OSError) as error:
-                raise SystemExit(f"no session: {error}")
-            conn.add_log_listener(lambda _, message: heard.append(failure(message)))
-            steps = ["begin", *way["statements"], "rollback"] if way["wrapped"] else way["statements"]
-            try:
-                for step in steps:
-                    try:
-                        await each(conn, how, step, heard)
-                    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, ValueError, OverflowError, UnicodeError) as error:
-                        heard.append(failure(error))
-                heard.append(str(conn.get_settings()))
-                for name in ("application_name", "DateStyle", "TimeZone"):
-                    heard.append(str(getattr(conn.get_settings(), name, "")))
-            finally:
-                # Nothing more is to be asked of a session in whatever state it is.
-                conn.terminate()
-            tell(way, how, heard)
+        heard = []
+        try:
+            conn = await asyncpg.connect(ssl=False)
+        except (asyncpg.PostgresError, OSError) as error:
+            raise SystemExit(f"no session: {error}")
+        conn.add_log_listener(lambda _, message: heard.append(failure(message)))
+        steps = ["begin", *way["statements"], "rollback"] if way["wrapped"] else way["statements"]
+        try:
+            for step in steps:
+                try:
+                    await asyncio.wait_for(each(conn, step, heard), 15)
+                except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, ValueError, OverflowError, TimeoutError, asyncio.TimeoutError) as error:
+                    if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+                        print(way['id'], way['name'], 'takes too long:', step[:80], file=sys.stderr)
+                    heard.append(failure(error))
+            heard.append(str(conn.get_settings()))
+            for name in ("application_name", "DateStyle", "TimeZone"):
+                heard.append(str(getattr(conn.get_settings(), name, "")))
+        finally:
+            # Nothing more is to be asked of a session in whatever state it is.
+            conn.terminate()
+        tell(way, "prepared", heard)
 
 
-async def each(conn, how, step, heard):
+async def each(conn, step, heard):
     first = step.lstrip().lower()
     if first.startswith("copy") and "to stdout" in first:
         async def take(block):
             heard.append(shown(block))
 
         await conn._copy_out(step, take, 60)
-        return
-    if how == "simple" and not first.startswith(("select", "with", "table", "values", "fetch", "execute")):
-        heard.append(str(await conn.execute(step)))
         return
     statement = await conn.prepare(step)
     heard.append(" ".join(attribute.name for attribute in statement.get_attributes()))
@@ -142,6 +140,9 @@ def main():
     driver, path = sys.argv[1:]
     with open(path, encoding="utf-8") as file:
         ways = json.load(file)
+    for way in ways:
+        # Drivers wait for data to send.
+        way["statements"] = [step for step in way["statements"] if not step.endswith("from stdin")]
     if driver == "psycopg":
         with_psycopg(ways)
     else:

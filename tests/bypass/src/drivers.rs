@@ -41,6 +41,7 @@ pub fn all(driver: &str, login: &Login, names: &Names, finder: &Finder, wanted: 
     };
     let mut command = clients::python_program(&endpoint);
     let done = run(command.args([&program as &Path, Path::new(driver), &ways]), b"", LIMIT).success();
+    eprint!("{}", done.errors());
     let mut heard = Heard::new();
     for line in done.text().lines() {
         let line: Value = serde_json::from_str(line).expect("a line of JSON");
