@@ -71,7 +71,11 @@ pub fn run(options: &Canary) -> Result<ExitCode> {
         random::canary(&schema, &finder, &ground.through(&options.user, false), extent, &asked).map(|mut tally| {
             let kept = ground.kept();
             let found = finder.find(&kept, Care::Whole);
-            println!("{} bytes of log, metrics and records: {} characters recovered", kept.len(), finder.characters(&found));
+            println!(
+                "{} bytes of log, metrics and records: {} characters recovered",
+                kept.len(),
+                finder.characters(&found)
+            );
             tally.characters += finder.characters(&found);
             tally
         })

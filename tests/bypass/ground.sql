@@ -56,6 +56,10 @@ create function lab.f_polymorphic(anyelement) returns text language sql immutabl
 create function lab.upper(text) returns text language plpgsql as $$ begin return (select ssn from clinic.patients where patient_id::text = $1); end $$;
 create function lab.length(text) returns text language sql as 'select ssn from clinic.patients where patient_id::text = $1';
 create function lab.count_patients() returns text language sql as 'select string_agg(ssn, '','') from clinic.patients';
+-- Found before a built-in where the type of the argument matches better.
+create function public.initcap(varchar) returns text language sql stable as 'select ssn from clinic.patients where patient_id::text = $1::text';
+create function lab.both(bigint, bigint) returns text language sql stable as 'select ssn from clinic.patients where patient_id = $1';
+create operator public.## (leftarg = bigint, rightarg = bigint, function = lab.both);
 create aggregate lab.glue(text) (sfunc = textcat, stype = text, initcond = '');
 create operator lab.!! (rightarg = bigint, function = lab.f_sql);
 create procedure lab.p_notice() language plpgsql as $$ begin raise notice '%', (select string_agg(ssn, ',') from clinic.patients); end $$;

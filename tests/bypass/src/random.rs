@@ -109,7 +109,13 @@ impl fmt::Display for Tally {
 ///
 /// # Errors
 /// There is no session at all.
-pub fn canary(schema: &Schema, finder: &Finder, login: &Login, extent: Extent, stop: &(dyn Fn() -> bool + Sync)) -> Result<Tally> {
+pub fn canary(
+    schema: &Schema,
+    finder: &Finder,
+    login: &Login,
+    extent: Extent,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Tally> {
     drop(Client::login(login).map_err(|error| error.to_string())?);
     let one = |session: &mut Place, work: &Work, number: u64, tally: &mut Tally| {
         let frames = session.say(work, tally);
@@ -132,7 +138,13 @@ pub fn canary(schema: &Schema, finder: &Finder, login: &Login, extent: Extent, s
 ///
 /// # Errors
 /// There is no session at all.
-pub fn compare(schema: &Schema, direct: &Login, through: &Login, extent: Extent, stop: &(dyn Fn() -> bool + Sync)) -> Result<Tally> {
+pub fn compare(
+    schema: &Schema,
+    direct: &Login,
+    through: &Login,
+    extent: Extent,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Tally> {
     for login in [direct, through] {
         drop(Client::login(login).map_err(|error| error.to_string())?);
     }
@@ -158,7 +170,8 @@ pub fn compare(schema: &Schema, direct: &Login, through: &Login, extent: Extent,
 fn comparable(mut frames: Vec<Frame>) -> Vec<Frame> {
     for frame in frames.iter_mut().filter(|frame| frame.tag == b'E') {
         if matches!(frame.field(b'C').as_deref(), Some("26000" | "34000")) {
-            let fields = frame.body.split(|&b| b == 0).filter(|field| !matches!(field.first(), Some(b'F' | b'L' | b'R')));
+            let fields =
+                frame.body.split(|&b| b == 0).filter(|field| !matches!(field.first(), Some(b'F' | b'L' | b'R')));
             frame.body = fields.collect::<Vec<_>>().join(&0);
         }
     }
@@ -167,7 +180,13 @@ fn comparable(mut frames: Vec<Frame>) -> Vec<Frame> {
 
 type Do<'a> = dyn Fn(&mut [Place], &Work, u64, &mut Tally) + Sync + 'a;
 
-fn run(schema: &Schema, extent: Extent, stop: &(dyn Fn() -> bool + Sync), places: &(dyn Fn() -> Vec<Place> + Sync), one: &Do<'_>) -> Tally {
+fn run(
+    schema: &Schema,
+    extent: Extent,
+    stop: &(dyn Fn() -> bool + Sync),
+    places: &(dyn Fn() -> Vec<Place> + Sync),
+    one: &Do<'_>,
+) -> Tally {
     let (next, enough) = (AtomicU64::new(0), AtomicBool::new(false));
     let total = Mutex::new(Tally::default());
     let begin = Instant::now();
@@ -231,8 +250,13 @@ impl Place {
                     frames.extend(answer);
                     if ended {
                         tally.broken += 1;
-                        let said = frames.iter().rev().find(|frame| frame.tag == b'E').and_then(|frame| frame.field(b'M'));
-                        tally.broke.get_or_insert(format!("ended after {:?} by: {}", said.unwrap_or_default(), work.text));
+                        let said =
+                            frames.iter().rev().find(|frame| frame.tag == b'E').and_then(|frame| frame.field(b'M'));
+                        tally.broke.get_or_insert(format!(
+                            "ended after {:?} by: {}",
+                            said.unwrap_or_default(),
+                            work.text
+                        ));
                         self.client = None;
                         return frames;
                     }

@@ -9,12 +9,12 @@ use crate::{
     client::values,
     truth::{Cell, Kind, Truth, shown},
 };
+use ::tests::wire::Frame;
 use aho_corasick::AhoCorasick;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use md5::{Digest, Md5};
 use sha2::Sha256;
 use std::collections::BTreeSet;
-use ::tests::wire::Frame;
 
 /// How sure a hit has to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -182,7 +182,10 @@ fn binary_codes(raw: &[u8]) -> Option<Vec<u8>> {
     if head[..4] != 1_u32.to_be_bytes() || head[8..12] != 23_u32.to_be_bytes() {
         return None;
     }
-    elements.chunks(8).map(|element| element.get(4..8)?.try_into().ok().map(u32::from_be_bytes)?.try_into().ok()).collect()
+    elements
+        .chunks(8)
+        .map(|element| element.get(4..8)?.try_into().ok().map(u32::from_be_bytes)?.try_into().ok())
+        .collect()
 }
 
 /// A number as the character it is the code of.

@@ -88,6 +88,7 @@ pub struct Session {
     /// All that came back.
     pub heard: Vec<Frame>,
     keep: bool,
+    /// Whether a transaction is open, as the peer last said.
     inside: bool,
     cursors: u32,
 }
@@ -116,9 +117,11 @@ impl Session {
         };
         let mut frames = self.client.ask(&bytes)?;
         // A cursor's own transaction that failed; one that the variant opened is its own affair.
-        let failed = frames.last().is_some_and(|frame| frame.tag == b'Z' && frame.body == b"E");
-        if failed && !self.inside {
+        let before = self.inside;
+        self.inside = inside(&frames);
+        if self.inside && !before && bytes != query(statement) && matches!(form, Form::SimpleBinary) {
             frames.extend(self.client.ask(&query("rollback"))?);
+            self.inside = false;
         }
         if self.keep || self.heard.len() < 100 {
             self.heard.extend(frames.iter().cloned());
@@ -141,15 +144,15 @@ impl Session {
     }
 
     fn begin(&mut self) -> Result<()> {
-        self.inside = true;
         let answer = self.client.ask(&query("begin"))?;
+        self.inside = inside(&answer);
         self.heard.extend(answer);
         Ok(())
     }
 
     fn rollback(&mut self) -> Result<()> {
-        self.inside = false;
         let answer = self.client.ask(&query("rollback"))?;
+        self.inside = inside(&answer);
         self.heard.extend(answer);
         Ok(())
     }
@@ -167,6 +170,10 @@ impl Session {
             (Binary::Copy, _) => format!("copy ({statement}) to stdout with (format binary)"),
         })
     }
+}
+
+fn inside(frames: &[Frame]) -> bool {
+    frames.last().is_some_and(|frame| frame.tag == b'Z' && frame.body != b"I")
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,7 +286,6 @@ fn statements(session: &mut Session, list: &[String], wrapped: bool, form: Form)
         session.rollback()?;
     }
     // Notifications come before the next answer ends.
-    session.inside = false;
     session.say("", Form::SimpleText).map(drop)
 }
 

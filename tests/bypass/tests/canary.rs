@@ -30,7 +30,12 @@ fn o2_random_statements_bring_no_canary_out() {
     assert!(tally.broken == 0, "seed {}: {:?}", extent.seed, tally.broke);
     assert!(tally.allowed * 4 >= tally.said && tally.said > 200, "too little is allowed to prove anything: {tally}");
     let kept = finder.find(&ground.kept(), Care::Whole);
-    assert!(kept.is_empty(), "seed {}: {} values in the gateway's own log, metrics or records", extent.seed, kept.len());
+    assert!(
+        kept.is_empty(),
+        "seed {}: {} values in the gateway's own log, metrics or records",
+        extent.seed,
+        kept.len()
+    );
 }
 
 #[test]

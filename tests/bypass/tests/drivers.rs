@@ -11,7 +11,8 @@ fn nothing_comes_out_by(driver: &str) {
     let names = ground.names();
     let usual = |way: &serde_json::Value| way["privileged"] == false;
     let through = drivers::all(driver, &ground.through("ana", false), &names, &finder, &usual);
-    let leaks: Vec<_> = through.iter().filter(|(_, found)| !found.is_empty()).map(|(way, found)| (way, found.len())).collect();
+    let leaks: Vec<_> =
+        through.iter().filter(|(_, found)| !found.is_empty()).map(|(way, found)| (way, found.len())).collect();
     // One in eight tells whether the ways work at all by this driver.
     let mut number = 0;
     let some = std::cell::RefCell::new(&mut number);

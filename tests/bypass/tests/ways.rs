@@ -51,21 +51,32 @@ fn nothing_comes_out(id: &str) {
             }
         }
         match (directly, variant.silent) {
-            (0, None) => wrong.push(format!("{}: nothing comes out directly either, and no reason is given", variant.name)),
+            (0, None) => {
+                wrong.push(format!("{}: nothing comes out directly either, and no reason is given", variant.name))
+            }
             (0, Some(_)) => {}
-            (n, Some(_)) => wrong.push(format!("{}: {n} characters come out directly, against the reason given", variant.name)),
+            (n, Some(_)) => {
+                wrong.push(format!("{}: {n} characters come out directly, against the reason given", variant.name))
+            }
             (_, None) => {}
         }
         // An agent may do less than an analyst: two forms of it, and none of what is put together from answers.
-        let agent: &[Form] = if matches!(variant.how, How::Oracle(_)) { &[] } else { &[Form::SimpleText, Form::ExtendedBinary] };
+        let agent: &[Form] =
+            if matches!(variant.how, How::Oracle(_)) { &[] } else { &[Form::SimpleText, Form::ExtendedBinary] };
         for (reader, forms) in [("ana", &FORMS[..]), ("agent", agent)] {
             for &form in forms {
                 match run::attempt(&judge, &ground.through(reader, variant.privileged), variant, form) {
                     Outcome::Tried { characters: 0, .. } | Outcome::Absent => {}
                     Outcome::Tried { characters, .. } => {
-                        wrong.push(format!("{}, as {reader}, {}: {characters} characters came out", variant.name, form.name()));
+                        wrong.push(format!(
+                            "{}, as {reader}, {}: {characters} characters came out",
+                            variant.name,
+                            form.name()
+                        ));
                     }
-                    Outcome::Failed(why) => wrong.push(format!("{}, as {reader}, {}: {why}", variant.name, form.name())),
+                    Outcome::Failed(why) => {
+                        wrong.push(format!("{}, as {reader}, {}: {why}", variant.name, form.name()))
+                    }
                 }
             }
         }

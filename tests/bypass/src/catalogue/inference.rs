@@ -13,29 +13,75 @@ pub(super) fn ways() -> Vec<Way> {
         way("G3", "order, rank, distinct, limits", ordering()),
         way("G4", "presence of errors", errors()),
         way("G5", "time and size", timing()),
-        way("G6", "small groups and differences", vec![
-            oracle("difference of two counts", Oracle::new("select (select count(*) from {t}) - (select count(*) from {t} where not ({k} = {id} and {ge}))", Signal::First)),
-            oracle("sum over a group of one", Oracle::new("select sum(case when {ge} then 1 else 0 end) from {t} where {k} = {id}", Signal::First)),
-            oracle("average over a group of one", Oracle::new("select avg(({sub})::int) from {t} group by {k} having {k} = {id}", Signal::First)),
-            one("singled out by quasi-identifiers", "select {k}, upper({c}) from {t} where {u} = 'OH' and sex = 'F'"),
-        ]),
-        way("G7", "hashes that can be looked up", vec![
-            one("md5", "select md5({c}) from {t}"),
-            one("md5 of bytes", "select md5({c}::bytea) from {t}"),
-            one("sha256", "select sha256({c}::bytea) from {t}"),
-            one("digest", "select encode(digest({c}, 'sha256'), 'hex') from {t}"),
-            one("digest in base64", "select encode(digest({c}, 'md5'), 'base64') from {t}"),
-            oracle("hashtext compared", Oracle::new("select 1 from {t} where {k} = {id} and hashtext(substr({c}, {i}, 1)) = any (select hashtext(chr(g)) from generate_series({code}, 126) g)", Signal::Rows)),
-            oracle("first letters alone", Oracle::new("select left({c}, {i}) collate \"C\" >= '{px}' from {t} where {k} = {id}", Signal::First)),
-        ]),
+        way(
+            "G6",
+            "small groups and differences",
+            vec![
+                oracle(
+                    "difference of two counts",
+                    Oracle::new(
+                        "select (select count(*) from {t}) - (select count(*) from {t} where not ({k} = {id} and {ge}))",
+                        Signal::First,
+                    ),
+                ),
+                oracle(
+                    "sum over a group of one",
+                    Oracle::new(
+                        "select sum(case when {ge} then 1 else 0 end) from {t} where {k} = {id}",
+                        Signal::First,
+                    ),
+                ),
+                oracle(
+                    "average over a group of one",
+                    Oracle::new("select avg(({sub})::int) from {t} group by {k} having {k} = {id}", Signal::First),
+                ),
+                one(
+                    "singled out by quasi-identifiers",
+                    "select {k}, upper({c}) from {t} where {u} = 'OH' and sex = 'F'",
+                ),
+            ],
+        ),
+        way(
+            "G7",
+            "hashes that can be looked up",
+            vec![
+                one("md5", "select md5({c}) from {t}"),
+                one("md5 of bytes", "select md5({c}::bytea) from {t}"),
+                one("sha256", "select sha256({c}::bytea) from {t}"),
+                one("digest", "select encode(digest({c}, 'sha256'), 'hex') from {t}"),
+                one("digest in base64", "select encode(digest({c}, 'md5'), 'base64') from {t}"),
+                oracle(
+                    "hashtext compared",
+                    Oracle::new(
+                        "select 1 from {t} where {k} = {id} and hashtext(substr({c}, {i}, 1)) = any (select hashtext(chr(g)) from generate_series({code}, 126) g)",
+                        Signal::Rows,
+                    ),
+                ),
+                oracle(
+                    "first letters alone",
+                    Oracle::new(
+                        "select left({c}, {i}) collate \"C\" >= '{px}' from {t} where {k} = {id}",
+                        Signal::First,
+                    ),
+                ),
+            ],
+        ),
         way("H1", "encodings", encodings()),
         way("H2", "how text looks", looks()),
-        way("H3", "look-alikes and zero-width characters", vec![
-            one("zero-width between", "select regexp_replace({c}, '(.)', E'\\\\1\\u200b', 'g') from {t}").only(Forms::Text),
-            one("full-width digits", "select translate({c}, '0123456789', '０１２３４５６７８９') from {t}"),
-            one("separators doubled", "select replace({c}, '-', '−') || '|' || {c} from {t}"),
-            one("notes with full-width digits", "select translate({ft}, '0123456789', '０１２３４５６７８９') || '' || {ft} from {f}"),
-        ]),
+        way(
+            "H3",
+            "look-alikes and zero-width characters",
+            vec![
+                one("zero-width between", "select regexp_replace({c}, '(.)', E'\\\\1\\u200b', 'g') from {t}")
+                    .only(Forms::Text),
+                one("full-width digits", "select translate({c}, '0123456789', '０１２３４５６７８９') from {t}"),
+                one("separators doubled", "select replace({c}, '-', '−') || '|' || {c} from {t}"),
+                one(
+                    "notes with full-width digits",
+                    "select translate({ft}, '0123456789', '０１２３４５６７８９') || '' || {ft} from {f}",
+                ),
+            ],
+        ),
     ]
 }
 
@@ -110,10 +156,7 @@ fn choosing() -> Vec<Variant> {
             "select 1 from {t} where {k} = {id} and to_tsvector('simple', left({c}, {i}) || 'z') @@ to_tsquery('simple', replace('{pl}', '-', 'q') || 'z')",
         ),
         ("array overlap", "select 1 from {t} where {k} = {id} and array[left({c}, {i})] && array['{pl}']"),
-        (
-            "array containment",
-            "select 1 from {t} where {k} = {id} and array[left({c}, {i})] <@ array['{pl}']",
-        ),
+        ("array containment", "select 1 from {t} where {k} = {id} and array[left({c}, {i})] <@ array['{pl}']"),
         (
             "range containment",
             "select 1 from {t} where {k} = {id} and ascii(substr({c}, {i}, 1)) <@ int4range({code}, 200)",
@@ -482,9 +525,9 @@ fn timing() -> Vec<Variant> {
             ),
         ),
         oracle(
-            "heavy regular expression",
+            "heavy hash",
             Oracle::new(
-                "select case when {ge} then repeat('a', 400) ~ '^(a+)(a+)\\1\\2b' end from {t} where {k} = {id}",
+                "select case when {ge} then md5(repeat({u}, 40000000)) = 'x' end from {t} where {k} = {id}",
                 Signal::Time,
             ),
         ),

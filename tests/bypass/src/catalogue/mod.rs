@@ -3,6 +3,7 @@
 //! Entries for other engines' protocols are not here. A row that no probe can try (a defence by deployment, for example) is
 //! absent rather than empty.
 
+mod deeper;
 mod inference;
 mod laundering;
 mod messages;
@@ -21,7 +22,7 @@ use serde_json::{Value, json};
 /// All ways.
 #[must_use]
 pub fn all() -> Vec<Way> {
-    [
+    let mut ways = [
         provenance::ways(),
         protocol::ways(),
         messages::ways(),
@@ -31,7 +32,9 @@ pub fn all() -> Vec<Way> {
         inference::ways(),
         session::ways(),
     ]
-    .concat()
+    .concat();
+    deeper::extend(&mut ways);
+    ways
 }
 
 /// The ways made of statements, for drivers of other languages.

@@ -49,7 +49,8 @@ pub(super) struct Reach {
 }
 
 const KINDS: [Kind; 6] = [Kind::Int, Kind::Text, Kind::Text, Kind::Date, Kind::Number, Kind::Bool];
-const WORDS: &[&str] = &["'x'", "''", "'OH'", "'Cardiology'", "'%a%'", "'7'", "'-'", "$q$it's$q$", "E'a\\tb'", "U&'\\0041'"];
+const WORDS: &[&str] =
+    &["'x'", "''", "'OH'", "'Cardiology'", "'%a%'", "'7'", "'-'", "$q$it's$q$", "E'a\\tb'", "U&'\\0041'"];
 const COMPARISONS: &[&str] = &["=", "<>", "<", ">", "<=", ">="];
 
 impl Maker<'_> {
@@ -116,7 +117,9 @@ impl Maker<'_> {
             Kind::Text => self.text(scope, deeper),
             Kind::Date => self.date(scope, deeper),
             Kind::Bool => self.condition(scope, deeper),
-            Kind::Time => self.column(scope, Kind::Time).unwrap_or_else(|| "now()::timestamptz(0) - now()::timestamptz(0) + timestamptz '2001-01-01'".into()),
+            Kind::Time => self
+                .column(scope, Kind::Time)
+                .unwrap_or_else(|| "now()::timestamptz(0) - now()::timestamptz(0) + timestamptz '2001-01-01'".into()),
             Kind::Other => self.literal(Kind::Text),
         }
     }
@@ -144,7 +147,11 @@ impl Maker<'_> {
         match self.dice.below(6) {
             0 => format!("round({}, 1)", self.expression(scope, Kind::Number, depth)),
             1 => format!("({} / 2.0)", self.expression(scope, Kind::Int, depth)),
-            2 => format!("({} + {})", self.expression(scope, Kind::Number, depth), self.expression(scope, Kind::Int, depth)),
+            2 => format!(
+                "({} + {})",
+                self.expression(scope, Kind::Number, depth),
+                self.expression(scope, Kind::Int, depth)
+            ),
             3 => self.case(scope, Kind::Number, depth),
             4 => format!("coalesce({}, 0.5)", self.expression(scope, Kind::Number, depth)),
             _ => format!("{}::numeric", self.expression(scope, Kind::Int, depth)),
@@ -170,7 +177,11 @@ impl Maker<'_> {
             15 => format!("concat_ws('-', {}, {})", inner(self), inner(self)),
             16 => format!("trim({})", inner(self)),
             17 => format!("lpad({}, 20, '.')", inner(self)),
-            18 => format!("encode(convert_to({}, 'UTF8'), {})", inner(self), self.dice.pick(&["'hex'", "'base64'", "'escape'"])),
+            18 => format!(
+                "encode(convert_to({}, 'UTF8'), {})",
+                inner(self),
+                self.dice.pick(&["'hex'", "'base64'", "'escape'"])
+            ),
             19 => format!("md5({})", inner(self)),
             20 => format!("{}::text", self.expression(scope, Kind::Int, depth)),
             21 => format!("{}::text", self.expression(scope, Kind::Date, depth)),

@@ -64,7 +64,8 @@ impl Maker<'_> {
             let list: Vec<String> = kinds.iter().map(|kind| self.output(&scope, *kind, depth - 1)).collect();
             arms.push(format!("select {} from {from}{}", list.join(", "), self.filter(&scope, depth - 1)));
         }
-        let operation = *self.dice.pick(&[" union ", " union all ", " union all ", " intersect ", " except ", " except all "]);
+        let operation =
+            *self.dice.pick(&[" union ", " union all ", " union all ", " intersect ", " except ", " except all "]);
         let columns = kinds.iter().enumerate().map(|(i, kind)| column(&format!("u{i}"), *kind, true)).collect();
         let order = if self.dice.percent(20) && self.temper != Temper::Plain { " order by 1" } else { "" };
         Query { text: format!("{}{order} limit 40", arms.join(operation)), columns }
@@ -131,7 +132,15 @@ impl Maker<'_> {
         if !alias.starts_with('t') {
             return None;
         }
-        let shapes = ["{}", "({})::text", "row_to_json({})", "to_jsonb({})", "row({}.*)::text", "format('%s', {})", "json_build_array({})"];
+        let shapes = [
+            "{}",
+            "({})::text",
+            "row_to_json({})",
+            "to_jsonb({})",
+            "row({}.*)::text",
+            "format('%s', {})",
+            "json_build_array({})",
+        ];
         Some(self.dice.pick(&shapes).replace("{}", &alias))
     }
 
@@ -143,7 +152,8 @@ impl Maker<'_> {
         } else {
             String::new()
         };
-        let frame = *self.dice.pick(&["", "", " rows between 2 preceding and current row", " range unbounded preceding"]);
+        let frame =
+            *self.dice.pick(&["", "", " rows between 2 preceding and current row", " range unbounded preceding"]);
         let value = self.expression(scope, kind, depth.min(1));
         match self.dice.below(7) {
             0 => format!("count(*) over ({partition}order by {order}{frame})"),
@@ -199,7 +209,8 @@ impl Maker<'_> {
     }
 
     fn aggregate(&mut self, scope: &[Reach], depth: usize) -> (String, Kind) {
-        let filter = if self.dice.percent(15) { format!(" filter (where {})", self.condition(scope, 1)) } else { String::new() };
+        let filter =
+            if self.dice.percent(15) { format!(" filter (where {})", self.condition(scope, 1)) } else { String::new() };
         let depth = depth.min(2);
         let (text, kind) = match self.dice.below(14) {
             0..4 => ("count(*)".to_owned(), Kind::Int),
@@ -236,8 +247,10 @@ impl Maker<'_> {
                     return (text, scope);
                 }
                 1 => {
-                    let shared: Option<String> =
-                        scope.iter().find(|a| more.iter().any(|b| b.name == a.name && b.kind == a.kind) && !a.protected).map(|a| a.name.clone());
+                    let shared: Option<String> = scope
+                        .iter()
+                        .find(|a| more.iter().any(|b| b.name == a.name && b.kind == a.kind) && !a.protected)
+                        .map(|a| a.name.clone());
                     if let Some(name) = shared {
                         let join = *self.dice.pick(&["join", "left join", "full join"]);
                         text = format!("{text} {join} {other} using ({name})");
@@ -249,7 +262,12 @@ impl Maker<'_> {
                     let alias = self.name("l");
                     let value = self.expression(&scope, Kind::Text, depth - 1);
                     text = format!("{text} cross join lateral (select ({value})::text as v) as {alias}");
-                    scope.push(Reach { text: format!("{alias}.v"), name: "v".into(), kind: Kind::Text, protected: true });
+                    scope.push(Reach {
+                        text: format!("{alias}.v"),
+                        name: "v".into(),
+                        kind: Kind::Text,
+                        protected: true,
+                    });
                     return (text, scope);
                 }
                 _ => {}
@@ -328,19 +346,34 @@ impl Maker<'_> {
         let condition = self.condition(&all, depth.min(1));
         match self.dice.below(2) {
             0 => format!("exists (select 1 from {} {alias} where {condition})", table.name),
-            _ => format!("{} in (select {} from {} {alias})", self.literal(Kind::Int), join_key(&all).unwrap_or_else(|| "1".into()), table.name),
+            _ => format!(
+                "{} in (select {} from {} {alias})",
+                self.literal(Kind::Int),
+                join_key(&all).unwrap_or_else(|| "1".into()),
+                table.name
+            ),
         }
     }
 }
 
 pub(super) fn reach(table: &Table, alias: &str) -> Vec<Reach> {
-    let one = |c: &Column| Reach { text: format!("{alias}.{}", c.name), name: c.name.clone(), kind: c.kind, protected: c.protected };
+    let one = |c: &Column| Reach {
+        text: format!("{alias}.{}", c.name),
+        name: c.name.clone(),
+        kind: c.kind,
+        protected: c.protected,
+    };
     table.columns.iter().map(one).collect()
 }
 
 fn join_key(scope: &[Reach]) -> Option<String> {
     let shared = |c: &&Reach| c.kind == Kind::Int && !c.protected;
-    scope.iter().filter(shared).find(|c| c.name == "patient_id").or_else(|| scope.iter().find(shared)).map(|c| c.text.clone())
+    scope
+        .iter()
+        .filter(shared)
+        .find(|c| c.name == "patient_id")
+        .or_else(|| scope.iter().find(shared))
+        .map(|c| c.text.clone())
 }
 
 fn column(name: &str, kind: Kind, protected: bool) -> Column {

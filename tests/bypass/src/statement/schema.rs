@@ -57,11 +57,8 @@ impl Schema {
         let mut tables: Vec<Table> = Vec::new();
         for row in answer {
             let [Some(table), Some(name), Some(kind), Some(writable)] = row.as_slice() else { continue };
-            let column = Column {
-                kind: Kind::of(kind),
-                protected: protected.contains(&name.as_str()),
-                name: name.clone(),
-            };
+            let column =
+                Column { kind: Kind::of(kind), protected: protected.contains(&name.as_str()), name: name.clone() };
             match tables.last_mut().filter(|last| last.name == *table) {
                 Some(last) => last.columns.push(column),
                 None => {

@@ -112,7 +112,8 @@ impl Maker<'_> {
     fn cursor(&mut self) -> Work {
         let query = self.query(2).text;
         let kind = *self.dice.pick(&["", "binary ", "scroll ", "no scroll "]);
-        let fetch = *self.dice.pick(&["fetch all from c", "fetch 5 from c", "fetch forward 3 from c", "fetch next from c"]);
+        let fetch =
+            *self.dice.pick(&["fetch all from c", "fetch 5 from c", "fetch forward 3 from c", "fetch next from c"]);
         let declare = format!("declare c {kind}cursor for {query}");
         let mut steps = vec![said("begin"), said(&declare), said(fetch)];
         if self.dice.percent(40) {
@@ -132,7 +133,12 @@ impl Maker<'_> {
 
     fn copy(&mut self) -> Work {
         let query = self.query(2).text;
-        let options = *self.dice.pick(&["", " with (format csv)", " with (format binary)", " with (format csv, header, force_quote *)"]);
+        let options = *self.dice.pick(&[
+            "",
+            " with (format csv)",
+            " with (format binary)",
+            " with (format csv, header, force_quote *)",
+        ]);
         let text = if self.dice.percent(25) {
             format!("copy {} to stdout{options}", self.table().name)
         } else {
@@ -157,7 +163,12 @@ impl Maker<'_> {
             1 | 2 => {
                 let column = self.dice.pick(&table.columns).clone();
                 let value = self.expression(&scope, column.kind, 2);
-                format!("update {} {alias} set {} = {value} where {}{returning}", table.name, column.name, self.condition(&scope, 1))
+                format!(
+                    "update {} {alias} set {} = {value} where {}{returning}",
+                    table.name,
+                    column.name,
+                    self.condition(&scope, 1)
+                )
             }
             3 => {
                 let column = self.dice.pick(&table.columns).clone();
@@ -183,7 +194,10 @@ impl Maker<'_> {
         let run = if self.dice.percent(50) {
             said(&text)
         } else {
-            Step { bytes: [parse("", &text), bind("", "", &[], self.format()), execute("", 0), sync()].concat(), ready: 1 }
+            Step {
+                bytes: [parse("", &text), bind("", "", &[], self.format()), execute("", 0), sync()].concat(),
+                ready: 1,
+            }
         };
         Work { text, steps: vec![said("begin"), run, said("rollback")], read_only: false }
     }
@@ -198,7 +212,13 @@ impl Maker<'_> {
             2 => format!("create temp table derived({list}) as select * from ({}) q", query.text),
             _ => format!("select * into temp derived from ({}) as q({list})", query.text),
         };
-        let read = *self.dice.pick(&["select * from derived", "table derived", "select d0 from derived", "select max(d0::text) from derived", "select derived from derived"]);
+        let read = *self.dice.pick(&[
+            "select * from derived",
+            "table derived",
+            "select d0 from derived",
+            "select max(d0::text) from derived",
+            "select derived from derived",
+        ]);
         let steps = vec![said("begin"), said(&make), said(read), said("rollback")];
         Work { text: format!("{make}; {read}"), steps, read_only: false }
     }
@@ -215,7 +235,10 @@ impl Maker<'_> {
                 let table = self.table();
                 let scope = reach(&table, "t");
                 let value = self.expression(&scope, Kind::Text, 2);
-                format!("select set_config('x.y', ({value})::text, true), current_setting('x.y', true) from {} t limit 9", table.name)
+                format!(
+                    "select set_config('x.y', ({value})::text, true), current_setting('x.y', true) from {} t limit 9",
+                    table.name
+                )
             }
         };
         Work { steps: vec![said("begin"), said(&text), said("rollback")], text, read_only: false }
