@@ -39,6 +39,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "control",
             "tidegate",
             "clinic",
+            "bypass",
         ],
     ),
     (
@@ -47,12 +48,13 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     // The tests drive the programs, not the crates.
     ("tests", &["clinic"]),
+    ("bypass", &["clinic", "tests"]),
 ];
 
 /// Libraries that only some crates may name, because they bring a runtime, sockets or cryptography with them.
 const CONFINED: &[(&str, &[&str])] = &[
     ("glommio", &["gateway"]),
-    ("rustls", &["gateway", "control", "tidegate", "policy-compiler", "tests", "bench"]),
+    ("rustls", &["gateway", "control", "tidegate", "policy-compiler", "tests", "bypass", "bench"]),
     ("tokio", &["control", "tidegate", "policy-compiler", "tests", "bench"]),
     ("tokio-postgres", &["control", "tidegate", "policy-compiler", "tests", "bench"]),
     ("pg_query", &["lineage", "policy-compiler"]),
