@@ -42,6 +42,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("fuzz-targets", &["contract", "postgres", "lineage", "policy", "policy-compiler", "audit", "session", "tidegate"]),
     // The tests drive the programs, not the crates.
     ("tests", &["clinic"]),
+    ("useful", &["tests"]),
 ];
 
 /// Libraries that only some crates may name, because they bring a runtime, sockets or cryptography with them.
