@@ -43,6 +43,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     // The tests drive the programs, not the crates.
     ("tests", &["clinic"]),
     ("useful", &["tests"]),
+    ("agent", &["clinic", "tests"]),
 ];
 
 /// Libraries that only some crates may name, because they bring a runtime, sockets or cryptography with them.
