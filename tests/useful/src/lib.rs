@@ -15,3 +15,4 @@ pub mod mask;
 pub mod place;
 pub mod report;
 pub mod run;
+pub mod tools;

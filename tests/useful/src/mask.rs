@@ -63,7 +63,10 @@ const DAY_MICROSECONDS: i64 = 86_400_000_000;
 
 /// Forms that cannot be computed, as they were first seen.
 #[derive(Debug, Default)]
-pub struct Seen(Mutex<BTreeMap<(Mask, Vec<u8>), Vec<u8>>>);
+pub struct Seen(Mutex<Forms>);
+
+/// Masked form by mask and value.
+type Forms = BTreeMap<(Mask, Vec<u8>), Vec<u8>>;
 
 impl Mask {
     /// By the name used in case files.

@@ -27,7 +27,7 @@ impl Place {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let server = Postgres::shared();
         server.sql("clinic", &std::fs::read_to_string(here.join("schema.sql")).unwrap());
-        let bundle = Bundle::from_files(&[here.join("rules/rules.yaml")], "warehouse", server);
+        let bundle = Bundle::from_files(&[here.join("rules/rules.yaml")], "clinic", server);
         let gateway = Setup::new(&bundle, server).start();
         let oid = "select greatest((select max(oid::bigint) from pg_class), (select max(oid::bigint) from pg_type))";
         let last_oid = server.sql("clinic", oid).trim().parse().unwrap();

@@ -6,12 +6,14 @@ use crate::{
     exceptions,
     place::Place,
     run::{Outcome, Runner},
+    tools,
 };
 use std::fmt;
 
 /// Outcomes of all cases that were run.
 #[derive(Clone, Debug)]
 pub struct Report {
+    what: &'static str,
     outcomes: Vec<Outcome>,
     protected: (usize, usize),
 }
@@ -21,7 +23,13 @@ impl Report {
     pub fn of(place: &Place, cases: &[Case]) -> Self {
         let mut runner = Runner::new(place);
         let outcomes = cases.iter().map(|case| runner.run(case)).collect();
-        Self { outcomes, protected: place.protected() }
+        Self { what: "useful", outcomes, protected: place.protected() }
+    }
+
+    /// Runs these programs of real tools.
+    pub fn of_tools(place: &Place, programs: &[&str]) -> Self {
+        let outcomes = programs.iter().flat_map(|program| tools::outcomes(place, program)).collect();
+        Self { what: "useful tools", outcomes, protected: place.protected() }
     }
 
     /// How many cases work, and how many there are.
@@ -60,7 +68,8 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "useful: {works} of {all} work ({:.1} %); {protected} of {columns} columns are protected ({:.0} %)",
+            "{}: {works} of {all} work ({:.1} %); {protected} of {columns} columns are protected ({:.0} %)",
+            self.what,
             percent(works, all),
             percent(protected, columns)
         )

@@ -27,6 +27,8 @@ pub enum Way {
     Binary,
     /// Typed into psql.
     Psql,
+    /// By a program of a tool's users.
+    Tool,
 }
 
 impl fmt::Display for Way {
@@ -36,6 +38,7 @@ impl fmt::Display for Way {
             Self::Text => "extended query, text",
             Self::Binary => "extended query, binary",
             Self::Psql => "psql",
+            Self::Tool => "a tool",
         })
     }
 }
