@@ -127,6 +127,6 @@ alter table workbench.targets owner to gateway;
 grant usage on schema org, billing, lab, stock, reporting to gateway;
 grant select on all tables in schema org, billing, lab, reporting to gateway;
 grant select, insert, update, delete on all tables in schema stock to gateway;
-grant usage on all sequences in schema stock to gateway;
+grant usage, select on all sequences in schema stock to gateway;
 commit;
 vacuum analyze;

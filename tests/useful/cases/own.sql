@@ -129,3 +129,100 @@ begin;
 create table workbench.report as with v as (select department, sum(visits) n from reporting.visits group by department) select v.*, d.beds from v join clinic.departments d on d.name = v.department;
 select * from workbench.report order by 1;
 rollback;
+
+--# own/update-from-a-protected-table-by-key
+begin;
+create table workbench.cohort as select patient_id, sex from clinic.patients where patient_id < 30;
+alter table workbench.cohort add column state text;
+update workbench.cohort c set state = p.state from clinic.patients p where p.patient_id = c.patient_id and p.sex = 'F';
+delete from workbench.cohort c where not exists (select 1 from clinic.encounters e where e.patient_id = c.patient_id);
+select * from workbench.cohort order by patient_id;
+rollback;
+
+--# own/copy-of-a-clear-table
+begin;
+create table workbench.items as select * from stock.items;
+create table workbench.levels as table stock.levels;
+select count(*) from workbench.items join workbench.levels using (item_id);
+rollback;
+
+--# own/insert-select-with-join-to-a-protected-table
+begin;
+insert into workbench.targets (department, goal, note) select p.state || e.department, sum(e.charge), min(e.icd10) from clinic.patients p join clinic.encounters e using (patient_id) group by 1;
+select count(*), sum(goal) from workbench.targets;
+rollback;
+
+--# own/alter-constraints-and-types
+begin;
+create table workbench.made (a int, b text);
+alter table workbench.made add constraint made_key primary key (a), add constraint made_check check (a > 0), alter column b type int using b::int, alter column b set default 3, alter column b set not null;
+alter table workbench.made drop constraint made_check;
+alter table workbench.made rename to renamed;
+alter table workbench.renamed drop column b;
+insert into workbench.renamed values (5) returning *;
+drop table workbench.renamed cascade;
+rollback;
+
+--# own/vacuum-analyze-reindex
+vacuum analyze workbench.targets;
+reindex table workbench.targets;
+analyze workbench.targets (goal);
+
+--# own/create-index-concurrently
+create index concurrently if not exists targets_goal on workbench.targets (goal);
+drop index concurrently if exists workbench.targets_goal;
+
+--# own/partitioned-table
+begin;
+create table workbench.log (at date not null, what text) partition by range (at);
+create table workbench.log_2024 partition of workbench.log for values from ('2024-01-01') to ('2025-01-01');
+insert into workbench.log values ('2024-05-05', 'x');
+select tableoid::regclass, what from workbench.log;
+rollback;
+
+--# own/generated-column-and-trigger-free-defaults
+begin;
+create table workbench.money (net numeric, gross numeric generated always as (net * 1.19) stored, made timestamptz default now());
+insert into workbench.money (net) values (10), (20) returning net, gross, made is not null;
+rollback;
+
+--# own/foreign-key-to-own-table
+begin;
+create table workbench.a (id int primary key);
+create table workbench.b (id int primary key, a_id int references workbench.a on delete cascade);
+insert into workbench.a values (1);
+insert into workbench.b values (1, 1);
+delete from workbench.a where id = 1;
+select count(*) from workbench.b;
+rollback;
+
+--# own/unlogged-and-comment
+begin;
+create unlogged table workbench.quick (x int);
+comment on table workbench.quick is 'for a moment';
+select obj_description('workbench.quick'::regclass);
+rollback;
+
+--# own/temp-table-filled-in-a-loop-of-inserts
+create temp table t (k int primary key, v text);
+insert into t select g, 'v' || g from generate_series(1, 50) g;
+insert into t values (1, 'again') on conflict (k) do update set v = excluded.v;
+update t set v = upper(v) where k < 10;
+delete from t where k > 40;
+select count(*), min(v), max(v) from t;
+truncate t;
+select count(*) from t;
+
+--# own/cte-over-own-and-clear-tables
+create temp table chosen as select item_id from stock.items where category = 'fluid';
+with c as (select * from chosen), l as (select item_id, sum(on_hand) n from stock.levels group by item_id) select c.item_id, l.n from c left join l using (item_id) order by 1;
+
+--# own/notify-open-channel
+notify refresh, 'done';
+
+--# own/cursor-over-temp-table
+begin;
+create temp table t on commit drop as select g from generate_series(1, 30) g;
+declare c cursor for select g from t order by g;
+fetch 10 from c;
+commit;

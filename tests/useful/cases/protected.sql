@@ -105,9 +105,54 @@ select * from stock.movements where moved_at < '2023-01-10' order by movement_id
 --@ masked ssn=last4
 select p.patient_id, p.ssn from clinic.patients p where p.patient_id = 9 for update;
 
---# protected/tested-for-null
---@ masked remark=scan
-select result_id, remark from lab.results where remark is not null order by 1;
+--# protected/distinct-on-clear-key
+--@ masked ssn=last4 dob=year
+select distinct on (state, sex) state, sex, ssn, dob from clinic.patients order by state, sex, patient_id;
 
---# protected/coalesce-is-masked-or-null
-select patient_id, case when patient_id > 0 then state end as s, ssn is null as missing from clinic.patients order by 1;
+--# protected/limit-one
+--@ masked patients.*
+select * from clinic.patients order by created_at desc, patient_id limit 1;
+
+--# protected/star-of-one-side-only
+--@ masked encounters.*
+select e.* from clinic.patients p join clinic.encounters e on e.patient_id = p.patient_id where p.sex = 'F' order by e.encounter_id limit 30;
+
+--# protected/natural-join-on-key
+--@ masked patients.* encounters.*
+select * from clinic.patients natural join clinic.encounters order by encounter_id limit 20;
+
+--# protected/join-through-three-tables
+--@ masked ssn=last4 member_number=token technician=first1
+select p.ssn, c.member_number, r.technician, r.code, r.value from clinic.patients p join clinic.encounters e using (patient_id)
+  join billing.claims c using (encounter_id) join lab.results r using (encounter_id) order by r.result_id limit 40;
+
+--# protected/union-all-branch-without-them
+--@ masked phone=lastx4
+select * from (select patient_id, phone from clinic.patients where patient_id < 10) q order by patient_id;
+
+--# protected/system-columns
+--@ masked ssn=last4
+select ctid, tableoid::regclass, patient_id, ssn from clinic.patients where patient_id < 10 order by patient_id;
+
+--# protected/row-number-over-page
+--@ masked email=hidden
+select row_number() over (order by p.patient_id) as n, p.patient_id, p.email, count(*) over () as total from clinic.patients p order by 1 limit 20;
+
+--# protected/lateral-alias
+--@ masked s=last4
+select p.patient_id, x.s from clinic.patients p cross join lateral (select p.ssn as s) x order by 1 limit 20;
+
+--# protected/values-join
+--@ masked ssn=last4
+select v.label, p.ssn from (values (1, 'one'), (2, 'two')) v (id, label) join clinic.patients p on p.patient_id = v.id order by v.id;
+
+--# protected/scalar-subquery-by-key
+--@ masked ssn=last4
+select e.encounter_id, (select p.ssn from clinic.patients p where p.patient_id = e.patient_id) as ssn from clinic.encounters e order by 1 limit 20;
+
+--# protected/where-not-null-on-clear
+--@ masked dob=year
+select patient_id, dob from clinic.patients where state is not null and sex <> 'X' order by 1 limit 10;
+
+--# protected/count-column
+select count(mrn), count(dob), count(*) from clinic.patients where sex = 'F';

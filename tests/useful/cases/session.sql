@@ -187,3 +187,78 @@ selec 1;
 
 --# session/advisory-lock-free-status
 select pg_backend_pid() > 0, pg_is_in_recovery(), txid_current_if_assigned() is null, pg_conf_load_time() is not null, inet_server_port() is not null;
+
+--# session/cursor-scroll-masked
+--@ masked ssn=last4
+begin;
+declare c scroll cursor for select patient_id, ssn from clinic.patients order by patient_id;
+fetch last from c;
+fetch backward 3 from c;
+fetch first from c;
+fetch absolute 7 from c;
+close c;
+commit;
+
+--# session/cursor-with-hold-masked
+--@ masked dob=year
+declare h cursor with hold for select patient_id, dob from clinic.patients order by patient_id;
+fetch 5 from h;
+fetch 5 from h;
+close h;
+
+--# session/prepare-insert
+begin;
+prepare add (text, numeric) as insert into workbench.targets (department, goal) values ($1, $2) returning goal;
+execute add ('one', 1);
+execute add ('two', 2);
+deallocate add;
+rollback;
+
+--# session/prepare-with-explain
+prepare q (int) as select sku from stock.items where item_id = $1;
+explain (costs off) execute q (3);
+execute q (3);
+deallocate prepare q;
+
+--# session/prepared-star-masked
+--@ masked people.*
+prepare p as select * from org.people order by hired_on, person_id limit 10;
+execute p;
+execute p;
+deallocate p;
+
+--# session/savepoints-with-an-error
+--@ error 23505
+begin;
+savepoint one;
+insert into workbench.targets select department, 1 from workbench.targets limit 1;
+rollback to one;
+select count(*) from workbench.targets;
+commit;
+
+--# session/set-config-of-harmless-parameters
+select set_config('statement_timeout', '20s', false), set_config('application_name', 'x', true);
+show statement_timeout;
+
+--# session/set-search-path-with-public
+set search_path to "$user", public, clinic;
+select name from departments order by 1 limit 2;
+
+--# session/begin-work-variants
+begin work;
+commit work;
+begin isolation level read committed;
+end work;
+start transaction;
+abort;
+
+--# session/set-constraints-and-transaction-snapshot-free
+begin;
+set constraints all deferred;
+commit;
+
+--# session/show-transaction-status
+begin;
+show transaction_read_only;
+show transaction isolation level;
+rollback;

@@ -6,12 +6,18 @@
 
 use crate::mask::Mask;
 use std::{collections::BTreeSet, path::Path};
+use tests::gateway::USERS;
+
+/// The analyst's name at the gateway.
+pub const ANALYST: &str = "ana";
 
 /// One case.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// `group/what`.
     pub id: String,
+    /// Who asks, at the gateway.
+    pub user: &'static str,
     /// What is run, in order, in one session.
     pub work: Work,
     /// Result columns that come masked, by name.
@@ -86,7 +92,7 @@ fn psql(line: &str) -> Case {
     let typed = unescape(typed);
     // A statement is sent by psql when it ends in a semicolon or a backslash command.
     let typed = if typed.contains('\\') || typed.ends_with(';') { typed } else { typed + ";" };
-    Case { id: id.into(), work: Work::Psql(typed), masked: Vec::new(), error: None, shape_only: false }
+    Case { id: id.into(), user: ANALYST, work: Work::Psql(typed), masked: Vec::new(), error: None, shape_only: false }
 }
 
 /// `\n` between two commands is a line break, `\\` a backslash.
@@ -98,7 +104,7 @@ fn sql(text: &str) -> Case {
     let mut lines = text.lines();
     let id = lines.next().unwrap().trim().to_owned();
     let (mut masked, mut parameters, mut columns) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut error, mut shape_only) = (None, false);
+    let (mut error, mut shape_only, mut user) = (None, false, ANALYST);
     let (mut statements, mut current) = (Vec::new(), Vec::new());
     for line in lines {
         if let Some(directive) = line.strip_prefix("--@ ") {
@@ -109,6 +115,7 @@ fn sql(text: &str) -> Case {
                 "columns" => columns.extend(rest.split_whitespace().map(str::to_owned)),
                 "error" => error = Some(rest.trim().to_owned()),
                 "shape" => shape_only = true,
+                "role" => user = USERS.iter().map(|(name, _)| *name).find(|name| *name == rest.trim()).unwrap(),
                 _ => panic!("{id}: unknown word {word}"),
             }
             continue;
@@ -125,7 +132,7 @@ fn sql(text: &str) -> Case {
     }
     assert!(current.iter().all(|line| line.trim().is_empty()), "{id}: a statement without its semicolon");
     assert!(!statements.is_empty(), "{id}: nothing to run");
-    Case { id, work: Work::Sql { statements, parameters, columns }, masked, error, shape_only }
+    Case { id, user, work: Work::Sql { statements, parameters, columns }, masked, error, shape_only }
 }
 
 fn masks(id: &str, entry: &str) -> Vec<(String, Mask)> {

@@ -18,9 +18,6 @@ pub struct Place {
     server: &'static Postgres,
 }
 
-/// The analyst's name at the gateway.
-pub const ANALYST: &str = "ana";
-
 impl Place {
     /// Starts both.
     pub fn open() -> Self {
@@ -39,9 +36,9 @@ impl Place {
         self.server.endpoint("clinic", "gateway")
     }
 
-    /// Through the gateway, as the analyst.
-    pub fn through(&self) -> Endpoint {
-        self.gateway.endpoint(ANALYST)
+    /// Through the gateway, as this user.
+    pub fn through(&self, user: &str) -> Endpoint {
+        self.gateway.endpoint(user)
     }
 
     /// Protected values outside the clinic; nothing that the gateway sends may hold one of them.

@@ -5,6 +5,7 @@
 //! a virtual environment under Cargo's target folder, installed once.
 
 use crate::{
+    case::ANALYST,
     compare::Fault,
     mask::{Encoding, Mask, Seen},
     place::Place,
@@ -33,7 +34,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 /// Runs a program at both sides and compares its checks.
 pub fn outcomes(place: &Place, program: &str) -> Vec<Outcome> {
-    let (direct, through) = (start(&place.direct(), program), start(&place.through(), program));
+    let (direct, through) = (start(&place.direct(), program), start(&place.through(ANALYST), program));
     let (direct, answers) = (checks(&direct), checks(&through));
     let seen = Seen::default();
     let mut outcomes: Vec<Outcome> = direct
