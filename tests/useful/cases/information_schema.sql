@@ -9,9 +9,8 @@ select table_schema, table_name, column_name, ordinal_position, is_nullable, dat
 select schema_name, schema_owner from information_schema.schemata order by 1;
 
 --# information-schema/keys
-select tc.constraint_name, tc.table_schema, tc.table_name, kcu.column_name, ccu.table_schema as foreign_schema, ccu.table_name as foreign_table, ccu.column_name as foreign_column
-  from information_schema.table_constraints tc join information_schema.key_column_usage kcu using (constraint_schema, constraint_name)
-  join information_schema.constraint_column_usage ccu using (constraint_schema, constraint_name) where tc.constraint_type = 'FOREIGN KEY' order by 1, 4, 7;
+select tc.table_schema, tc.table_name, tc.constraint_name, tc.constraint_type, kcu.column_name, kcu.ordinal_position
+  from information_schema.table_constraints tc join information_schema.key_column_usage kcu using (constraint_schema, constraint_name) where tc.table_schema = 'workbench' order by 3, 6;
 
 --# information-schema/views
 select table_schema, table_name, is_updatable from information_schema.views where table_schema = 'reporting' order by 2;

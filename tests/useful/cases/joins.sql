@@ -59,7 +59,7 @@ select j.item_id, j.sku, j.on_hand from (stock.items join stock.levels using (it
 select e.encounter_id, s.n from clinic.encounters e join (select encounter_id, count(*) n from lab.results group by encounter_id) s using (encounter_id) order by 1;
 
 --# joins/anti-join
-select i.item_id from stock.items i left join stock.levels l on l.item_id = i.item_id where l.item_id is null order by 1;
+select i.item_id from stock.items i left join stock.levels l on l.item_id = i.item_id and l.department = 'Cardiology' where l.item_id is null order by 1;
 
 --# joins/key-of-protected-table-with-masked-columns
 --@ masked ssn=last4 phone=lastx4

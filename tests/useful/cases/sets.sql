@@ -8,7 +8,7 @@ select 'item' as kind, count(*) from stock.items union all select 'level', count
 select department from clinic.encounters intersect select name from clinic.departments order by 1;
 
 --# sets/except
-select item_id from stock.items except select item_id from stock.levels order by 1;
+select item_id from stock.items except select item_id from stock.levels where on_hand > 40 order by 1;
 
 --# sets/except-all
 select item_id from stock.movements except all select item_id from stock.items order by 1;

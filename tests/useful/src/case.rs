@@ -5,8 +5,8 @@
 //! the protected columns of a table.
 
 use crate::mask::Mask;
+use ::tests::gateway::USERS;
 use std::{collections::BTreeSet, path::Path};
-use tests::gateway::USERS;
 
 /// The analyst's name at the gateway.
 pub const ANALYST: &str = "ana";

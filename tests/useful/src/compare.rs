@@ -7,6 +7,7 @@ use crate::{
     case::{Case, Work},
     mask::{Encoding, Mask, Seen},
 };
+use std::cell::Cell;
 use tests::wire::{Frame, tags};
 
 /// Why a case does not work.
@@ -32,6 +33,8 @@ pub struct Comparison<'a> {
     pub last_oid: u32,
     /// Tokens and scanned texts so far.
     pub seen: &'a Seen,
+    /// Protected values that were judged so far.
+    pub judged: Cell<usize>,
 }
 
 struct Column {
@@ -122,6 +125,7 @@ impl Comparison<'_> {
         let Some(mask) = self.mask(name) else {
             return same(&format!("value of {name}"), &value.map(lossy), &got.map(lossy));
         };
+        self.judged.set(self.judged.get() + usize::from(value.is_some()));
         mask.judge(value, got, encoding, self.seen)
             .map_err(|expected| Fault::Different(format!("column {name}: {:?} instead of {expected}", got.map(lossy))))
     }

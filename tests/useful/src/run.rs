@@ -10,7 +10,7 @@ use crate::{
     place::Place,
 };
 use aho_corasick::AhoCorasick;
-use std::fmt;
+use std::{cell::Cell, fmt};
 use tests::{
     canary, clients,
     wire::{self, Frame, Wire, bind, describe, execute, parse, query, sync},
@@ -109,7 +109,7 @@ impl<'a> Runner<'a> {
         let whole = [case.text()];
         let statements = if way == Way::Script { &whole[..] } else { statements };
         let mut pair = self.pair(way, case.user);
-        let comparison = Comparison { case, last_oid: self.place.last_oid, seen: &self.seen };
+        let comparison = Comparison { case, last_oid: self.place.last_oid, seen: &self.seen, judged: Cell::new(0) };
         // One side after the other: both work on the same rows, and locks last until the case is over.
         let direct: Vec<Vec<Frame>> =
             statements.iter().map(|statement| answer(&mut pair.direct, way, statement, parameters)).collect();
@@ -131,6 +131,11 @@ impl<'a> Runner<'a> {
         let no_binary_format = way == Way::Binary && errors == ["42883"];
         // Several statements in one text are one transaction, in which some must not stand.
         let no_block = way == Way::Script && errors == ["25001"];
+        let rows = direct.iter().flatten().any(|frame| matches!(frame.tag, b'D' | b'd'));
+        if !case.masked.is_empty() && rows && comparison.judged.get() == 0 {
+            let fault = Fault::Different("the case is wrong: no protected value is in its rows".into());
+            return Err((case.text(), fault));
+        }
         if errors != expected && !no_binary_format && !no_block {
             let fault = Fault::Different(format!("the case is wrong: the server itself says {errors:?}"));
             return Err((case.text(), fault));

@@ -80,7 +80,7 @@ fn same(at: &str, one: &Value, other: &Value, masks: &BTreeMap<&str, Mask>, seen
                 let Some(mask) = masks.get(key.as_str()) else { return same(key, one, other, masks, seen) };
                 let (value, got) = (one.as_str().map(str::as_bytes), other.as_str().map(str::as_bytes));
                 mask.judge(value, got, Encoding::Text, seen)
-                    .or_else(|expected| Err(Fault::Different(format!("{key}: {other} instead of {expected}"))))
+                    .map_err(|expected| Fault::Different(format!("{key}: {other} instead of {expected}")))
             })
         }
         _ if one == other => Ok(()),
