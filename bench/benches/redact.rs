@@ -60,6 +60,10 @@ fn plan(redaction: Redaction, type_oid: u32) -> Plan {
             unclassified: Unclassified::Clear,
             trusted_functions: vec![],
             channels: vec![],
+            mode: Mode::Enforce,
+            comparisons: Vec::new(),
+            budgets: Vec::new(),
+            derive: Derive::Refuse,
             line: 0,
         }],
         ..Model::default()

@@ -17,7 +17,7 @@ use crate::model::{BindingBy, Detector, Model, Redaction};
 
 const MAGIC: [u8; 8] = *b"TIDEGATE";
 /// The format that this program writes and the newest it reads.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const HEADER: usize = 8 + 4 + 4 + 8 + 32;
 /// Upper limit of one compiled expression, and of the work done to compile it.
 const PATTERN_BYTES: usize = 1 << 20;

@@ -243,8 +243,77 @@ pub struct Role {
     pub trusted_functions: Vec<Glob>,
     /// Channels the role may LISTEN and NOTIFY on (globs). Empty: refused.
     pub channels: Vec<Glob>,
+    /// What a decision does.
+    pub mode: Mode,
+    /// Classes whose columns may be compared with constants in WHERE (`=`, IN), each with its budget.
+    pub comparisons: Vec<Comparison>,
+    /// How much an identity may take in a time.
+    pub budgets: Vec<Budget>,
+    /// What happens to a statement that copies protected columns into a new object.
+    pub derive: Derive,
     /// Where in the rule file.
     pub line: u32,
+}
+
+/// What a decision does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Refusals refuse, redactions redact.
+    #[default]
+    Enforce,
+    /// What would be refused because a column of the result is computed from something protected becomes NULL instead, and
+    /// the client is told.
+    Migrate,
+    /// Everything passes as it is; what would have happened is recorded.
+    Observe,
+}
+
+/// Comparing columns of a class with constants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The class.
+    pub class: ClassId,
+    /// Constants that may be compared with in that time, for one identity.
+    pub amount: u64,
+    /// The time, in seconds.
+    pub seconds: u32,
+}
+
+/// How much an identity may take in a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// What is counted.
+    pub of: Counted,
+    /// Only results with a column of this class count; `None` counts every result.
+    pub class: Option<ClassId>,
+    /// How many.
+    pub amount: u64,
+    /// The time, in seconds.
+    pub seconds: u32,
+}
+
+/// What a budget counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Counted {
+    /// Rows sent to the client.
+    Rows,
+    /// Bytes of rows sent to the client.
+    Bytes,
+    /// Statements that return rows.
+    Statements,
+}
+
+/// What happens to a statement that copies protected columns into a new object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Derive {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It runs, and the columns of the object have the classes of what they are made of.
+    Inherit,
 }
 
 /// Default for what nobody classified.

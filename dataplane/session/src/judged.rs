@@ -155,9 +155,7 @@ fn class_name<'a>(grant: &'a Grant, planned: &PlannedColumn) -> &'a str {
 /// The redaction's word in rule files.
 fn method(grant: &Grant, planned: &PlannedColumn) -> &'static str {
     let model = grant.epoch().bundle().model();
-    let Some(class) = planned.class.map(usize::from) else { return "null" };
-    let role = model.roles.iter().find(|r| r.name == grant.role());
-    let redaction = role.and_then(|r| r.treatment.get(class)).and_then(|id| model.redactions.get(usize::from(*id)));
+    let redaction = planned.redaction.and_then(|id| model.redactions.get(usize::from(id)));
     match redaction {
         Some(Redaction::Clear) => "clear",
         Some(Redaction::Null) | None => "null",

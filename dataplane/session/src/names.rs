@@ -1,10 +1,10 @@
-//! What the session's SQL-level names stand for: PREPARE'd statements and DECLAREd cursors.
+//! What the session's SQL-level names stand for: PREPARE'd statements, DECLAREd cursors, and temporary relations.
 //!
 //! Invariant: a name is in the map only after the database said that the statement that made it succeeded. A name that
 //! is not in the map is unknown, and policy refuses what uses it.
 
-use lineage::{SessionUse, Statement};
-use std::collections::HashMap;
+use lineage::{Effects, SessionUse, Statement};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Names of one kind kept per session; past that all are forgotten, and using them is refused.
@@ -14,6 +14,9 @@ const NAMES_MAX: usize = 1024;
 pub(crate) struct Names {
     prepared: HashMap<String, Arc<Statement>>,
     cursors: HashMap<String, Arc<Statement>>,
+    /// Temporary relations that this session made. Nothing but this session's own statements can write into them. One
+    /// that is gone again stays: its name then means nothing, or what the catalog says.
+    temporary: HashSet<String>,
 }
 
 impl policy::Names for Names {
@@ -23,6 +26,10 @@ impl policy::Names for Names {
 
     fn cursor(&self, name: &str) -> Option<Arc<Statement>> {
         self.cursors.get(name).cloned()
+    }
+
+    fn temporary(&self, name: &str) -> bool {
+        self.temporary.contains(name)
     }
 }
 
@@ -61,11 +68,21 @@ impl policy::Names for NamesOfText<'_> {
         let known = policy::Names::cursor(self.session, name);
         self.own(|s| matches!(s, SessionUse::Declare(n) if n == name), known, name)
     }
+
+    fn temporary(&self, name: &str) -> bool {
+        let made = |s: &Arc<Statement>| makes_temporary(s).any(|n| n == name);
+        policy::Names::temporary(self.session, name) || self.statements.iter().any(made)
+    }
 }
 
 impl Names {
     /// The statement succeeded.
     pub(crate) fn apply(&mut self, statement: &Arc<Statement>) {
+        for name in makes_temporary(statement) {
+            if self.temporary.len() < NAMES_MAX {
+                self.temporary.insert(name.to_owned());
+            }
+        }
         match &statement.session {
             SessionUse::Prepare(name) => insert(&mut self.prepared, name, statement),
             SessionUse::Declare(name) => insert(&mut self.cursors, name, statement),
@@ -89,6 +106,13 @@ impl Names {
     }
 }
 
+/// Names of the temporary relations that a statement makes.
+fn makes_temporary(statement: &Statement) -> impl Iterator<Item = &str> {
+    let makes = Effects::CREATE.with(Effects::CREATE_AS).with(Effects::CREATE_VIEW);
+    let relations = if statement.effects.intersects(makes) { statement.relations.as_slice() } else { &[] };
+    relations.iter().filter(|r| r.written && r.temporary).map(|r| r.name.as_str())
+}
+
 fn insert(map: &mut HashMap<String, Arc<Statement>>, name: &str, statement: &Arc<Statement>) {
     if map.len() >= NAMES_MAX {
         map.clear();
@@ -105,5 +129,5 @@ pub(crate) fn changes(statement: &Statement) -> bool {
             | SessionUse::Deallocate(_)
             | SessionUse::Close(_)
             | SessionUse::ResetAll
-    )
+    ) || makes_temporary(statement).next().is_some()
 }

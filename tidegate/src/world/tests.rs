@@ -32,6 +32,10 @@ fn model(targets: &[&str], group: &str) -> Model {
             unclassified: Unclassified::Clear,
             trusted_functions: Vec::new(),
             channels: Vec::new(),
+            mode: policy::model::Mode::Enforce,
+            comparisons: Vec::new(),
+            budgets: Vec::new(),
+            derive: policy::model::Derive::Refuse,
             line: 1,
         }],
         ..Model::default()
