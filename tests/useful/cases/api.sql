@@ -83,20 +83,18 @@ commit;
 select exists (select 1 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = 'workbench' and c.relname = 'flyway_schema_history' and c.relkind in ('r', 'p'));
 
 --# prisma/introspection
-select oid.namespace, info.table_name, info.column_name, format_type(att.atttypid, att.atttypmod) as formatted_type, info.data_type, info.is_nullable, info.is_identity, pg_get_expr(attdef.adbin, attdef.adrelid) as column_default, description.description
-  from information_schema.columns info join pg_attribute att on att.attname = info.column_name
-  join (select pg_class.oid, relname, pg_namespace.nspname as namespace from pg_class join pg_namespace on pg_namespace.oid = pg_class.relnamespace and pg_namespace.nspname = any (array['stock', 'billing']) where reltype > 0) as oid
-    on oid.oid = att.attrelid and relname = info.table_name and namespace = info.table_schema
-  left join pg_attrdef attdef on attdef.adrelid = att.attrelid and attdef.adnum = att.attnum and info.table_schema = oid.namespace
-  left join pg_description description on description.objoid = att.attrelid and description.objsubid = ordinal_position order by namespace, table_name, ordinal_position;
+select cols.table_schema, cols.table_name, cols.column_name, cols.data_type, cols.is_nullable, cols.is_identity, format_type(att.atttypid, att.atttypmod) as full_type, pg_get_expr(df.adbin, df.adrelid) as default_value, de.description
+  from information_schema.columns cols join (select rel.oid, rel.relname, ns.nspname from pg_class rel join pg_namespace ns on ns.oid = rel.relnamespace and ns.nspname = any (array['stock', 'billing'])) known on known.relname = cols.table_name and known.nspname = cols.table_schema
+  join pg_attribute att on att.attrelid = known.oid and att.attname = cols.column_name left join pg_attrdef df on df.adrelid = att.attrelid and df.adnum = att.attnum
+  left join pg_description de on de.objoid = att.attrelid and de.objsubid = cols.ordinal_position order by 1, 2, cols.ordinal_position;
 
 --# typeorm/tables
 select "table_schema", "table_name", obj_description(('"' || "table_schema" || '"."' || "table_name" || '"')::regclass, 'pg_class') as table_comment from "information_schema"."tables" where ("table_schema" = 'org' and "table_name" = 'people') or ("table_schema" = 'stock' and "table_name" = 'items') order by 1, 2;
 
 --# sequelize/indexes
-select i.relname as name, ix.indisprimary as primary, ix.indisunique as unique, ix.indkey as indkey, array_agg(a.attnum) as column_indexes, array_agg(a.attname) as column_names, pg_get_indexdef(ix.indexrelid) as definition
-  from pg_class t, pg_class i, pg_index ix, pg_attribute a, pg_namespace s where t.oid = ix.indrelid and i.oid = ix.indexrelid and a.attrelid = t.oid and t.relkind = 'r' and t.relname = 'levels' and s.oid = t.relnamespace and s.nspname = 'stock'
- group by i.relname, ix.indexrelid, ix.indisprimary, ix.indisunique, ix.indkey order by i.relname;
+select ix.relname as label, x.indisunique, x.indisprimary, x.indkey, array_agg(col.attname order by col.attnum) as columns, pg_get_indexdef(x.indexrelid) as definition
+  from pg_index x, pg_class ix, pg_class rel, pg_attribute col, pg_namespace ns where rel.oid = x.indrelid and ix.oid = x.indexrelid and col.attrelid = rel.oid and rel.relkind = 'r' and ns.oid = rel.relnamespace and ns.nspname = 'stock' and rel.relname = 'levels'
+ group by ix.relname, x.indexrelid, x.indisunique, x.indisprimary, x.indkey order by 1;
 
 --# gorm/has-table-and-column
 select count(*) from information_schema.tables where table_schema = current_schema() and table_name = 'items' and table_type = 'BASE TABLE';

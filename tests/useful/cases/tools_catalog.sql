@@ -20,15 +20,14 @@ select rel.oid, rel.relname as name, (select count(*) from pg_catalog.pg_trigger
   from pg_catalog.pg_class rel where rel.relkind in ('r', 's', 't', 'p') and rel.relnamespace = 'stock'::regnamespace and not rel.relispartition order by rel.relname;
 
 --# pgadmin/columns
-select att.attname as name, att.atttypid, att.attlen, att.attnum, att.attndims, att.atttypmod, att.attacl, att.attnotnull, att.attoptions, att.attstattarget, att.attstorage, att.attidentity,
-       pg_catalog.pg_get_expr(def.adbin, def.adrelid) as defval, pg_catalog.format_type(ty.oid, null) as typname, pg_catalog.format_type(ty.oid, att.atttypmod) as displaytypname,
-       case when ty.typelem > 0 then ty.typelem else ty.oid end as elemoid, tn.nspname as typnspname, et.typname as elemtypname, coll.collname as collspcname, des.description,
-       case when length(coll.collname::text) > 0 and length(nspc.nspname::text) > 0 then pg_catalog.concat(pg_catalog.quote_ident(nspc.nspname), '.', pg_catalog.quote_ident(coll.collname)) else '' end as collspc
-  from pg_catalog.pg_attribute att join pg_catalog.pg_type ty on ty.oid = att.atttypid join pg_catalog.pg_namespace tn on tn.oid = ty.typnamespace join pg_catalog.pg_class cl on cl.oid = att.attrelid
-  left outer join pg_catalog.pg_type et on et.oid = ty.typelem left outer join pg_catalog.pg_attrdef def on adrelid = att.attrelid and adnum = att.attnum
-  left outer join pg_catalog.pg_collation coll on att.attcollation = coll.oid left outer join pg_catalog.pg_namespace nspc on coll.collnamespace = nspc.oid
-  left outer join pg_catalog.pg_description des on (des.objoid = att.attrelid and des.objsubid = att.attnum and des.classoid = 'pg_class'::regclass)
- where att.attrelid = 'clinic.patients'::regclass and att.attnum > 0 and att.attisdropped is false order by att.attnum;
+select col.attnum, col.attname, col.attndims, col.atttypmod, col.attacl, col.attnotnull, col.attstattarget, col.attstorage, col.attidentity, pg_catalog.pg_get_expr(df.adbin, df.adrelid) as default_value,
+       pg_catalog.format_type(ty.oid, null) as plain_type, pg_catalog.format_type(ty.oid, col.atttypmod) as shown_type, coalesce(nullif(ty.typelem, 0), ty.oid) as element, home.nspname as type_schema, el.typname as element_type, de.description,
+       case when co.collname is not null and cn.nspname is not null then pg_catalog.concat(pg_catalog.quote_ident(cn.nspname), '.', pg_catalog.quote_ident(co.collname)) else '' end as collation_name
+  from pg_catalog.pg_attribute col join pg_catalog.pg_class rel on rel.oid = col.attrelid join pg_catalog.pg_type ty on ty.oid = col.atttypid join pg_catalog.pg_namespace home on home.oid = ty.typnamespace
+  left outer join pg_catalog.pg_type el on el.oid = ty.typelem left outer join pg_catalog.pg_attrdef df on df.adrelid = col.attrelid and df.adnum = col.attnum
+  left outer join pg_catalog.pg_collation co on co.oid = col.attcollation left outer join pg_catalog.pg_namespace cn on cn.oid = co.collnamespace
+  left outer join pg_catalog.pg_description de on de.objoid = col.attrelid and de.objsubid = col.attnum and de.classoid = 'pg_class'::regclass
+ where col.attrelid = 'clinic.patients'::regclass and col.attnum > 0 and not col.attisdropped order by col.attnum;
 
 --# pgadmin/view-data-first-100
 --@ masked patients.*
@@ -94,55 +93,51 @@ set application_name = 'PostgreSQL JDBC Driver';
 select pg_catalog.current_database(), current_schema(), current_user;
 
 --# drivers/pgjdbc-tables
-select null as table_cat, n.nspname as table_schem, c.relname as table_name,
-       case n.nspname ~ '^pg_' or n.nspname = 'information_schema' when true then 'SYSTEM TABLE' else case c.relkind when 'r' then 'TABLE' when 'p' then 'PARTITIONED TABLE' when 'v' then 'VIEW' when 'm' then 'MATERIALIZED VIEW' else null end end as table_type, d.description as remarks
-  from pg_catalog.pg_namespace n, pg_catalog.pg_class c left join pg_catalog.pg_description d on (c.oid = d.objoid and d.objsubid = 0 and d.classoid = 'pg_class'::regclass)
- where c.relnamespace = n.oid and n.nspname like 'stock' and c.relkind in ('r', 'p', 'v', 'm') order by table_type, table_schem, table_name;
+select null as catalog, ns.nspname as schema, rel.relname as label,
+       case when ns.nspname = 'information_schema' or ns.nspname ~ '^pg_' then 'SYSTEM' when rel.relkind = 'r' then 'TABLE' when rel.relkind = 'p' then 'PARTITIONED' when rel.relkind = 'v' then 'VIEW' when rel.relkind = 'm' then 'MATERIALIZED' end as kind, de.description
+  from pg_catalog.pg_namespace ns, pg_catalog.pg_class rel left join pg_catalog.pg_description de on de.objoid = rel.oid and de.objsubid = 0 and de.classoid = 'pg_class'::regclass
+ where ns.oid = rel.relnamespace and ns.nspname like 'stock' and rel.relkind in ('r', 'p', 'v', 'm') order by kind, schema, label;
 
 --# drivers/pgjdbc-field-metadata
-select c.oid, a.attnum, a.attname, c.relname, n.nspname, a.attnotnull or (t.typtype = 'd' and t.typnotnull), a.attidentity <> '' or pg_catalog.pg_get_expr(d.adbin, d.adrelid) like '%nextval(%'
-  from pg_catalog.pg_class c join pg_catalog.pg_namespace n on (c.relnamespace = n.oid) join pg_catalog.pg_attribute a on (c.oid = a.attrelid) join pg_catalog.pg_type t on (a.atttypid = t.oid)
-  left join pg_catalog.pg_attrdef d on (d.adrelid = a.attrelid and d.adnum = a.attnum) join (select 'stock.items'::regclass::oid as oid, 1 as attnum union all select 'stock.items'::regclass::oid, 2) vals on (c.oid = vals.oid and a.attnum = vals.attnum) order by 2;
+select wanted.place, ns.nspname, rel.relname, col.attname, col.attnotnull or (ty.typtype = 'd' and ty.typnotnull) as required, col.attidentity <> '' or pg_catalog.pg_get_expr(df.adbin, df.adrelid) like '%nextval(%' as counted
+  from (select 'stock.items'::regclass::oid as rel, 1 as num, 1 as place union all select 'stock.items'::regclass::oid, 2, 2) wanted join pg_catalog.pg_attribute col on col.attrelid = wanted.rel and col.attnum = wanted.num
+  join pg_catalog.pg_class rel on rel.oid = col.attrelid join pg_catalog.pg_namespace ns on ns.oid = rel.relnamespace join pg_catalog.pg_type ty on ty.oid = col.atttypid
+  left join pg_catalog.pg_attrdef df on df.adrelid = col.attrelid and df.adnum = col.attnum order by wanted.place;
 
 --# drivers/pgjdbc-type-lookup
 select n.nspname = any (current_schemas(true)), n.nspname, t.typname from pg_catalog.pg_type t join pg_catalog.pg_namespace n on t.typnamespace = n.oid where t.oid = 'billing.claim_status'::regtype;
 
 --# drivers/pgjdbc-type-by-name
 --@ args int4
-select t.typinput = 'pg_catalog.array_in'::regproc as is_array, t.typtype, t.typname, t.oid from pg_catalog.pg_type t
-  left join (select ns.oid as nspoid, ns.nspname, r.r from pg_namespace as ns join (select s.r, (current_schemas(false))[s.r] as nspname from generate_series(1, array_upper(current_schemas(false), 1)) as s (r)) as r using (nspname)) as sp on sp.nspoid = t.typnamespace
- where t.typname = $1 order by sp.r, t.oid desc;
+select ty.oid, ty.typname, ty.typtype, ty.typinput = 'pg_catalog.array_in'::regproc as array_type, path.place
+  from pg_catalog.pg_type ty left join (select ns.oid as home, names.place from pg_namespace ns
+       join (select (current_schemas(false))[n] as label, n as place from generate_series(1, array_upper(current_schemas(false), 1)) n) names on names.label = ns.nspname) path on path.home = ty.typnamespace
+ where ty.typname = $1 order by path.place, ty.oid desc;
 
 --# drivers/npgsql-type-loading
-select ns.nspname, t.oid, t.typname, t.typtype, t.typnotnull, t.elemtypoid from (
-    select typ.oid, typ.typnamespace, typ.typname, typ.typtype, typ.typrelid, typ.typnotnull, typ.relkind, elemtyp.oid as elemtypoid, elemtyp.typname as elemtypname, elemcls.relkind as elemrelkind,
-           case when elemproc.proname = 'array_recv' then 'a' else elemtyp.typtype end as elemtyptype
-      from (select typ.oid, typnamespace, typname, typrelid, typnotnull, relkind, typelem as elemoid,
-                   case when proc.proname = 'array_recv' then 'a' else typ.typtype end as typtype,
-                   case when proc.proname = 'array_recv' then typ.typelem when typ.typtype = 'r' then rngsubtype when typ.typtype = 'd' then typ.typbasetype end as elemtypoid
-              from pg_type as typ left join pg_class as cls on (cls.oid = typ.typrelid) left join pg_proc as proc on proc.oid = typ.typreceive left join pg_range on (pg_range.rngtypid = typ.oid)) as typ
-      left join pg_type as elemtyp on elemtyp.oid = elemtypoid left join pg_class as elemcls on (elemcls.oid = elemtyp.typrelid) left join pg_proc as elemproc on elemproc.oid = elemtyp.typreceive) as t
-  join pg_namespace as ns on (ns.oid = typnamespace)
- where typtype in ('b', 'r', 'm', 'e', 'd') or (typtype = 'c' and relkind = 'c') or (typtype = 'p' and typname in ('record', 'void', 'unknown'))
- order by case when typtype in ('b', 'e', 'p') then 0 when typtype = 'c' then 1 when typtype = 'r' then 2 when typtype = 'm' then 3 else 4 end, t.oid;
+with scalar as (
+    select ty.oid as id, ty.typnamespace as home, ty.typname as label, ty.typnotnull as strict, cl.relkind as shape,
+           case when rc.proname = 'array_recv' then 'a' else ty.typtype::text end as sort,
+           case when rc.proname = 'array_recv' then ty.typelem when ty.typtype = 'r' then rg.rngsubtype when ty.typtype = 'd' then ty.typbasetype end as inner_id
+      from pg_type ty left join pg_class cl on cl.oid = ty.typrelid left join pg_proc rc on rc.oid = ty.typreceive left join pg_range rg on rg.rngtypid = ty.oid)
+select sp.nspname, s.id, s.label, s.sort, s.strict, s.inner_id, el.typname as inner_label
+  from scalar s join pg_namespace sp on sp.oid = s.home left join pg_type el on el.oid = s.inner_id
+ where s.sort in ('a', 'b', 'r', 'm', 'e', 'd') or (s.sort = 'c' and s.shape = 'c') or (s.sort = 'p' and s.label in ('void', 'record', 'unknown'))
+ order by position(s.sort in 'bepcram'), s.id;
 
 --# drivers/npgsql-enum-labels
 select t.oid, enumlabel from pg_enum join pg_type t on t.oid = enumtypid order by t.oid, enumsortorder;
 
 --# drivers/asyncpg-introspection
---@ args {16,23,25,1043}
-with recursive typeinfo_tree (oid, ns, name, kind, basetype, elemtype, elemdelim, range_subtype, attrtypoids, attrnames, depth) as (
-    select ti.oid, ti.ns, ti.name, ti.kind, ti.basetype, ti.elemtype, ti.elemdelim, ti.range_subtype, ti.attrtypoids, ti.attrnames, 0 from (
-        select t.oid, ns.nspname as ns, t.typname as name, t.typtype as kind, case when t.typtype = 'd' then t.typbasetype end as basetype, t.typelem as elemtype, elem_t.typdelim as elemdelim,
-               range_t.rngsubtype as range_subtype,
-               case when t.typtype = 'c' then (select array_agg(ia.atttypid order by ia.attnum) from pg_attribute ia where ia.attrelid = t.typrelid and ia.attnum > 0 and not ia.attisdropped) end as attrtypoids,
-               case when t.typtype = 'c' then (select array_agg(ia.attname::text order by ia.attnum) from pg_attribute ia where ia.attrelid = t.typrelid and ia.attnum > 0 and not ia.attisdropped) end as attrnames
-          from pg_catalog.pg_type t join pg_catalog.pg_namespace ns on ns.oid = t.typnamespace left join pg_type elem_t on (t.typlen = -1 and t.typelem <> 0 and t.typelem = elem_t.oid) left join pg_range range_t on t.oid = range_t.rngtypid) ti
-     where ti.oid = any ($1::oid[])
+--@ args {16,23,25,1043,1009}
+with recursive wanted (id, home, label, kind, inside, depth) as (
+    select ty.oid, ns.nspname, ty.typname, ty.typtype, ty.typelem, 0 from pg_catalog.pg_type ty join pg_catalog.pg_namespace ns on ns.oid = ty.typnamespace where ty.oid = any ($1::oid[])
     union all
-    select t.oid, ns.nspname, t.typname, t.typtype, null::oid, t.typelem, null::"char", null::oid, null::oid[], null::text[], tt.depth + 1
-      from pg_catalog.pg_type t join pg_catalog.pg_namespace ns on ns.oid = t.typnamespace join typeinfo_tree tt on tt.elemtype <> 0 and t.oid = tt.elemtype)
-select distinct oid, name, kind, depth from typeinfo_tree order by depth desc, oid;
+    select ty.oid, ns.nspname, ty.typname, ty.typtype, ty.typelem, w.depth + 1
+      from wanted w join pg_catalog.pg_type ty on ty.oid = w.inside and w.inside <> 0 join pg_catalog.pg_namespace ns on ns.oid = ty.typnamespace)
+select distinct w.id, w.home, w.label, w.kind, w.depth,
+       (select array_agg(a.attname::text order by a.attnum) from pg_attribute a join pg_type t on t.typrelid = a.attrelid where t.oid = w.id and a.attnum > 0) as fields
+  from wanted w order by w.depth desc, w.id;
 
 --# drivers/psycopg-type-info
 --@ args claim_status
@@ -159,10 +154,10 @@ select pg_catalog.pg_get_userbyid(n.nspowner), n.nspname from pg_namespace n whe
 set client_min_messages to 'warning';
 set standard_conforming_strings = on;
 set session timezone to 'UTC';
-select t.oid, t.typname, t.typelem, t.typdelim, t.typinput, r.rngsubtype, t.typtype, t.typbasetype from pg_type as t left join pg_range as r on t.oid = r.rngtypid where t.typname in ('int2', 'int4', 'int8', 'oid', 'float4', 'text', 'bool', 'timestamp', 'numeric') order by 1;
-select a.attname, format_type(a.atttypid, a.atttypmod), pg_get_expr(d.adbin, d.adrelid), a.attnotnull, a.atttypid, a.atttypmod, c.collname, col_description(a.attrelid, a.attnum) as comment
-  from pg_attribute a left join pg_attrdef d on a.attrelid = d.adrelid and a.attnum = d.adnum left join pg_type t on a.atttypid = t.oid left join pg_collation c on a.attcollation = c.oid and a.attcollation <> t.typcollation
- where a.attrelid = '"stock"."items"'::regclass and a.attnum > 0 and not a.attisdropped order by a.attnum;
+select ty.oid, ty.typname, ty.typelem, ty.typdelim, ty.typinput, ty.typtype, ty.typbasetype, rg.rngsubtype from pg_type ty left join pg_range rg on rg.rngtypid = ty.oid where ty.typname = any (array['bool', 'int4', 'int8', 'numeric', 'oid', 'text', 'timestamp', 'int4range']) order by 1;
+select col.attname, format_type(col.atttypid, col.atttypmod), pg_get_expr(df.adbin, df.adrelid), col.attnotnull, col_description(col.attrelid, col.attnum), co.collname
+  from pg_attribute col left join pg_attrdef df on df.adrelid = col.attrelid and df.adnum = col.attnum left join pg_type ty on ty.oid = col.atttypid left join pg_collation co on co.oid = col.attcollation and col.attcollation <> ty.typcollation
+ where col.attrelid = '"stock"."items"'::regclass and col.attnum > 0 and not col.attisdropped order by col.attnum;
 
 --# drivers/hibernate-sequence
 select * from information_schema.sequences order by sequence_schema, sequence_name;
@@ -248,20 +243,18 @@ select c.relname, case when c.relispartition then 'p' when c.relkind in ('m', 'v
  where c.relkind in ('f', 'm', 'p', 'r', 'v') and n.nspname not in ('pg_catalog', 'pg_toast') order by 1;
 
 --# django/constraints
-select c.conname, array(select attname from unnest(c.conkey) with ordinality cols (colid, arridx) join pg_attribute as ca on cols.colid = ca.attnum where ca.attrelid = c.conrelid order by cols.arridx), c.contype,
-       (select fkc.relname || '.' || fka.attname from pg_attribute as fka join pg_class as fkc on fka.attrelid = fkc.oid where fka.attrelid = c.confrelid and fka.attnum = c.confkey[1]), cl.reloptions
-  from pg_constraint as c join pg_class as cl on c.conrelid = cl.oid where cl.oid = 'billing.claims'::regclass order by 1;
+select k.conname, k.contype, rel.reloptions, array(select col.attname from unnest(k.conkey) with ordinality as part (num, place) join pg_attribute col on col.attrelid = k.conrelid and col.attnum = part.num order by part.place) as columns,
+       (select target.relname || '.' || col.attname from pg_attribute col join pg_class target on target.oid = col.attrelid where col.attrelid = k.confrelid and col.attnum = k.confkey[1]) as points_to
+  from pg_constraint k join pg_class rel on rel.oid = k.conrelid where rel.oid = 'billing.claims'::regclass order by 1;
 
 --# sqlalchemy/columns
-select pg_catalog.pg_attribute.attname as name, pg_catalog.format_type(pg_catalog.pg_attribute.atttypid, pg_catalog.pg_attribute.atttypmod) as format_type,
-       (select pg_catalog.pg_get_expr(pg_catalog.pg_attrdef.adbin, pg_catalog.pg_attrdef.adrelid) as x from pg_catalog.pg_attrdef where pg_catalog.pg_attrdef.adrelid = pg_catalog.pg_attribute.attrelid and pg_catalog.pg_attrdef.adnum = pg_catalog.pg_attribute.attnum and pg_catalog.pg_attribute.atthasdef) as "default",
-       pg_catalog.pg_attribute.attnotnull as not_null, pg_catalog.pg_class.relname as table_name, pg_catalog.pg_description.description as comment, pg_catalog.pg_attribute.attgenerated as generated,
-       (select pg_catalog.json_build_object('always', pg_catalog.pg_attribute.attidentity = 'a', 'start', pg_catalog.pg_sequence.seqstart, 'increment', pg_catalog.pg_sequence.seqincrement) as y
-          from pg_catalog.pg_sequence where pg_catalog.pg_attribute.attidentity <> '' and pg_catalog.pg_sequence.seqrelid = cast(cast(pg_catalog.pg_get_serial_sequence(cast(cast(pg_catalog.pg_attribute.attrelid as regclass) as text), pg_catalog.pg_attribute.attname) as regclass) as oid)) as identity_options
-  from pg_catalog.pg_class left outer join pg_catalog.pg_attribute on pg_catalog.pg_class.oid = pg_catalog.pg_attribute.attrelid and pg_catalog.pg_attribute.attnum > 0 and not pg_catalog.pg_attribute.attisdropped
-  left outer join pg_catalog.pg_description on pg_catalog.pg_description.objoid = pg_catalog.pg_attribute.attrelid and pg_catalog.pg_description.objsubid = pg_catalog.pg_attribute.attnum
-  join pg_catalog.pg_namespace on pg_catalog.pg_namespace.oid = pg_catalog.pg_class.relnamespace
- where pg_catalog.pg_class.relkind = any (array['r', 'p', 'f', 'v', 'm']) and pg_catalog.pg_namespace.nspname = 'stock' order by pg_catalog.pg_class.relname, pg_catalog.pg_attribute.attnum;
+select rel.relname, col.attname, pg_catalog.format_type(col.atttypid, col.atttypmod) as type, col.attnotnull, col.attgenerated, de.description,
+       (select pg_catalog.pg_get_expr(df.adbin, df.adrelid) from pg_catalog.pg_attrdef df where df.adrelid = col.attrelid and df.adnum = col.attnum and col.atthasdef) as default_value,
+       (select pg_catalog.json_build_object('always', col.attidentity = 'a', 'from', sq.seqstart, 'step', sq.seqincrement) from pg_catalog.pg_sequence sq
+         where col.attidentity <> '' and sq.seqrelid = cast(cast(pg_catalog.pg_get_serial_sequence(cast(cast(col.attrelid as regclass) as text), col.attname) as regclass) as oid)) as identity
+  from pg_catalog.pg_class rel left join pg_catalog.pg_attribute col on col.attrelid = rel.oid and col.attnum > 0 and not col.attisdropped
+  left join pg_catalog.pg_description de on de.objoid = col.attrelid and de.objsubid = col.attnum join pg_catalog.pg_namespace ns on ns.oid = rel.relnamespace
+ where rel.relkind = any (array['r', 'p', 'f', 'v', 'm']) and ns.nspname = 'stock' order by rel.relname, col.attnum;
 
 --# sqlalchemy/indexes
 select pg_catalog.pg_index.indrelid, pg_class_index.relname as relname_index, pg_catalog.pg_index.indisunique, pg_catalog.pg_index.indoption, pg_am.amname, count(*) as elements

@@ -10,7 +10,11 @@ use crate::{
     place::Place,
 };
 use aho_corasick::AhoCorasick;
-use std::{cell::Cell, fmt};
+use std::{
+    cell::Cell,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 use tests::{
     canary, clients,
     wire::{self, Frame, Wire, bind, describe, execute, parse, query, sync},
@@ -95,7 +99,10 @@ impl<'a> Runner<'a> {
                     if !fits {
                         continue;
                     }
-                    if let Err((statement, fault)) = self.sql(case, way) {
+                    // A side that stops answering ends this case, not the run.
+                    let done = catch_unwind(AssertUnwindSafe(|| self.sql(case, way)));
+                    let silent = || Fault::Different("no answer, or the connection was closed".into());
+                    if let Err((statement, fault)) = done.unwrap_or_else(|_| Err((case.text(), silent()))) {
                         faults.push((way, statement, fault));
                     }
                 }
