@@ -56,13 +56,16 @@ impl Case {
     /// Whether it leaves nothing behind in its session.
     pub fn leaves_nothing(&self) -> bool {
         let Work::Sql { statements, .. } = &self.work else { return true };
-        let reads = ["select", "with", "values", "table", "show", "explain", "copy"];
-        let harmless = |s: &String| {
-            let first = s.split_whitespace().next().unwrap_or_default().to_lowercase();
-            reads.contains(&&*first) && !s.contains(" into ")
-        };
-        self.error.is_none() && statements.iter().all(harmless)
+        self.error.is_none() && statements.iter().all(|s| reads(s) || s.trim_start().starts_with("copy"))
     }
+}
+
+/// Whether a statement is a query, by its first word.
+pub fn reads(statement: &str) -> bool {
+    let words = ["select", "with", "values", "table", "show", "explain"];
+    let first = statement.split_whitespace().next().unwrap_or_default().to_lowercase();
+    let changes = ["into ", "insert", "update", "delete"].iter().any(|word| statement.contains(word));
+    words.contains(&&*first) && !changes
 }
 
 /// All cases, in the order of the files.

@@ -4,7 +4,7 @@
 //! so does the case after a failure. Nothing that the gateway sends may hold a protected value: every byte is searched.
 
 use crate::{
-    case::{ANALYST, Case, Work},
+    case::{ANALYST, Case, Work, reads},
     compare::{Comparison, Fault},
     mask::Seen,
     place::Place,
@@ -17,7 +17,7 @@ use std::{
 };
 use tests::{
     canary, clients,
-    wire::{self, Frame, Wire, bind, describe, execute, parse, query, sync},
+    wire::{self, Frame, Wire, bind, close, describe, execute, parse, query, sync},
 };
 
 /// How a statement is asked.
@@ -31,6 +31,8 @@ pub enum Way {
     Text,
     /// Extended query, results in binary.
     Binary,
+    /// A named statement, described once; rows in two portions, without describing the portal.
+    Prepared,
     /// Typed into psql.
     Psql,
     /// By a program of a tool's users.
@@ -44,6 +46,7 @@ impl fmt::Display for Way {
             Self::Script => "one simple query",
             Self::Text => "extended query, text",
             Self::Binary => "extended query, binary",
+            Self::Prepared => "prepared, in portions",
             Self::Psql => "psql",
             Self::Tool => "a tool",
         })
@@ -90,7 +93,7 @@ impl<'a> Runner<'a> {
                 }
             }
             Work::Sql { statements, parameters, .. } => {
-                for way in [Way::Simple, Way::Script, Way::Text, Way::Binary] {
+                for way in [Way::Simple, Way::Script, Way::Text, Way::Binary, Way::Prepared] {
                     let fits = match way {
                         Way::Simple => parameters.is_empty(),
                         Way::Script => parameters.is_empty() && statements.len() > 1 && case.error.is_none(),
@@ -200,6 +203,19 @@ fn asked(way: Way, statement: &str, parameters: &[String]) -> Vec<u8> {
     }
     let used = (1..=parameters.len()).rev().find(|n| statement.contains(&format!("${n}"))).unwrap_or(0);
     let values: Vec<Option<&str>> = parameters[..used].iter().map(|value| Some(&**value)).collect();
+    if way == Way::Prepared {
+        // A portal that is not a query cannot be run again once it is done.
+        let portion = if reads(statement) { execute("", 5) } else { Vec::new() };
+        let bytes = [
+            close(b'S', "s"),
+            parse("s", statement),
+            describe(b'S', "s"),
+            bind("", "s", &values, 0),
+            portion,
+            execute("", 0),
+        ];
+        return [bytes.concat(), close(b'S', "s"), sync()].concat();
+    }
     let format = u16::from(way == Way::Binary);
     [parse("", statement), bind("", "", &values, format), describe(b'P', ""), execute("", 0), sync()].concat()
 }
