@@ -36,6 +36,38 @@ pub fn audit_reader(data: &[u8]) {
     }
 }
 
+/// A catalog with names that seeds use.
+fn index() -> &'static ::lineage::resolve::Index {
+    static INDEX: std::sync::OnceLock<::lineage::resolve::Index> = std::sync::OnceLock::new();
+    INDEX.get_or_init(|| {
+        let columns = ["id", "ssn", "a", "b", "name"];
+        let relation = |(name, oid): (&str, u32)| ::lineage::catalog::Relation {
+            oid,
+            schema: "clinic".to_owned(),
+            name: name.to_owned(),
+            kind: ::lineage::catalog::RelationKind::Table,
+            columns: columns
+                .iter()
+                .zip(1..)
+                .map(|(name, number)| ::lineage::catalog::Column {
+                    number,
+                    name: (*name).to_owned(),
+                    type_oid: 25,
+                    type_name: String::new(),
+                    comment: None,
+                })
+                .collect(),
+            comment: None,
+            definition: None,
+            depends_on: Vec::new(),
+            parents: Vec::new(),
+            estimated_rows: -1,
+        };
+        let relations = ["patients", "p", "t", "a", "visits"].into_iter().zip(1..).map(relation).collect();
+        ::lineage::resolve::Index::new(&Catalog { relations, ..Catalog::default() })
+    })
+}
+
 /// Statement texts.
 ///
 /// # Panics
@@ -49,6 +81,12 @@ pub fn lineage(data: &[u8]) {
     let key = normalise(data, &mut form);
     let _fingerprint = ::lineage::normalise::fingerprint(data);
     let Ok(facts) = analyse(text) else { return };
+    for statement in &facts.statements {
+        // Whatever the names, following them ends, and every source is a column that is there.
+        if let Ok(resolved) = ::lineage::resolve::resolve(statement, index(), true) {
+            assert!(resolved.outputs.iter().all(|c| c.value.sources.as_slice().is_sorted()));
+        }
+    }
     let Some(key) = key else { return };
     let [statement] = facts.statements.as_slice() else { return };
     if statement.literals_matter {

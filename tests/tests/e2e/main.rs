@@ -15,6 +15,7 @@ mod limits;
 mod login;
 mod masking;
 mod plain;
+mod texts;
 mod tls;
 mod transparency;
 mod typed;
