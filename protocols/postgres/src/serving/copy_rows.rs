@@ -53,6 +53,9 @@ impl<R: Redactor> Copying<R> {
     /// Begins with the body of the CopyOutResponse: overall format, number of columns, format of each. `None` if it sends
     /// other columns than the plan is for.
     pub(super) fn new(planned: Planned<R>, response: &[u8]) -> Result<Option<Self>, Fault> {
+        if planned.plan.planned().is_empty() {
+            return Ok(Some(Self { planned, begun: true, ended: true, giant: None, plain: Vec::new() }));
+        }
         let code = u8::from(planned.format == CopyFormat::Binary);
         let Some((&overall, rest)) = response.split_first() else { return Err(MALFORMED) };
         let Some((count, formats)) = rest.split_first_chunk::<2>() else { return Err(MALFORMED) };
