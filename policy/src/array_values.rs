@@ -4,8 +4,8 @@
 //! `None`, and then nothing of the value may be used. Both forms of one array go through the same elements in the same
 //! order. Deliberately absent: what becomes of an element (the caller says).
 
+use crate::free_text::Scanner;
 use crate::redact::{Format, Redacted, grown_max};
-use crate::scan::Scanner;
 
 /// Most dimensions the server allows.
 const DIMENSIONS_MAX: i32 = 6;

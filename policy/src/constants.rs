@@ -6,10 +6,10 @@
 use std::net::IpAddr;
 
 use crate::byte_values::Bytes;
-use crate::dates;
 use crate::numeric::Numeric;
 use crate::pg_types::{is_multirange, is_range, oid};
 use crate::redact::{Format, Kind};
+use scan::dates;
 
 /// Last year that a `timestamp` holds.
 const TIMESTAMP_YEAR_MAX: u32 = 294_276;

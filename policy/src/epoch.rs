@@ -179,9 +179,9 @@ impl Epoch {
         self.by_oid.get(&oid).copied()
     }
 
-    /// The relations that a name in a statement can mean: without a schema, those of every schema.
-    pub(crate) fn candidates<'a>(&'a self, used: &'a RelationUse) -> impl Iterator<Item = usize> + 'a {
-        self.index.candidates(used).map(|i| i as usize)
+    /// The relations that a name in a statement can mean ([`Index::candidates`]).
+    pub(crate) fn candidates<'a>(&'a self, used: &'a RelationUse, by_path: bool) -> impl Iterator<Item = usize> + 'a {
+        self.index.candidates(used, by_path).map(|i| i as usize)
     }
 
     /// What the role sees of this epoch; computed at first use.
@@ -352,7 +352,7 @@ impl<'a> Views<'a> {
             }
         }
         for used in statement.iter().flat_map(|s| &s.relations) {
-            let mut known = self.index.candidates(used).peekable();
+            let mut known = self.index.candidates(used, true).peekable();
             if known.peek().is_none() {
                 opaque |= !resolve::is_system(used) || system::leaks(used);
             }
@@ -367,7 +367,7 @@ impl<'a> Views<'a> {
         }
         let resolved = statement.as_deref().filter(|_| !opaque).and_then(|s| {
             let code = Effects::UNKNOWN_FUNCTION.with(Effects::DANGEROUS_FUNCTION);
-            let resolved = resolve::resolve(s, self.index).ok()?;
+            let resolved = resolve::resolve(s, self.index, true).ok()?;
             (!s.effects.contains(Effects::UNKNOWN)).then_some((resolved, s.effects.intersects(code)))
         });
         let markings = self.markings(view, resolved.as_ref(), &read, relations);

@@ -10,14 +10,13 @@
 
 mod admit;
 mod array_values;
-mod automaton;
 mod bundle;
 mod byte_values;
 mod constants;
-mod dates;
 mod decide;
 mod epoch;
 mod explain;
+mod free_text;
 pub mod glob;
 mod guard;
 mod json_values;
@@ -29,13 +28,11 @@ mod plan;
 mod redact;
 mod refusal;
 mod role;
-pub mod scan;
 mod session_rules;
-mod shapes;
 mod system;
 
 pub use admit::{Grant, Identity, admit, preview};
-pub use bundle::{BuildError, Bundle, LoadError};
+pub use bundle::{BuildError, Bundle, LoadError, number_pattern};
 pub use decide::{Allowed, Decision, Names};
 pub use epoch::{Epoch, Keys, deciding_binding};
 pub use explain::{Fate, Origin, PlannedOutput};

@@ -12,13 +12,13 @@ use lineage::Statement;
 use crate::admit::Grant;
 use crate::array_values;
 use crate::decide::Allowed;
+use crate::free_text::Scanner;
 use crate::guard::Expected;
 use crate::model::{ClassId, Redaction, RedactionId};
 use crate::pg_types::element_of;
 use crate::redact::{Format, Grows, Redacted, Step};
 use crate::refusal::{Refusal, code};
 use crate::role::Treatment;
-use crate::scan::Scanner;
 use crate::system;
 
 /// One column of a row description.

@@ -12,12 +12,12 @@ use sha2::Sha256;
 use crate::array_values::{self, Element};
 use crate::byte_values::{self, Bytes};
 use crate::constants::{self, Written};
-use crate::dates;
 use crate::json_values;
 use crate::model::Redaction;
 use crate::number_values::{self, Number};
 use crate::numeric::Numeric;
 use crate::pg_types::{element_of, oid};
+use scan::dates;
 
 /// How a value is written on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,6 +24,9 @@ impl Names for Session {
     fn temporary(&self, name: &str) -> bool {
         name == "scratch"
     }
+    fn by_path(&self) -> bool {
+        false
+    }
     fn cursor(&self, name: &str) -> Option<Arc<Statement>> {
         if name == "c" { one("DECLARE c CURSOR FOR SELECT id, ssn FROM clinic.patients") } else { None }
     }

@@ -44,6 +44,8 @@ pub struct SessionInfo {
     pub account: String,
     /// Statements wait for their record to be durable.
     pub strict: bool,
+    /// The client asked for a search path of its own.
+    pub own_path: bool,
 }
 
 /// What a turn did.
@@ -97,13 +99,14 @@ impl<S: Serving<Verdicts>> Session<S> {
         up: Lane,
         host: &H,
     ) -> Result<Self, Fault> {
+        let names = Names::new(info.own_path);
         let session = Self {
             down,
             up,
             serving,
             grant,
             info,
-            names: Names::default(),
+            names,
             pending: None,
             statements: 0,
             bytes: 0,
@@ -189,6 +192,12 @@ impl<S: Serving<Verdicts>> Session<S> {
     fn forward<H: Host>(&mut self, host: &H, token: Rc<Judged>, number: u64, recorded: Recorded) -> Result<(), Fault> {
         drop(recorded);
         self.close_names(&token);
+        if !self.names.own_path && token.facts.statements.iter().any(|s| names::moves_path(s)) {
+            // Whatever becomes of it, from here on a name without a schema may mean that of any.
+            self.names.own_path = true;
+            self.grant.forget();
+            self.judge_again(host);
+        }
         let verdict = Verdict::Forward { token, number, now_ns: host.now_ns() };
         self.serving.resolve(&mut self.down, &mut self.up, verdict)
     }
@@ -341,6 +350,11 @@ impl<S: Serving<Verdicts>> Session<S> {
         let plan = token.plan(part, &columns, &self.grant);
         if let Err(refusal) = &plan {
             block(host, &self.info, self.statements, token.text.as_bytes(), refusal, &self.grant)?;
+            if refusal.code == code::DISAGREEMENT {
+                // The gateway and the database do not mean the same by a statement: somebody has to know.
+                let alarm = Record::Alarm { session: self.info.id, kind: "disagreement", detail: refusal.code };
+                host.record(&alarm).map(drop).map_err(|_| NOT_RECORDED)?;
+            }
         }
         self.serving.plan(&mut self.up, &mut self.down, plan)
     }
@@ -423,13 +437,18 @@ impl<S: Serving<Verdicts>> Session<S> {
             .renew(&epoch)
             .map_err(|_| Fault::downstream("this identity is no longer admitted to the target").with_state("57P01"))?;
         self.grant = grant;
+        self.judge_again(host);
+        Ok(())
+    }
+
+    /// Every prepared statement is judged and planned again.
+    fn judge_again<H: Host>(&mut self, host: &H) {
         let (grant, names) = (&self.grant, &self.names);
         self.serving.renewed(&mut |token: &Rc<Judged>, columns| {
             let judged = Rc::new(judge(host, grant, names, &|_| true, &token.text, Via::Prepare)?);
             let plan = columns.map(|columns| judged.plan(0, columns, grant));
             Ok((judged, plan))
         });
-        Ok(())
     }
 
     /// A peer closed its side.
