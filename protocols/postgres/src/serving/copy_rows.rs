@@ -177,7 +177,50 @@ impl<R: Redactor> Copying<R> {
         if at == line.len() { Ok(()) } else { Err(MALFORMED) }
     }
 
+    /// A line of text format in which nothing is escaped: every delimiter is one.
+    fn plain_line(&self, line: &[u8], delimiter: u8, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let Planned { plan, format, .. } = &self.planned;
+        let mut delimiters = memchr::memchr_iter(delimiter, line);
+        let (mut kept, mut begin, mut seen) = (0, 0, 0);
+        for (i, index) in plan.planned().iter().enumerate() {
+            while seen < usize::from(*index) {
+                begin = delimiters.next().ok_or(MALFORMED)? + 1;
+                seen += 1;
+            }
+            let end = match delimiters.next() {
+                Some(at) => {
+                    seen += 1;
+                    at
+                }
+                None => line.len(),
+            };
+            let value = line.get(begin..end).ok_or(MALFORMED)?;
+            // The word for NULL has a backslash, or is empty.
+            let redacted = if value.is_empty() && matches!(format, CopyFormat::Text { null, .. } if null.is_empty()) {
+                Redacted::Keep
+            } else {
+                plan.redact(i, Format::Text, value, scratch)
+            };
+            if redacted != Redacted::Keep {
+                out.extend_from_slice(&line[kept..begin]);
+                kept = end;
+                write_field((redacted == Redacted::Scratch).then_some(&scratch[..]), format, b"", out);
+            }
+            begin = end + 1;
+        }
+        if seen + delimiters.count() + 1 != plan.width() {
+            return Err(MALFORMED);
+        }
+        out.extend_from_slice(&line[kept..]);
+        Ok(())
+    }
+
     fn line(&mut self, line: &[u8], scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Fault> {
+        if let CopyFormat::Text { delimiter, .. } = self.planned.format
+            && memchr::memchr2(b'\\', b'\n', line).is_none()
+        {
+            return self.plain_line(line, delimiter, scratch, out);
+        }
         let Planned { plan, format, names, .. } = &self.planned;
         let (mut kept, mut at) = (0, 0);
         let mut planned = plan.planned().iter().enumerate().peekable();
@@ -427,6 +470,12 @@ fn write_field(value: Option<&[u8]>, format: &CopyFormat, name: &[u8], out: &mut
 }
 
 fn write_text(value: &[u8], delimiter: u8, out: &mut Vec<u8>) {
+    // Written as a fold without early exit, so that it compiles to vector compares.
+    let special = |b: u8| (b < b' ') | (b == b'\\') | (b == delimiter);
+    if value.iter().fold(0u8, |any, b| any | u8::from(special(*b))) == 0 {
+        out.extend_from_slice(value);
+        return;
+    }
     for byte in value {
         let letter = match *byte {
             8 => b'b',
