@@ -449,8 +449,9 @@ fn write_field(value: Option<&[u8]>, format: &CopyFormat, name: &[u8], out: &mut
         CopyFormat::Csv { delimiter, quote, escape, null, quoted, .. } => match value {
             None => out.extend_from_slice(null),
             Some(value) => {
-                let special = |b: &u8| [*delimiter, *quote, b'\n', b'\r'].contains(b);
-                let needed = value == null.as_slice() || value == b"\\." || value.iter().any(special);
+                let special = |b: u8| (b == *delimiter) | (b == *quote) | (b == b'\n') | (b == b'\r');
+                let special = value.iter().fold(0u8, |any, b| any | u8::from(special(*b))) != 0;
+                let needed = special || value == null.as_slice() || value == b"\\.";
                 if needed || Quoted::has(quoted, name) {
                     out.push(*quote);
                     for byte in value {
