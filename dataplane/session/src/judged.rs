@@ -173,6 +173,9 @@ fn steady(facts: &Facts) -> usize {
 
 /// The COPYs whose shapes can be asked for before the text runs.
 fn copies_out(facts: &Facts) -> Option<Rc<[CopyOut]>> {
+    if facts.statements.iter().all(|s| s.copy_out.is_none()) {
+        return None;
+    }
     let known = facts.statements.iter().take(steady(facts)).enumerate();
     let copies = known.filter_map(|(part, s)| {
         let copy = s.copy_out.as_ref()?;

@@ -53,6 +53,9 @@ impl<R: Redactor> Copying<R> {
     /// Begins with the body of the CopyOutResponse: overall format, number of columns, format of each. `None` if it sends
     /// other columns than the plan is for.
     pub(super) fn new(planned: Planned<R>, response: &[u8]) -> Result<Option<Self>, Fault> {
+        if planned.plan.planned().is_empty() {
+            return Ok(Some(Self { planned, begun: true, ended: true, giant: None, plain: Vec::new() }));
+        }
         let code = u8::from(planned.format == CopyFormat::Binary);
         let Some((&overall, rest)) = response.split_first() else { return Err(MALFORMED) };
         let Some((count, formats)) = rest.split_first_chunk::<2>() else { return Err(MALFORMED) };
@@ -174,7 +177,50 @@ impl<R: Redactor> Copying<R> {
         if at == line.len() { Ok(()) } else { Err(MALFORMED) }
     }
 
+    /// A line of text format in which nothing is escaped: every delimiter is one.
+    fn plain_line(&self, line: &[u8], delimiter: u8, scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let Planned { plan, format, .. } = &self.planned;
+        let mut delimiters = memchr::memchr_iter(delimiter, line);
+        let (mut kept, mut begin, mut seen) = (0, 0, 0);
+        for (i, index) in plan.planned().iter().enumerate() {
+            while seen < usize::from(*index) {
+                begin = delimiters.next().ok_or(MALFORMED)? + 1;
+                seen += 1;
+            }
+            let end = match delimiters.next() {
+                Some(at) => {
+                    seen += 1;
+                    at
+                }
+                None => line.len(),
+            };
+            let value = line.get(begin..end).ok_or(MALFORMED)?;
+            // The word for NULL has a backslash, or is empty.
+            let redacted = if value.is_empty() && matches!(format, CopyFormat::Text { null, .. } if null.is_empty()) {
+                Redacted::Keep
+            } else {
+                plan.redact(i, Format::Text, value, scratch)
+            };
+            if redacted != Redacted::Keep {
+                out.extend_from_slice(&line[kept..begin]);
+                kept = end;
+                write_field((redacted == Redacted::Scratch).then_some(&scratch[..]), format, b"", out);
+            }
+            begin = end + 1;
+        }
+        if seen + delimiters.count() + 1 != plan.width() {
+            return Err(MALFORMED);
+        }
+        out.extend_from_slice(&line[kept..]);
+        Ok(())
+    }
+
     fn line(&mut self, line: &[u8], scratch: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<(), Fault> {
+        if let CopyFormat::Text { delimiter, .. } = self.planned.format
+            && memchr::memchr2(b'\\', b'\n', line).is_none()
+        {
+            return self.plain_line(line, delimiter, scratch, out);
+        }
         let Planned { plan, format, names, .. } = &self.planned;
         let (mut kept, mut at) = (0, 0);
         let mut planned = plan.planned().iter().enumerate().peekable();
@@ -403,8 +449,9 @@ fn write_field(value: Option<&[u8]>, format: &CopyFormat, name: &[u8], out: &mut
         CopyFormat::Csv { delimiter, quote, escape, null, quoted, .. } => match value {
             None => out.extend_from_slice(null),
             Some(value) => {
-                let special = |b: &u8| [*delimiter, *quote, b'\n', b'\r'].contains(b);
-                let needed = value == null.as_slice() || value == b"\\." || value.iter().any(special);
+                let special = |b: u8| (b == *delimiter) | (b == *quote) | (b == b'\n') | (b == b'\r');
+                let special = value.iter().fold(0u8, |any, b| any | u8::from(special(*b))) != 0;
+                let needed = special || value == null.as_slice() || value == b"\\.";
                 if needed || Quoted::has(quoted, name) {
                     out.push(*quote);
                     for byte in value {
@@ -424,6 +471,12 @@ fn write_field(value: Option<&[u8]>, format: &CopyFormat, name: &[u8], out: &mut
 }
 
 fn write_text(value: &[u8], delimiter: u8, out: &mut Vec<u8>) {
+    // Written as a fold without early exit, so that it compiles to vector compares.
+    let special = |b: u8| (b < b' ') | (b == b'\\') | (b == delimiter);
+    if value.iter().fold(0u8, |any, b| any | u8::from(special(*b))) == 0 {
+        out.extend_from_slice(value);
+        return;
+    }
     for byte in value {
         let letter = match *byte {
             8 => b'b',

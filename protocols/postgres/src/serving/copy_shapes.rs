@@ -188,15 +188,15 @@ impl<J: Judge> Serve<J> {
         self.owed.retain(|entry| !matches!(entry, Owed::CopyShape));
     }
 
-    /// The plan for a shape that was described; the plan back if the question was another one.
+    /// The plan for a shape that was described; handed back if the question was another one.
     pub(super) fn plan_copy_shape(
         &mut self,
         up: &mut Lane,
         len: usize,
         plan: Result<J::Plan, Refusal>,
-    ) -> Result<Result<(), Result<J::Plan, Refusal>>, Fault> {
+    ) -> Result<Option<Result<J::Plan, Refusal>>, Fault> {
         if !matches!(self.owed.front(), Some(Owed::CopyShape)) {
-            return Ok(Err(plan));
+            return Ok(Some(plan));
         }
         let (columns, _) = rows::description(&up.input()[HEADER_BYTES..len])?;
         let Down::Shaping(shaping) = &mut self.down else { return Err(SURPRISE) };
@@ -209,6 +209,6 @@ impl<J: Judge> Serve<J> {
             Err(refusal) => drop(shaping.refused.get_or_insert(refusal)),
         }
         up.skip(len);
-        Ok(Ok(()))
+        Ok(None)
     }
 }

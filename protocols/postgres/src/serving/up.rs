@@ -304,10 +304,7 @@ impl<J: Judge> Serve<J> {
             return Ok(());
         };
         let (columns, formats) = rows::description(&up.input()[HEADER_BYTES..len])?;
-        let plan = match self.plan_copy_shape(up, len, plan)? {
-            Ok(()) => return Ok(()),
-            Err(plan) => plan,
-        };
+        let Some(plan) = self.plan_copy_shape(up, len, plan)? else { return Ok(()) };
         if let Ok(plan) = &plan
             && plan.width() != columns.len()
         {
