@@ -3,6 +3,7 @@
 //! One [`Walker`] per statement. Every column reference becomes a leaf of the graph, in the query it stands in; every node
 //! kind that is not listed sets `Effects::UNKNOWN`. Deliberately absent: catalogs, types, the meaning of names.
 
+mod copy;
 mod define;
 mod effects;
 mod expression;
@@ -76,6 +77,7 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
     if full {
         return Err(NotUnderstood { message: "statement has too many parts".to_owned(), position: 0 });
     }
+    let copy_out = copy::out(text, span, node);
     let body = text.get(span.start as usize..span.end as usize).unwrap_or(text);
     Ok(Some(Statement {
         kind,
@@ -85,7 +87,9 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
         functions: walker.functions,
         graph: walker.graph,
         session: walker.session,
-        literals_matter: walker.literals_matter,
+        // The query and the options of a COPY are taken from its text.
+        literals_matter: walker.literals_matter || copy_out.is_some(),
+        copy_out,
         fingerprint: normalise::fingerprint(body.as_bytes()),
     }))
 }
