@@ -2,7 +2,11 @@
 //! entry here whose case works by now.
 
 /// Id of a case and the reason.
-pub const ACCEPTED: &[(&str, &str)] = &[];
+pub const ACCEPTED: &[(&str, &str)] =
+    &[("commands/pg-dump-schema", PINNED), ("commands/pg-dump-table", PINNED), ("commands/pg-dump-inserts", PINNED)];
+
+const PINNED: &str = "pg_dump begins with SET row_security, which is pinned for every session (TG3004): a dump is an administrator's \
+                      work and is made at the database itself";
 
 /// The reason for a case, if its failure is accepted.
 pub fn reason(id: &str) -> Option<&'static str> {
