@@ -49,9 +49,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     // The tests drive the programs, not the crates.
     ("tests", &["clinic"]),
+    ("bypass", &["clinic", "tests"]),
     ("useful", &["tests"]),
     ("agent", &["clinic", "tests"]),
-    ("bypass", &["clinic", "tests"]),
 ];
 
 /// Libraries that only some crates may name, because they bring a runtime, sockets or cryptography with them.
