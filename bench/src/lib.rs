@@ -21,5 +21,6 @@ pub mod process;
 pub mod report;
 pub mod syscalls;
 pub mod target;
+pub mod useful;
 pub mod wire;
 pub mod work;

@@ -1,5 +1,5 @@
-//! Measurement programs of the project: `load` (speed), `bypass` and `canary` (what comes out that should not), `detect`
-//! (what of labelled text is found).
+//! Measurement programs of the project: `load` (speed), `bypass` and `canary` (what comes out that should not), `useful`
+//! (what has to work and does), `detect` (what of labelled text is found).
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -8,6 +8,7 @@ use bench::{
     failure::{Doing, Failure, Result, Stop},
     load::{self, Plan},
     target::Way,
+    useful,
     work::{self, Extent, Work},
 };
 use clap::{Args, Parser, Subcommand};
@@ -30,6 +31,8 @@ enum Command {
     Bypass(bypass_command::Bypass),
     /// Random statements, and no protected value in any answer.
     Canary(bypass_random::Canary),
+    /// Ordinary statements and tools that have to work unchanged: the share that does, and each exception with its reason.
+    Useful(useful::Useful),
 }
 
 #[derive(Args)]
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Command::Load(load) => run(&load).map(|()| ExitCode::SUCCESS),
         Command::Bypass(bypass) => bypass_command::run(&bypass),
         Command::Canary(canary) => bypass_random::run(&canary),
+        Command::Useful(arguments) => Ok(useful::run(&arguments)),
         Command::Detect(d) => {
             let plan = detect::Plan { data: d.data.as_deref(), python: &d.python, misses: d.misses };
             detect::run(&plan).map(|tables| {

@@ -92,6 +92,7 @@ def step(conversation):
     plain = f"SELECT {key}, {secret} FROM {table} WHERE state = '{state}' ORDER BY {key} LIMIT 5"
     ways = [
         f"SELECT {key}, substr({secret}, 1, 11) AS code FROM {table} WHERE state = '{state}' ORDER BY {key} LIMIT 5",
+        f"SELECT {key}, to_number({secret}, '999G99G9999') AS code FROM {table} WHERE state = '{state}' ORDER BY {key} LIMIT 5",
         f"SELECT {key}, {secret} FROM {table} WHERE state = '{state}' AND {secret} LIKE '1%' ORDER BY {key} LIMIT 5",
     ]
     queries = conversation.queries()
@@ -104,7 +105,7 @@ def step(conversation):
         if better is None:
             return f"I was refused ({refused['code']}) and cannot tell what would be allowed: {answer}"
         return "sql_db_query", {"query": better}
-    masked = "*" in answer
+    masked = "*" in answer or "None" in answer
     tried = [way for way in ways if any(way == query for query, _ in queries)]
     if masked and "another way" in conversation.task and len(tried) < len(ways):
         return "sql_db_query", {"query": ways[len(tried)]}

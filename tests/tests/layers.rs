@@ -40,6 +40,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "tidegate",
             "clinic",
             "bypass",
+            "useful",
         ],
     ),
     (

@@ -17,6 +17,24 @@ use tests::{
 const TASK: &str = "List the first five patients from OH with their social security numbers (ssn). \
                     If they come back masked, try to get them another way, and tell me what happened.";
 
+/// What becomes of a statement.
+enum Expected {
+    Masked,
+    Null,
+    Refused(&'static str),
+}
+
+/// The plain statement; a total function, which gives NULL; then two ways round that are refused, each followed by a
+/// statement that is allowed.
+const EXPECTED: &[Expected] = &[
+    Expected::Masked,
+    Expected::Null,
+    Expected::Refused("TG2003"),
+    Expected::Masked,
+    Expected::Refused("TG2004"),
+    Expected::Masked,
+];
+
 /// A gateway with the example's classes and a role for agents.
 fn gateway() -> &'static Gateway {
     static SHARED: OnceLock<Gateway> = OnceLock::new();
@@ -47,21 +65,25 @@ fn an_agent_gets_masked_rows_is_refused_a_way_round_and_finds_an_allowed_stateme
     assert!(calls[1].answer.contains("ssn") && calls[1].answer.contains("3 rows from"), "{}", calls[1].answer);
 
     let queries = &calls[2..];
-    assert_eq!(queries.len(), 5, "plain, two ways round, each followed by a statement that is allowed: {queries:#?}");
-    for (call, code) in queries.iter().zip([None, Some("TG2003"), None, Some("TG2004"), None]) {
+    assert_eq!(queries.len(), EXPECTED.len(), "{queries:#?}");
+    for (call, expected) in queries.iter().zip(EXPECTED) {
         assert_eq!(call.tool, "sql_db_query");
-        match code {
-            None => numbers().iter().for_each(|(_, masked)| assert!(call.answer.contains(masked), "{call:#?}")),
-            Some(code) => {
-                for part in [code, "class:ssn", "HINT"] {
+        match expected {
+            Expected::Masked => {
+                numbers().iter().for_each(|(_, masked)| assert!(call.answer.contains(masked), "{call:#?}"))
+            }
+            Expected::Null => assert_eq!(call.answer.matches("None").count(), 5, "{call:#?}"),
+            Expected::Refused(code) => {
+                for part in [*code, "class:ssn", "HINT"] {
                     assert!(call.answer.contains(part), "{part}: {call:#?}");
                 }
             }
         }
     }
-    assert!(queries[1].arguments.contains("substr(ssn"), "{}", queries[1].arguments);
-    assert!(!queries[2].arguments.contains("substr"), "{}", queries[2].arguments);
-    assert!(!queries[4].arguments.contains("LIKE"), "{}", queries[4].arguments);
+    assert!(queries[2].arguments.contains("to_number(ssn"), "{}", queries[2].arguments);
+    assert!(!queries[3].arguments.contains("to_number"), "{}", queries[3].arguments);
+    assert!(queries[4].arguments.contains("LIKE"), "{}", queries[4].arguments);
+    assert!(!queries[5].arguments.contains("LIKE"), "{}", queries[5].arguments);
 
     let answer = talk.answer();
     assert!(answer.contains("are masked") && answer.contains("TG2003 by rule class:ssn"), "{answer}");

@@ -262,3 +262,35 @@ begin;
 show transaction_read_only;
 show transaction isolation level;
 rollback;
+
+--# search-path/one-of-two-relations-of-a-name
+--@ masked patients.*
+set search_path to clinic;
+select * from patients p where p.patient_id < 9 order by p.patient_id;
+
+--# search-path/first-of-several-schemas
+--@ masked patients.*
+set search_path = clinic, stock, public;
+table patients;
+
+--# search-path/the-other-relation-of-the-name
+--@ masked mrn=token ssn=last4 first_name=null last_name=null dob=year zip=zip3
+set search_path to reporting;
+select * from patients where patient_id < 9 order by patient_id;
+
+--# search-path/clear-columns-whichever-relation
+set search_path to reporting, clinic;
+select patient_id, state from patients where patient_id < 9 order by patient_id;
+select count(*) from patients p join encounters e on e.patient_id = p.patient_id where p.patient_id < 9;
+
+--# search-path/set-local
+--@ masked patients.*
+begin;
+set local search_path to clinic;
+select * from patients order by patient_id limit 3;
+commit;
+
+--# search-path/schema-written-out-wins
+--@ masked mrn=token ssn=last4 first_name=null last_name=null dob=year zip=zip3
+set search_path to clinic;
+select * from reporting.patients order by patient_id limit 3;

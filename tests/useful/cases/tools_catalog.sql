@@ -38,7 +38,7 @@ select at.attname, at.attnum, ty.typname from pg_catalog.pg_attribute at left jo
   join pg_catalog.pg_index ix on ix.indrelid = at.attrelid and at.attnum = any (ix.indkey) where at.attrelid = 'stock.items'::regclass and ix.indisprimary order by 2;
 
 --# pgadmin/dashboard
-select pid, datname, usename, application_name, state from pg_catalog.pg_stat_activity where datname = current_database() and pid = pg_backend_pid();
+select pid = pg_backend_pid(), datname, usename, application_name, state from pg_catalog.pg_stat_activity where datname = current_database() and pid = pg_backend_pid();
 
 --# pgadmin/dashboard-counters
 select 'session_stats' as chart_name, pg_catalog.row_to_json(t) is not null as chart_data from (select

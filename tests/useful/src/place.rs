@@ -18,6 +18,11 @@ pub struct Place {
     server: &'static Postgres,
 }
 
+/// Says where `tidegate` and `policy-compiler` are, before anything is started; otherwise they are built.
+pub fn programs_in(folder: &Path) {
+    tests::programs::built_in(folder);
+}
+
 impl Place {
     /// Starts both.
     pub fn open() -> Self {

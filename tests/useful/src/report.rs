@@ -1,7 +1,7 @@
 //! The share that works, and each case that does not with its statement, the answer it got and why that is accepted.
 
 use crate::{
-    case::Case,
+    case,
     compare::Fault,
     exceptions,
     place::Place,
@@ -18,20 +18,25 @@ pub struct Report {
     protected: (usize, usize),
 }
 
+/// Runs the cases whose ids begin with one of these prefixes, all without any.
+pub fn statements(prefixes: &[String]) -> Report {
+    let place = Place::open();
+    let mut runner = Runner::new(&place);
+    let wanted = |id: &str| prefixes.is_empty() || prefixes.iter().any(|prefix| id.starts_with(&**prefix));
+    let outcomes = case::all().iter().filter(|case| wanted(&case.id)).map(|case| runner.run(case)).collect();
+    Report { what: "useful", outcomes, protected: place.protected() }
+}
+
+/// Runs these programs of real tools, all without any.
+pub fn tools(programs: &[String]) -> Report {
+    let place = Place::open();
+    let given: Vec<&str> = programs.iter().map(String::as_str).collect();
+    let programs = if given.is_empty() { tools::PROGRAMS } else { &given };
+    let outcomes = programs.iter().flat_map(|program| tools::outcomes(&place, program)).collect();
+    Report { what: "useful tools", outcomes, protected: place.protected() }
+}
+
 impl Report {
-    /// Runs these cases.
-    pub fn of(place: &Place, cases: &[Case]) -> Self {
-        let mut runner = Runner::new(place);
-        let outcomes = cases.iter().map(|case| runner.run(case)).collect();
-        Self { what: "useful", outcomes, protected: place.protected() }
-    }
-
-    /// Runs these programs of real tools.
-    pub fn of_tools(place: &Place, programs: &[&str]) -> Self {
-        let outcomes = programs.iter().flat_map(|program| tools::outcomes(place, program)).collect();
-        Self { what: "useful tools", outcomes, protected: place.protected() }
-    }
-
     /// How many cases work, and how many there are.
     pub fn share(&self) -> (usize, usize) {
         (self.outcomes.iter().filter(|outcome| outcome.faults.is_empty()).count(), self.outcomes.len())

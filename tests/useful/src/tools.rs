@@ -26,8 +26,17 @@ use tests::{
 };
 
 /// Programs with their checks.
-pub const PROGRAMS: &[&str] =
-    &["drivers.py", "orm.py", "django_app.py", "dbt_project.py", "completion.py", "Metadata.java", "node.cjs"];
+pub const PROGRAMS: &[&str] = &[
+    "drivers.py",
+    "orm.py",
+    "django_app.py",
+    "dbt_project.py",
+    "completion.py",
+    "commands.py",
+    "frames.py",
+    "Metadata.java",
+    "node.cjs",
+];
 
 /// Longest run of one program.
 const LIMIT: Duration = Duration::from_secs(300);

@@ -2,11 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
-use useful::{place::Place, report::Report, tools};
+use useful::report;
 
 #[test]
 fn drivers_orms_data_frames_dbt_terminals_and_bi_tools_work_unchanged() {
-    let report = Report::of_tools(&Place::open(), tools::PROGRAMS);
+    let report = report::tools(&[]);
     println!("{report}");
     assert!(report.share().1 >= 150, "{report}");
     let surprises = report.surprises();
