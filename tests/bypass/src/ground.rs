@@ -4,6 +4,8 @@
 //! The second one shows that the gateway does not lean on what the account may not do. Everything is stopped with the value
 //! or the process. Like the rest of the test harness it panics where it cannot do its work.
 
+#![allow(clippy::unwrap_used, reason = "a test harness fails by panicking")]
+
 use crate::{
     client::{Login, Tls},
     names::Names,

@@ -4,7 +4,8 @@
 use crate::{
     Result,
     client::Client,
-    way::{Forms, Talk, Variant, Way, frames, many, one},
+    infer::{Oracle, Signal},
+    way::{Forms, Talk, Variant, Way, frames, many, one, oracle},
 };
 use tests::wire::{bind, close, describe, execute, frame, parse, parse_typed, query, sync};
 
@@ -831,6 +832,43 @@ pub(super) fn extend(ways: &mut [Way]) {
             .wrapped(),
         ],
     );
+    let counted = [
+        ("distinct counted of one", "select count(distinct nullif(left({c}, {i}), '{pl}')) from {t} where {k} = {id}"),
+        ("distinct counted, filtered", "select count(distinct left({c}, {i})) filter (where left({c}, {i}) = '{pl}') from {t} where {k} = {id}"),
+        ("nulls counted", "select num_nulls(nullif(left({c}, {i}), '{pl}')) from {t} where {k} = {id}"),
+        ("values counted", "select num_nonnulls(nullif(left({c}, {i}), '{pl}')) from {t} where {k} = {id}"),
+        ("null or not", "select nullif(left({c}, {i}), '{pl}') is null from {t} where {k} = {id}"),
+        ("null subquery or not", "select (select {c} from {t} where {k} = {id} and {ge}) is null"),
+        ("null of a whole row", "select (select row({c}) from {t} where {k} = {id} and {ge}) is not null"),
+        ("count of a distinct subquery", "select count(*) from (select distinct g from (select left({c}, {i}) g from {t} where {k} = {id} union all select '{pl}') q) r"),
+        ("count of a union", "select count(*) from (select left({c}, {i}) g from {t} where {k} = {id} union select '{pl}') q"),
+        ("count of an intersection", "select count(*) from (select left({c}, {i}) g from {t} where {k} = {id} intersect select '{pl}') q"),
+        ("count of a difference", "select count(*) from (select left({c}, {i}) g from {t} where {k} = {id} except select '{pl}') q"),
+        ("count of a recursive union", "with recursive r(g) as (select '{pl}' union select left({c}, {i}) from {t} join r on {k} = {id}) select count(*) from r"),
+        ("count over a partition", "select count(*) over (partition by g) from (select left({c}, {i}) g from {t} where {k} = {id} union all select '{pl}') q limit 1"),
+        ("count over an order", "select count(*) over (order by g collate \"C\") from (select {c} g from {t} where {k} = {id} union all select '{px}') q order by g collate \"C\" = '{px}' collate \"C\" limit 1"),
+        ("length of an array", "select cardinality(array_remove(array_agg(left({c}, {i})), '{pl}')) from {t} where {k} = {id}"),
+        ("length of a distinct array", "select array_length(array_agg(distinct g), 1) from (select left({c}, {i}) g from {t} where {k} = {id} union all select '{pl}') q"),
+        ("length of a JSON array", "select json_array_length(json_agg(distinct g)) from (select left({c}, {i}) g from {t} where {k} = {id} union all select '{pl}') q"),
+        ("keys of a JSON object", "select count(*) from jsonb_object_keys((select jsonb_object_agg(g, 1) from (select left({c}, {i}) g from {t} where {k} = {id} union all select '{pl}') q))"),
+        ("count of rows of a function", "select count(*) from {t}, regexp_matches({c}, '^{pl}', 'g') where {k} = {id}"),
+        ("count of a split", "select count(*) from {t}, string_to_table(left({c}, {i}), '{pl}') s where {k} = {id} and s = ''"),
+        ("regr_count", "select regr_count(1, nullif(({ge})::int, 0)) from {t} where {k} = {id}"),
+        ("GROUPING of a key", "select count(*) from (select left({c}, {i}) g from {t} where {k} = {id} union all select '{pl}') q group by cube (g) having grouping(g) = 0 order by 1 desc limit 1"),
+        ("count of a left join", "select count(q.x) from {t} p left join (select '{pl}' x) q on left(p.{c}, {i}) = q.x where p.{k} = {id}"),
+        ("count of a natural join", "select count(*) from (select left({c}, {i}) x from {t} where {k} = {id}) p natural join (select '{pl}' x) q"),
+        ("count of a semi join", "select count(*) from (values ('{pl}')) v(x) where x in (select left({c}, {i}) from {t} where {k} = {id})"),
+        ("count of a CTE with the condition", "with q as (select ({ge}) b from {t} where {k} = {id}) select count(*) from q where b"),
+        ("count of a view of the condition", "select count(*) from (select {ge} b from {t} where {k} = {id}) q where q.b"),
+        ("sum over a set operation", "select sum(n) from (select 1 n from {t} where {k} = {id} and {ge} union all select 0) q"),
+        ("type of a value", "select pg_typeof(case when {ge} then 1 end) is null, {ge} from {t} where {k} = {id}"),
+        ("bool by XOR", "select ({ge}) <> false from {t} where {k} = {id}"),
+        ("condition as text", "select case ({ge})::text when 'true' then 'a' else 'b' end from {t} where {k} = {id}"),
+        ("condition in coalesce", "select coalesce(nullif({ge}, false), false) from {t} where {k} = {id}"),
+        ("condition in a set-returning limit", "select max(n) from {t}, generate_series(1, 1 + ({ge})::int) n where {k} = {id}"),
+        ("last row kept by DISTINCT ON", "select max(k) from (select distinct on (g) k from (select {k} k, left({c}, {i}) g from {t} where {k} = {id} union all select -1, '{pl}') q order by g, k) r"),
+    ];
+    add("G2", counted.into_iter().map(|(name, text)| oracle(name, Oracle::new(text, Signal::First))).collect());
     add(
         "G3",
         vec![
