@@ -3,6 +3,7 @@
 //! Entries for other engines' protocols are not here. A row that no probe can try (a defence by deployment, for example) is
 //! absent rather than empty.
 
+mod after_errors;
 mod deeper;
 mod inference;
 mod laundering;
@@ -34,6 +35,7 @@ pub fn all() -> Vec<Way> {
     ]
     .concat();
     deeper::extend(&mut ways);
+    after_errors::extend(&mut ways);
     ways
 }
 
