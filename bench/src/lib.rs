@@ -8,6 +8,7 @@ pub mod bouncer;
 pub mod bypass;
 pub mod bypass_random;
 pub mod conversation;
+pub mod detect;
 pub mod failure;
 pub mod folder;
 pub mod gateway;

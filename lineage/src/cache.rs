@@ -164,17 +164,14 @@ impl Generations {
 /// Memory of facts, about.
 fn weight(facts: &Facts) -> usize {
     let statements = facts.statements.iter().map(|s| {
-        let names = s.uses.len() * 2
-            + s.relations.len() * 2
-            + s.functions.len() * 2
-            + s.outputs.len() * 3
-            + s.renames.len() * 2;
+        let graph = &s.graph;
+        let names = graph.leaves.len() + graph.ranges.len() * 2 + s.relations.len() * 2 + s.functions.len() * 2;
         size_of_val(&**s)
-            + s.uses.len() * size_of::<crate::facts::ColumnUse>()
+            + graph.leaves.len() * size_of::<crate::graph::Leaf>()
+            + graph.queries.len() * (size_of::<crate::graph::Query>() + size_of::<crate::graph::Output>())
+            + graph.ranges.len() * size_of::<crate::graph::FromItem>()
             + s.relations.len() * size_of::<crate::facts::RelationUse>()
             + s.functions.len() * size_of::<crate::facts::FunctionUse>()
-            + s.outputs.len() * size_of::<crate::facts::Output>()
-            + s.renames.len() * 48
             + names * 32
     });
     size_of::<Entry>() + size_of::<Facts>() + statements.sum::<usize>()

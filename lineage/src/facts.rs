@@ -1,10 +1,13 @@
 //! The facts of a statement: the vocabulary shared by the parser half (this crate) and policy.
 //!
-//! Column tracking here is by *name*, not by resolved scope: it is sound without a catalog because every place where a
-//! column of some name can be used other than being carried unchanged to the result is reported as an indirect use.
-//! Names are as the server would see them: folded to lower case unless quoted, truncated to 63 bytes.
+//! Names are as the server would see them: folded to lower case unless quoted, truncated to 63 bytes. How columns travel
+//! is in the [`Graph`].
 
 use std::sync::Arc;
+
+use contract::CopyFormat;
+
+use crate::graph::Graph;
 
 /// Byte range in the statement text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -159,6 +162,8 @@ pub struct RelationUse {
     pub written: bool,
     /// Its rows or columns are read (a plain `INSERT INTO t VALUES …` does not read `t`).
     pub read: bool,
+    /// It is written as one of the session's own (`TEMP`, `pg_temp`).
+    pub temporary: bool,
     /// Where.
     pub span: Span,
 }
@@ -185,61 +190,6 @@ pub enum FunctionStanding {
     Dangerous,
     /// Anything else.
     Unknown,
-}
-
-/// How a column is used other than as an unchanged output of the statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum How {
-    /// Inside an expression that is computed (functions, casts, operators, CASE, RETURNING expressions, SET values).
-    Expression,
-    /// It decides which rows come or in what order: WHERE, HAVING, ON, USING, GROUP BY, ORDER BY, DISTINCT, window, set operation.
-    Shaping,
-    /// Copied into an object: INSERT … SELECT, CREATE TABLE AS, SELECT INTO, COPY (…) TO.
-    Copied,
-}
-
-/// An indirect use of a column of this name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ColumnUse {
-    /// Qualifier as written (alias or table), if any.
-    pub qualifier: Option<String>,
-    /// Column name; `None` means *every* column: a whole-row reference, `p.*` in an expression or in a set operation,
-    /// a NATURAL JOIN.
-    pub column: Option<String>,
-    /// How.
-    pub how: How,
-    /// Where.
-    pub span: Span,
-}
-
-/// How an output column came to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Derivation {
-    /// One column, unchanged.
-    Direct {
-        /// Qualifier as written.
-        qualifier: Option<String>,
-        /// Column.
-        column: String,
-    },
-    /// `*` or `t.*`.
-    Star {
-        /// `t` of `t.*`.
-        qualifier: Option<String>,
-    },
-    /// Computed; the columns that enter are among the statement's uses.
-    Expression,
-}
-
-/// One entry of the top-level target list (or RETURNING list).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Output {
-    /// Name as the server will give it, when the text decides it.
-    pub name: Option<String>,
-    /// Where it comes from.
-    pub derivation: Derivation,
-    /// Where.
-    pub span: Span,
 }
 
 /// What the statement does to the session's own named things.
@@ -278,6 +228,15 @@ pub enum SessionUse {
     Notify(String),
 }
 
+/// What a COPY TO STDOUT sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyOut {
+    /// A query whose result has the columns that are sent, to be described and never run.
+    pub shape: String,
+    /// How the rows are written.
+    pub format: CopyFormat,
+}
+
 /// Facts of one statement of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
@@ -291,19 +250,29 @@ pub struct Statement {
     pub relations: Vec<RelationUse>,
     /// Functions called.
     pub functions: Vec<FunctionUse>,
-    /// Top-level output list; empty when the statement returns no rows of its own.
-    pub outputs: Vec<Output>,
-    /// Indirect uses.
-    pub uses: Vec<ColumnUse>,
-    /// (from, to): a column named `from` is carried under the name `to` by a nested target list. `from == None` means an
-    /// alias list renames by position (`t(a, b)`), so `to` may be any column of what it renames.
-    pub renames: Vec<(Option<String>, String)>,
+    /// Its queries.
+    pub graph: Graph,
     /// Session names.
     pub session: SessionUse,
+    /// COPY TO STDOUT, if its query and its options are understood.
+    pub copy_out: Option<CopyOut>,
     /// A statement with other literals may have other facts (ORDER BY 2, SET x = 'y', set_config('a', 'b')).
     pub literals_matter: bool,
     /// Normalised fingerprint (stable hash of the text with literals removed).
     pub fingerprint: u64,
+}
+
+impl Statement {
+    /// The statement has a result of its own: a target or RETURNING list, or a row that it makes itself.
+    #[must_use]
+    pub fn returns_rows(&self) -> bool {
+        let root = self.graph.root.and_then(|root| self.graph.query(root));
+        match root.map(|q| &q.body) {
+            None => false,
+            Some(crate::graph::Body::Targets(outputs)) => !outputs.is_empty(),
+            Some(crate::graph::Body::Arms(..) | crate::graph::Body::Values(..)) => true,
+        }
+    }
 }
 
 /// Facts of a whole text (simple query: zero or more statements).

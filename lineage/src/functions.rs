@@ -13,6 +13,8 @@ use pg_query::protobuf::Node;
 
 use crate::facts::FunctionStanding;
 
+pub(crate) mod total;
+
 static KNOWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| include_str!("functions/known.txt").lines().collect());
 static DANGEROUS: LazyLock<HashSet<&'static str>> =
     LazyLock::new(|| include_str!("functions/dangerous.txt").lines().collect());
@@ -93,12 +95,23 @@ pub(crate) fn standing_of_call(name: &[Node], constant_arguments: bool) -> Optio
         _ => false,
     };
     let lock = last.starts_with("pg_advisory_") || last.starts_with("pg_try_advisory_");
-    (built_in && lock && constant_arguments && DANGEROUS.contains(last)).then_some(FunctionStanding::Known)
+    // A seed that is a constant tells nothing.
+    let harmless = lock || last == "setseed";
+    (built_in && harmless && constant_arguments && DANGEROUS.contains(last)).then_some(FunctionStanding::Known)
 }
 
 /// `row.name` may be a call of the function `name` on the row.
 pub(crate) fn takes_row(name: &str) -> bool {
     TAKE_ROW.binary_search(&name).is_ok()
+}
+
+/// A literal, cast or not.
+fn is_literal(node: &Node) -> bool {
+    match node.node.as_ref() {
+        Some(NodeEnum::AConst(_)) => true,
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_literal),
+        _ => false,
+    }
 }
 
 /// The literal arguments of this function say which setting, channel or object is meant.

@@ -11,15 +11,14 @@ pub mod catalog;
 pub mod facts;
 pub mod functions;
 pub mod grammar;
+pub mod graph;
 mod lex;
 pub mod normalise;
+pub mod resolve;
 mod walk;
 
 pub use cache::FactsCache;
 pub use catalog::Catalog;
-pub use facts::{
-    ColumnUse, Derivation, Effects, Facts, FunctionUse, How, Kind, NotUnderstood, Output, RelationUse, SessionUse,
-    Span, Statement,
-};
+pub use facts::{CopyOut, Effects, Facts, FunctionUse, Kind, NotUnderstood, RelationUse, SessionUse, Span, Statement};
 pub use grammar::analyse;
 pub use normalise::normalise;

@@ -435,8 +435,8 @@ fn spans_cover_the_names_they_are_about() {
     let at = |span: lineage::Span| &text[span.start as usize..span.end as usize];
     assert_eq!(at(statement.relations[0].span), "clinic.patients");
     assert_eq!(at(statement.functions[0].span), "upper");
-    assert_eq!(at(statement.uses[0].span), "p.\"SSN\"");
-    assert_eq!(at(statement.uses[1].span), "ssn");
+    assert_eq!(at(statement.graph.leaves[0].span), "p.\"SSN\"");
+    assert_eq!(at(statement.graph.leaves[1].span), "ssn");
 }
 
 #[test]

@@ -1,18 +1,15 @@
 //! The runtime, asked offline: what it would do with a statement of somebody on a target.
 //!
-//! Decisions and plans are the runtime's own, on the snapshot's catalog. Only the server's row description is missing and
-//! is predicted (see `shape`). Keys of tokens are stand-ins, which is enough since no value is ever redacted here.
+//! Decisions and lineage are the runtime's own, on the snapshot's catalog; only the server's row description, the second
+//! witness, is missing. Keys of tokens are stand-ins, which is enough since no value is ever redacted here.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use policy::model::{Redaction, Unclassified};
-use policy::{
-    Allowed, Bundle, ColumnShape, Decision, Epoch, Fate, Grant, Identity, Keys, Model, Names, PlannedOutput, Refusal,
-};
+use policy::model::Redaction;
+use policy::{Allowed, Bundle, Decision, Epoch, Fate, Grant, Identity, Keys, Model, Origin, PlannedOutput, Refusal};
 
 use crate::build::Who;
 use crate::resolve::Catalogs;
-use crate::shape::{self, Shape};
 
 /// The grammar redirects the process's standard error while it runs: one statement at a time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -22,7 +19,6 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 pub struct Engine {
     epochs: Vec<Arc<Epoch>>,
     bundle: Arc<Bundle>,
-    catalogs: Catalogs,
 }
 
 /// What the runtime would do.
@@ -50,6 +46,8 @@ pub struct Refused {
     pub stage: Stage,
     /// The runtime's refusal.
     pub refusal: Refusal,
+    /// What the columns of the last statement would have been, where it could be followed.
+    pub columns: Vec<OutputColumn>,
 }
 
 /// Where on the way a statement is refused.
@@ -61,8 +59,6 @@ pub enum Stage {
     Grammar,
     /// Before it is forwarded.
     Decision,
-    /// When the server described the result, before any row.
-    Plan,
 }
 
 /// One allowed statement.
@@ -78,8 +74,7 @@ pub struct Outcome {
     pub guarded: bool,
     /// Output columns.
     pub columns: Vec<OutputColumn>,
-    /// The columns are those the server will describe; otherwise they are judged by their names alone, and a name that
-    /// several relations have is taken for the most protected.
+    /// Every column is known; otherwise some stand for columns of relations that the catalog does not know.
     pub certain: bool,
 }
 
@@ -88,8 +83,12 @@ pub struct Outcome {
 pub struct OutputColumn {
     /// Output name.
     pub name: String,
-    /// Schema, relation, column it comes from; `None` for an expression.
-    pub source: Option<(String, String, String)>,
+    /// Columns it is made of; none for constants.
+    pub origins: Vec<Origin>,
+    /// How it is made of them.
+    pub derivation: lineage::resolve::Derivation,
+    /// Something the catalog does not know is among its sources.
+    pub unknown: bool,
     /// Class.
     pub class: Option<usize>,
     /// What becomes of it.
@@ -120,7 +119,7 @@ impl Engine {
         let epochs = (0..model.targets.len())
             .map(|t| Arc::new(Epoch::resolve(Arc::clone(&bundle), t, catalogs.of(t).unwrap_or(&empty), &keys)))
             .collect();
-        Ok(Self { epochs, bundle, catalogs: catalogs.clone() })
+        Ok(Self { epochs, bundle })
     }
 
     fn admit(&self, target: usize, who: &Who) -> Result<Grant, Refusal> {
@@ -154,7 +153,10 @@ impl Engine {
     #[must_use]
     pub fn judge(&self, target: usize, who: &Who, text: &str) -> Judgement {
         let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-        let refused = |role, stage, refusal| Judgement { role, verdict: Verdict::Refused(Refused { stage, refusal }) };
+        let refused = |role, stage, refusal| Judgement {
+            role,
+            verdict: Verdict::Refused(Refused { stage, refusal, columns: Vec::new() }),
+        };
         let grant = match self.admit(target, who) {
             Ok(grant) => grant,
             Err(refusal) => return refused(None, Stage::Login, refusal),
@@ -164,161 +166,57 @@ impl Engine {
             Ok(facts) => facts,
             Err(e) => return refused(role, Stage::Grammar, Refusal::not_understood(&e)),
         };
-        let allowed = match grant.decide(text, &facts, &NoNames) {
+        let allowed = match grant.decide(text, &facts, &()) {
             Decision::Allow(allowed) => allowed,
-            Decision::Refuse(refusal) => return refused(role, Stage::Decision, refusal),
-        };
-        let mut shapes = self.catalogs.of(target).map(|c| shape::predict(text, c)).unwrap_or_default();
-        shapes.resize(allowed.len(), None);
-        let mut outcomes = Vec::new();
-        for (one, shape) in allowed.iter().zip(shapes) {
-            match self.outcome(&grant, role, target, one, shape) {
-                Ok(outcome) => outcomes.push(outcome),
-                Err(refusal) => return refused(role, Stage::Plan, refusal),
+            Decision::Refuse(refusal) => {
+                let columns = facts.statements.last().map(|s| grant.plan_columns(s)).unwrap_or_default();
+                let columns = columns.into_iter().map(|p| self.column(&grant, p)).collect();
+                return Judgement {
+                    role,
+                    verdict: Verdict::Refused(Refused { stage: Stage::Decision, refusal, columns }),
+                };
             }
-        }
+        };
+        let outcomes = allowed.iter().map(|one| self.outcome(&grant, one)).collect();
         Judgement { role, verdict: Verdict::Allowed(outcomes) }
     }
 
-    fn outcome(
-        &self,
-        grant: &Grant,
-        role: Option<usize>,
-        target: usize,
-        allowed: &Allowed,
-        shapes: Option<Vec<Shape>>,
-    ) -> Result<Outcome, Refusal> {
+    fn outcome(&self, grant: &Grant, allowed: &Allowed) -> Outcome {
         let statement = &allowed.statement;
-        let described = shapes.map(|shapes| with_names(shapes, statement));
-        let certain = described.is_some() || statement.outputs.is_empty();
-        let columns = match described {
-            Some(shapes) => self.plan(grant, role, target, allowed, &shapes)?,
-            None => self.by_names(grant, statement),
-        };
+        let planned = grant.plan_columns(allowed.source());
+        let certain = planned.iter().all(|p| !p.many);
         let name =
             |r: &lineage::RelationUse| r.schema.as_ref().map_or_else(|| r.name.clone(), |s| format!("{s}.{}", r.name));
-        Ok(Outcome {
+        Outcome {
             kind: statement.kind,
             effects: statement.effects.names().collect(),
             relations: statement.relations.iter().map(name).collect(),
             guarded: allowed.guarded,
-            columns,
+            columns: planned.into_iter().map(|p| self.column(grant, p)).collect(),
             certain,
-        })
+        }
     }
 
-    fn plan(
-        &self,
-        grant: &Grant,
-        role: Option<usize>,
-        target: usize,
-        allowed: &Allowed,
-        shapes: &[Shape],
-    ) -> Result<Vec<OutputColumn>, Refusal> {
-        let described: Vec<ColumnShape<'_>> = shapes
-            .iter()
-            .map(|s| ColumnShape {
-                name: s.name.as_deref().unwrap_or("?column?").as_bytes(),
-                table: s.table,
-                attribute: s.attribute,
-                type_oid: s.type_oid,
-            })
-            .collect();
-        let plan = grant.plan(allowed, &described)?;
+    fn column(&self, grant: &Grant, planned: PlannedOutput) -> OutputColumn {
         let model = self.bundle.model();
-        let mut columns: Vec<OutputColumn> = shapes
-            .iter()
-            .map(|s| OutputColumn {
-                name: s.name.clone().unwrap_or_else(|| "?column?".to_owned()),
-                source: s.source.clone(),
-                class: None,
-                redaction: Redaction::Clear,
-                scanned: false,
-                changed: false,
-                binding: s.source.as_ref().and_then(|source| self.binding(target, source)),
-            })
-            .collect();
-        for planned in plan.columns() {
-            let Some(column) = columns.get_mut(usize::from(planned.index)) else { continue };
-            column.changed = true;
-            column.class = planned.class.map(usize::from);
-            let of_role = role.and_then(|r| model.roles.get(r));
-            column.redaction = match (planned.class, of_role) {
-                (Some(class), Some(role)) => {
-                    column.scanned = model.classes.get(usize::from(class)).is_some_and(|c| !c.detectors.is_empty());
-                    let id = role.treatment.get(usize::from(class));
-                    id.and_then(|id| model.redactions.get(usize::from(*id))).cloned().unwrap_or(Redaction::Null)
-                }
-                (None, Some(role)) if role.unclassified == Unclassified::Refuse => Redaction::Refuse,
-                _ => Redaction::Null,
-            };
-        }
-        for column in columns.iter_mut().filter(|c| c.class.is_none()) {
-            column.class = column.binding.and_then(|b| model.bindings.get(b)).and_then(|b| b.class).map(usize::from);
-        }
-        Ok(columns)
-    }
-
-    /// The runtime's answer from names alone.
-    fn by_names(&self, grant: &Grant, statement: &lineage::Statement) -> Vec<OutputColumn> {
-        let model = self.bundle.model();
-        let column = |o: PlannedOutput| {
-            let scanned =
-                o.class.and_then(|c| model.classes.get(usize::from(c))).is_some_and(|c| !c.detectors.is_empty());
-            let redaction = match &o.fate {
-                Fate::Clear => Redaction::Clear,
-                Fate::Refused => Redaction::Refuse,
-                Fate::Masked | Fate::Redacted(_) => grant.redaction(&o.fate).cloned().unwrap_or(Redaction::Null),
-            };
-            let binding = o.binding.and_then(|b| usize::try_from(b).ok());
-            let source = binding.or_else(|| o.class.map(usize::from)).and(o.column.as_deref()).and_then(three);
-            OutputColumn {
-                name: o.output,
-                source,
-                class: o.class.map(usize::from),
-                redaction,
-                scanned,
-                changed: o.fate != Fate::Clear,
-                binding,
-            }
+        let direct = planned.derivation <= lineage::resolve::Derivation::Merged;
+        let free_text = |c: u16| model.classes.get(usize::from(c)).is_some_and(|c| !c.detectors.is_empty());
+        let redaction = match &planned.fate {
+            Fate::Clear => Redaction::Clear,
+            Fate::Refused => Redaction::Refuse,
+            Fate::Masked | Fate::Redacted(_) => grant.redaction(&planned.fate).cloned().unwrap_or(Redaction::Null),
         };
-        grant.plan_columns(statement).into_iter().map(column).collect()
-    }
-
-    fn binding(&self, target: usize, (schema, relation, column): &(String, String, String)) -> Option<usize> {
-        let model = self.bundle.model();
-        let found = model.columns.iter().find(|c| {
-            usize::from(c.target) == target && c.schema == *schema && c.relation == *relation && c.column == *column
-        })?;
-        found.binding.and_then(|b| usize::try_from(b).ok())
-    }
-}
-
-fn three(full: &str) -> Option<(String, String, String)> {
-    let mut parts = full.splitn(3, '.').map(ToOwned::to_owned);
-    Some((parts.next()?, parts.next()?, parts.next()?))
-}
-
-/// Output names that the text decides, from the facts, where the prediction has none.
-fn with_names(mut shapes: Vec<Shape>, statement: &lineage::Statement) -> Vec<Shape> {
-    if shapes.len() == statement.outputs.len() {
-        for (shape, output) in shapes.iter_mut().zip(&statement.outputs) {
-            if shape.name.is_none() {
-                shape.name.clone_from(&output.name);
-            }
+        let binding = planned.origins.iter().find_map(|o| o.binding).and_then(|b| usize::try_from(b).ok());
+        OutputColumn {
+            name: planned.output,
+            derivation: planned.derivation,
+            unknown: planned.unknown,
+            class: planned.class.map(usize::from),
+            scanned: direct && matches!(planned.fate, Fate::Redacted(_)) && planned.class.is_some_and(free_text),
+            changed: planned.fate != Fate::Clear,
+            redaction,
+            binding,
+            origins: planned.origins,
         }
-    }
-    shapes
-}
-
-/// A text alone has no prepared statements and no cursors.
-struct NoNames;
-
-impl Names for NoNames {
-    fn prepared(&self, _name: &str) -> Option<Arc<lineage::Statement>> {
-        None
-    }
-    fn cursor(&self, _name: &str) -> Option<Arc<lineage::Statement>> {
-        None
     }
 }

@@ -96,7 +96,6 @@ impl<'a> Explanation<'a> {
         let when = match r.stage {
             Stage::Login => "at login",
             Stage::Grammar | Stage::Decision => "before anything is forwarded",
-            Stage::Plan => "when the result is described, before any row",
         };
         let _ = writeln!(out, "{} {when}", paint.red("refused"));
         let _ = writeln!(out, "  rule:    {}{at}", refusal.rule);
@@ -105,9 +104,18 @@ impl<'a> Explanation<'a> {
         if let Some(hint) = &refusal.hint {
             let _ = writeln!(out, "  hint:    {hint}");
         }
-        if let Some((line, indent)) = refusal.position.and_then(|p| marked(&self.statement, p)) {
-            let _ = writeln!(out, "  {} {line}", paint.blue("|"));
-            let _ = writeln!(out, "  {} {:indent$}{}", paint.blue("|"), "", paint.red("^"));
+        if let Some(mark) = refusal.position.and_then(|p| marked(&self.statement, p)) {
+            let number = mark.number.to_string();
+            let gap = " ".repeat(number.len());
+            let _ = writeln!(out, "  {gap} {}", paint.blue("|"));
+            let _ = writeln!(out, "  {} {} {}", paint.blue(&number), paint.blue("|"), mark.line);
+            let carets = "^".repeat(mark.width);
+            let _ =
+                writeln!(out, "  {gap} {} {:indent$}{}", paint.blue("|"), "", paint.red(&carets), indent = mark.indent);
+        }
+        if !r.columns.is_empty() {
+            let _ = writeln!(out, "  its columns would be:");
+            self.columns(&r.columns, paint, out);
         }
     }
 
@@ -129,34 +137,91 @@ impl<'a> Explanation<'a> {
         let how = if o.certain {
             ""
         } else {
-            " (by their names; the gateway goes by the table and column that the server names)"
+            " (some are of relations that the snapshot does not know; the gateway goes by the table and column that the server names)"
         };
         let _ = writeln!(out, "  columns:{how}");
-        let width = o.columns.iter().map(|c| c.name.chars().count()).max().unwrap_or(0).min(40);
-        for c in &o.columns {
-            let what = if c.changed { paint.yellow(&testing::shown(c)) } else { paint.green("clear") };
+        self.columns(&o.columns, paint, out);
+    }
+
+    fn columns(&self, columns: &[OutputColumn], paint: Paint, out: &mut String) {
+        let width = columns.iter().map(|c| c.name.chars().count()).max().unwrap_or(0).min(40);
+        let become_: Vec<String> =
+            columns.iter().map(|c| if c.changed { testing::shown(c) } else { "clear".to_owned() }).collect();
+        let second = become_.iter().map(|b| b.chars().count()).max().unwrap_or(0).min(40);
+        for (c, text) in columns.iter().zip(&become_) {
+            let what = if c.changed { paint.yellow(text) } else { paint.green(text) };
             let pad = width.saturating_sub(c.name.chars().count());
-            let _ = writeln!(out, "    {}{:pad$}  {what}  {}", c.name, "", paint.dim(&self.why(c)));
+            let gap = second.saturating_sub(text.chars().count());
+            let why = self.why(c);
+            let mut lines = why.iter();
+            let first = lines.next().map_or("", String::as_str);
+            let _ = writeln!(out, "    {}{:pad$}  {what}{:gap$}  {}", c.name, "", "", paint.dim(first));
+            for line in lines {
+                let indent = 4 + width + 2 + second + 2;
+                let _ = writeln!(out, "{:indent$}{}", "", paint.dim(line));
+            }
         }
     }
 
-    /// Source, class and the lines that say so.
-    fn why(&self, c: &OutputColumn) -> String {
-        let Some((schema, relation, column)) = &c.source else { return "computed from nothing protected".to_owned() };
-        let source = [schema, relation, column].map(|p| selector::part(p)).join(".");
-        let binding = c.binding.and_then(|b| self.rules.origins.bindings.get(b)).copied();
-        match (c.class, c.binding) {
-            (Some(class), _) => {
-                let name = &self.rules.model.classes[class].name;
-                let by = self.at(self.place_of_treatment(class));
-                format!("{source} is class {name} ({}); redaction: {by}", self.at(binding))
-            }
-            (None, Some(_)) => format!("{source} is declared clear ({})", self.at(binding)),
-            (None, None) => {
-                let place = self.judgement.role.and_then(|r| self.rules.origins.roles.get(r)).copied();
-                format!("{source} is in no class; default of the role ({})", self.at(place))
-            }
+    /// How the column is made, then each source with its class and the lines that say so.
+    fn why(&self, c: &OutputColumn) -> Vec<String> {
+        use lineage::resolve::Derivation;
+        let mut lines = Vec::new();
+        if c.origins.is_empty() {
+            lines.push(if c.unknown {
+                "from something the snapshot does not know".to_owned()
+            } else {
+                "computed from no column".to_owned()
+            });
+            return lines;
         }
+        let made = match c.derivation {
+            Derivation::Direct => None,
+            Derivation::Merged => Some("unchanged, from several places:"),
+            Derivation::Total | Derivation::Company => Some("through functions that cannot fail, from"),
+            Derivation::Aggregated => Some("an aggregate that shows values of"),
+            Derivation::Computed => Some("computed from"),
+        };
+        lines.extend(made.map(str::to_owned));
+        for origin in &c.origins {
+            let part = |names: &[String; 3]| names.iter().map(|p| selector::part(p)).collect::<Vec<_>>().join(".");
+            let mut line = part(&origin.column);
+            if !origin.made_of.is_empty() {
+                let bases: Vec<_> = origin.made_of.iter().map(part).collect();
+                line.push_str(&format!(", which the view makes of {}", bases.join(", ")));
+            }
+            let binding =
+                origin.binding.and_then(|b| self.rules.origins.bindings.get(usize::try_from(b).ok()?)).copied();
+            let model = &self.rules.model;
+            line.push_str(&match (origin.class.map(usize::from), binding) {
+                (Some(class), binding) => {
+                    let name = &model.classes[class].name;
+                    let bound = if binding.is_some() { format!(" ({})", self.at(binding)) } else { String::new() };
+                    format!(": class {name}{bound}; for this role {}", self.treated(class))
+                }
+                (None, Some(_)) => format!(": declared clear ({})", self.at(binding)),
+                (None, None) if !origin.made_of.is_empty() => String::new(),
+                (None, None) => {
+                    let place = self.judgement.role.and_then(|r| self.rules.origins.roles.get(r)).copied();
+                    format!(": in no class; default of the role ({})", self.at(place))
+                }
+            });
+            lines.push(line);
+        }
+        if c.unknown {
+            lines.push("and something the snapshot does not know".to_owned());
+        }
+        lines
+    }
+
+    /// What the role's rules say of a class, and where.
+    fn treated(&self, class: usize) -> String {
+        let model = &self.rules.model;
+        let role = self.judgement.role.and_then(|r| model.roles.get(r));
+        let id = role.and_then(|r| r.treatment.get(class)).copied();
+        let redaction = id.and_then(|id| model.redactions.get(usize::from(id)));
+        let text = redaction.map_or_else(|| "refuse".to_owned(), redaction::show);
+        format!("{text} ({})", self.at(self.place_of_treatment(class)))
     }
 
     /// For programs.
@@ -179,29 +244,14 @@ impl<'a> Explanation<'a> {
                     "rule_at": place(self.place_of_rule(&r.refusal.rule)), "message": r.refusal.message,
                     "hint": r.refusal.hint, "position": r.refusal.position,
                 });
+                value["columns"] = r.columns.iter().map(|c| self.column_json(c)).collect();
             }
             Verdict::Allowed(outcomes) => {
                 value["decision"] = json!("allow");
                 let statements: Vec<Value> = outcomes
                     .iter()
                     .map(|o| {
-                        let columns: Vec<Value> = o
-                            .columns
-                            .iter()
-                            .map(|c| {
-                                    let binding = c.binding.and_then(|b| self.rules.origins.bindings.get(b)).copied();
-                                    json!({
-                                        "name": c.name,
-                                        "source": c.source.as_ref().map(|(s, r, k)| json!({"schema": s, "relation": r, "column": k})),
-                                        "class": c.class.map(|k| &model.classes[k].name),
-                                        "class_at": place(binding),
-                                        "becomes": redaction::name(&c.redaction),
-                                        "detail": testing::shown(c),
-                                        "scanned": c.scanned,
-                                        "redaction_at": place(c.class.and_then(|k| self.place_of_treatment(k))),
-                                    })
-                            })
-                            .collect();
+                        let columns: Vec<Value> = o.columns.iter().map(|c| self.column_json(c)).collect();
                         json!({"kind": o.kind, "effects": o.effects, "relations": o.relations, "guarded": o.guarded, "columns": columns, "certain": o.certain})
                     })
                     .collect();
@@ -210,15 +260,60 @@ impl<'a> Explanation<'a> {
         }
         format!("{value:#}\n")
     }
+
+    fn column_json(&self, c: &OutputColumn) -> Value {
+        let place = |p: Option<Place>| {
+            p.filter(|p| *p != Place::BUILT_IN).map(|p| json!({"file": self.rules.sources.name(p), "line": p.line}))
+        };
+        let classes = &self.rules.model.classes;
+        let dotted = |names: &[String; 3]| json!({"schema": names[0], "relation": names[1], "column": names[2]});
+        let sources: Vec<Value> = c
+            .origins
+            .iter()
+            .map(|o| {
+                let binding =
+                    o.binding.and_then(|b| self.rules.origins.bindings.get(usize::try_from(b).ok()?)).copied();
+                json!({
+                    "column": dotted(&o.column), "made_of": o.made_of.iter().map(dotted).collect::<Vec<_>>(),
+                    "class": o.class.map(|k| &classes[usize::from(k)].name), "class_at": place(binding),
+                    "protected": o.protected,
+                })
+            })
+            .collect();
+        let binding = c.binding.and_then(|b| self.rules.origins.bindings.get(b)).copied();
+        json!({
+            "name": c.name,
+            "sources": sources,
+            "derivation": format!("{:?}", c.derivation).to_lowercase(),
+            "unknown": c.unknown,
+            "class": c.class.map(|k| &classes[k].name),
+            "class_at": place(binding),
+            "becomes": redaction::name(&c.redaction),
+            "detail": testing::shown(c),
+            "scanned": c.scanned,
+            "redaction_at": place(c.class.and_then(|k| self.place_of_treatment(k))),
+        })
+    }
 }
 
-/// The line of the statement that a byte position is on, and how far in.
-fn marked(statement: &str, position: u32) -> Option<(String, usize)> {
+/// A line of the statement with a part of it marked.
+struct Mark {
+    number: usize,
+    line: String,
+    indent: usize,
+    width: usize,
+}
+
+/// The line of the statement that a byte position is on, and the word there.
+fn marked(statement: &str, position: u32) -> Option<Mark> {
     let position = usize::try_from(position).ok()?;
     let before = statement.get(..position)?;
     let start = before.rfind('\n').map_or(0, |i| i + 1);
     let line = statement[start..].lines().next()?;
     let indent = before[start..].chars().count();
-    let clean: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    (clean.chars().count() <= 200).then_some((clean, indent))
+    let part = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '.' | '"' | '*');
+    let width = statement[position..].chars().take_while(part).count().max(1);
+    let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let number = before.matches('\n').count() + 1;
+    (line.chars().count() <= 200).then_some(Mark { number, line, indent, width })
 }

@@ -25,7 +25,6 @@ pub mod resolve;
 pub mod sampling;
 pub mod schema;
 pub mod selector;
-mod shape;
 pub mod snapshot;
 pub mod source;
 pub mod suspicion;

@@ -5,16 +5,18 @@
 //! protected columns is *derived*, and so is everything of a view that cannot be understood.
 //! An epoch is immutable; a changed catalog or bundle makes a new one. Deliberately absent: fetching catalogs.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use lineage::catalog::{Column, Relation, RelationKind};
-use lineage::{Catalog, Derivation, Effects, RelationUse, Statement};
+use lineage::resolve::{self, Derivation, Index, Resolved, Source as Origin, Value};
+use lineage::{Catalog, Effects, RelationUse};
 use zeroize::Zeroizing;
 
 use crate::bundle::Bundle;
 use crate::glob;
 use crate::model::{BindingBy, ClassId, Model, Redaction};
+use crate::pg_types::oid;
 use crate::redact::TokenKey;
 use crate::role::RoleView;
 use crate::system;
@@ -54,8 +56,8 @@ pub(crate) enum Marking {
     Clear,
     /// Nobody said.
     Unclassified,
-    /// Computed by a view from these.
-    Derived(BTreeSet<Source>),
+    /// Computed by a view from these; `total` if no value of them can make it fail.
+    Derived { from: BTreeSet<Source>, total: bool },
 }
 
 /// A column with its marking.
@@ -65,6 +67,8 @@ pub(crate) struct MarkedColumn {
     pub(crate) name: String,
     pub(crate) marking: Marking,
     pub(crate) binding: Option<u32>,
+    /// For a view's column: the columns of other relations it is made of, by index of relation and column.
+    pub(crate) made_of: Vec<(u32, u32)>,
 }
 
 /// A relation with its columns.
@@ -89,7 +93,9 @@ pub struct Epoch {
     target: usize,
     pub(crate) relations: Vec<MarkedRelation>,
     by_oid: HashMap<u32, usize>,
-    by_name: HashMap<String, Vec<usize>>,
+    /// Types of extensions that are text by another name, and arrays of them: the built-in type they are read as.
+    texts: HashMap<u32, u32>,
+    pub(crate) index: Index,
     /// Per redaction of the model.
     pub(crate) tokens: Vec<Option<TokenKey>>,
     missing: Vec<String>,
@@ -111,11 +117,9 @@ impl Epoch {
     pub fn resolve(bundle: Arc<Bundle>, target: usize, catalog: &Catalog, keys: &Keys) -> Self {
         let model = bundle.model();
         let name = model.targets.get(target).map_or("", |t| t.name.as_str());
-        let relations = mark(model, name, catalog);
-        let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
-        for (i, r) in relations.iter().enumerate() {
-            by_name.entry(r.name.clone()).or_default().push(i);
-        }
+        let texts = extension_texts(catalog);
+        let index = Index::new(catalog);
+        let relations = mark(model, name, catalog, &index);
         let by_oid = relations.iter().enumerate().map(|(i, r)| (r.oid, i)).collect();
         let mut missing = BTreeSet::new();
         let tokens = model
@@ -132,7 +136,7 @@ impl Epoch {
             .collect();
         let roles = model.roles.iter().map(|_| OnceLock::new()).collect();
         let missing = missing.into_iter().collect();
-        Self { number: 0, target, relations, by_oid, by_name, tokens, missing, roles, bundle }
+        Self { number: 0, target, relations, by_oid, index, texts, tokens, missing, roles, bundle }
     }
 
     /// Which epoch this is; 0 until [`Epoch::with_number`].
@@ -166,16 +170,18 @@ impl Epoch {
         &self.missing
     }
 
+    /// The type whose forms values of this type have.
+    pub(crate) fn read_as(&self, type_oid: u32) -> u32 {
+        self.texts.get(&type_oid).copied().unwrap_or(type_oid)
+    }
+
     pub(crate) fn by_oid(&self, oid: u32) -> Option<usize> {
         self.by_oid.get(&oid).copied()
     }
 
-    /// The relations that a name in a statement can mean: without a schema, those of every schema.
-    pub(crate) fn candidates<'a>(&'a self, used: &'a RelationUse) -> impl Iterator<Item = usize> + 'a {
-        let all = self.by_name.get(&used.name).map_or(&[][..], Vec::as_slice);
-        all.iter().copied().filter(move |i| {
-            used.schema.as_ref().is_none_or(|s| self.relations.get(*i).is_some_and(|r| r.schema == *s))
-        })
+    /// The relations that a name in a statement can mean ([`Index::candidates`]).
+    pub(crate) fn candidates<'a>(&'a self, used: &'a RelationUse, by_path: bool) -> impl Iterator<Item = usize> + 'a {
+        self.index.candidates(used, by_path).map(|i| i as usize)
     }
 
     /// What the role sees of this epoch; computed at first use.
@@ -216,8 +222,20 @@ pub fn deciding_binding(model: &Model, target: &str, relation: &Relation, column
     best.map(|(_, i)| i)
 }
 
+/// `citext` has another OID in every database; the catalog says which.
+fn extension_texts(catalog: &Catalog) -> HashMap<u32, u32> {
+    let columns = catalog.relations.iter().flat_map(|r| &r.columns);
+    let read_as = |name: &str| match name.rsplit('.').next() {
+        Some("citext") => Some(oid::TEXT),
+        Some("citext[]") => Some(oid::TEXT_ARRAY),
+        _ => None,
+    };
+    let user = columns.filter(|c| c.type_oid >= system::FIRST_USER_OID);
+    user.filter_map(|c| Some((c.type_oid, read_as(&c.type_name)?))).collect()
+}
+
 /// Marks every column of the catalog.
-fn mark(model: &Model, target: &str, catalog: &Catalog) -> Vec<MarkedRelation> {
+fn mark(model: &Model, target: &str, catalog: &Catalog, index: &Index) -> Vec<MarkedRelation> {
     let mut relations: Vec<MarkedRelation> = catalog
         .relations
         .iter()
@@ -236,17 +254,14 @@ fn mark(model: &Model, target: &str, catalog: &Catalog) -> Vec<MarkedRelation> {
                         None => Marking::Unclassified,
                     };
                     let binding = binding.and_then(|b| u32::try_from(b).ok());
-                    MarkedColumn { number: c.number, name: c.name.clone(), marking, binding }
+                    MarkedColumn { number: c.number, name: c.name.clone(), marking, binding, made_of: Vec::new() }
                 })
                 .collect(),
         })
         .collect();
     spread_over_families(catalog, &mut relations);
-    let mut views = Views { model, catalog, by_oid: HashMap::new(), by_name: HashMap::new(), state: HashMap::new() };
-    for (i, r) in catalog.relations.iter().enumerate() {
-        views.by_oid.insert(r.oid, i);
-        views.by_name.entry(r.name.as_str()).or_default().push(i);
-    }
+    let by_oid = catalog.relations.iter().enumerate().map(|(i, r)| (r.oid, i)).collect();
+    let mut views = Views { model, catalog, index, by_oid, state: HashMap::new() };
     for i in 0..relations.len() {
         views.settle(i, &mut relations, 0);
     }
@@ -307,8 +322,8 @@ enum State {
 struct Views<'a> {
     model: &'a Model,
     catalog: &'a Catalog,
+    index: &'a Index,
     by_oid: HashMap<u32, usize>,
-    by_name: HashMap<&'a str, Vec<usize>>,
     state: HashMap<usize, State>,
 }
 
@@ -337,16 +352,11 @@ impl<'a> Views<'a> {
             }
         }
         for used in statement.iter().flat_map(|s| &s.relations) {
-            let named = self.by_name.get(used.name.as_str()).map_or(&[][..], Vec::as_slice);
-            let same = |r: &&usize| {
-                let schema = catalog.relations.get(**r).map(|r| r.schema.as_str());
-                used.schema.as_deref().is_none_or(|s| schema == Some(s))
-            };
-            let mut known = named.iter().filter(same).peekable();
+            let mut known = self.index.candidates(used, true).peekable();
             if known.peek().is_none() {
-                opaque |= !system::is_system(used) || system::leaks(used);
+                opaque |= !resolve::is_system(used) || system::leaks(used);
             }
-            read.extend(known);
+            read.extend(known.map(|r| r as usize));
         }
         read.remove(&i);
         for r in &read {
@@ -355,9 +365,17 @@ impl<'a> Views<'a> {
             }
             opaque |= self.state.get(r) == Some(&State::Underway);
         }
-        let markings = self.markings(view, statement.as_deref().filter(|_| !opaque), &read, relations);
+        let resolved = statement.as_deref().filter(|_| !opaque).and_then(|s| {
+            let code = Effects::UNKNOWN_FUNCTION.with(Effects::DANGEROUS_FUNCTION);
+            let resolved = resolve::resolve(s, self.index, true).ok()?;
+            (!s.effects.contains(Effects::UNKNOWN)).then_some((resolved, s.effects.intersects(code)))
+        });
+        let markings = self.markings(view, resolved.as_ref(), &read, relations);
         if let Some(marked) = relations.get_mut(i) {
-            for (column, derived) in marked.columns.iter_mut().zip(markings) {
+            for (place, (column, derived)) in marked.columns.iter_mut().zip(markings).enumerate() {
+                let from = resolved.as_ref().and_then(|(r, _)| r.outputs.get(place));
+                column.made_of =
+                    from.into_iter().flat_map(|c| c.value.sources.as_slice()).filter_map(column_of).collect();
                 let own = column.binding.and_then(|b| self.model.bindings.get(usize::try_from(b).ok()?));
                 let own_words = own.is_some_and(|b| match &b.by {
                     BindingBy::Selector(s) => !s.relation.contains('*') && !s.column.contains('*'),
@@ -375,64 +393,35 @@ impl<'a> Views<'a> {
         self.state.insert(i, State::Done);
     }
 
-    /// What each column of a view is by its definition; `None` for a definition that is not understood.
+    /// What each column of a view is by its definition; without one, everything the view reads may be in every column.
+    /// `hidden` code may put something else into whatever is computed.
     fn markings(
         &self,
         view: &Relation,
-        statement: Option<&Statement>,
+        resolved: Option<&(Resolved, bool)>,
         read: &BTreeSet<usize>,
         relations: &[MarkedRelation],
     ) -> Vec<Marking> {
-        let sources = || read.iter().filter_map(|r| relations.get(*r)).flat_map(|r| &r.columns);
-        let all: BTreeSet<Source> = sources().flat_map(|c| origins(&c.marking)).collect();
-        let everything = |all: &BTreeSet<Source>| {
-            if all.is_empty() && statement.is_some() {
-                Marking::Clear
-            } else {
-                Marking::Derived(self.or_any_class(all))
-            }
-        };
         let n = view.columns.len();
-        let Some(statement) = statement else { return vec![everything(&all); n] };
-        let code = Effects::UNKNOWN_FUNCTION.with(Effects::DANGEROUS_FUNCTION).with(Effects::UNKNOWN);
-        let hidden = statement.effects.intersects(code);
-        let star = statement.outputs.iter().any(|o| matches!(o.derivation, Derivation::Star { .. }));
-        if statement.outputs.len() != n || star || statement.effects.contains(Effects::UNKNOWN) {
-            return vec![everything(&all); n];
-        }
-        let origin = Origins::new(statement, || sources().map(|c| (c.name.as_str(), &c.marking)));
-        let used: BTreeSet<Source> = statement
-            .uses
+        let all: BTreeSet<Source> = read
             .iter()
-            .flat_map(|u| match &u.column {
-                Some(column) => origin.of(column).sources,
-                None => all.clone(),
-            })
+            .filter_map(|r| relations.get(*r))
+            .flat_map(|r| &r.columns)
+            .flat_map(|c| origins(&c.marking))
             .collect();
-        statement
-            .outputs
-            .iter()
-            .map(|output| match &output.derivation {
-                Derivation::Direct { column, .. } => {
-                    let from = origin.of(column);
-                    if !from.complete {
-                        // A name that a nested query computes.
-                        return if hidden {
-                            everything(&all)
-                        } else if used.is_empty() {
-                            Marking::Clear
-                        } else {
-                            Marking::Derived(used.clone())
-                        };
-                    }
-                    from.marking()
-                }
-                Derivation::Star { .. } => everything(&all),
-                Derivation::Expression if hidden => everything(&all),
-                Derivation::Expression if used.is_empty() => Marking::Clear,
-                Derivation::Expression => Marking::Derived(used.clone()),
-            })
-            .collect()
+        let everything = || Marking::Derived { from: self.or_any_class(&all), total: false };
+        let Some((resolved, hidden)) = resolved else { return vec![everything(); n] };
+        if resolved.outputs.len() != n || resolved.outputs.iter().any(|c| c.many) {
+            return vec![everything(); n];
+        }
+        let marking = |value: &Value| {
+            let plain = value.derivation == Derivation::Direct && value.sources.as_slice().len() == 1;
+            if *hidden && !plain {
+                return everything();
+            }
+            combined(value, relations).unwrap_or_else(everything)
+        };
+        resolved.outputs.iter().map(|c| marking(&c.value)).collect()
     }
 
     /// Where nothing is known of the sources, any class can be behind.
@@ -444,82 +433,46 @@ impl<'a> Views<'a> {
     }
 }
 
+/// What a value is by the markings of its sources; `None` if one of them is not a column that is known.
+fn combined(value: &Value, relations: &[MarkedRelation]) -> Option<Marking> {
+    let mut markings = Vec::new();
+    for source in value.sources.as_slice() {
+        let (relation, column) = column_of(source)?;
+        markings.push(&relations.get(relation as usize)?.columns.get(column as usize)?.marking);
+    }
+    let Some(first) = markings.first() else { return Some(Marking::Clear) };
+    let same = markings.iter().all(|m| m == first);
+    if same && matches!(value.derivation, Derivation::Direct | Derivation::Merged) {
+        return Some((*first).clone());
+    }
+    let from: BTreeSet<Source> = markings.iter().flat_map(|m| origins(m)).collect();
+    if from.is_empty() {
+        return Some(Marking::Clear);
+    }
+    let open = markings.iter().any(|m| **m == Marking::Clear);
+    let of_total = markings.iter().all(|m| !matches!(m, Marking::Derived { total: false, .. }));
+    let total = match value.derivation {
+        Derivation::Direct | Derivation::Merged | Derivation::Total => of_total,
+        Derivation::Company => of_total && !open,
+        Derivation::Aggregated | Derivation::Computed => false,
+    };
+    Some(Marking::Derived { from, total })
+}
+
+/// The column that a source is.
+fn column_of(source: &Origin) -> Option<(u32, u32)> {
+    match source {
+        Origin::Column(relation, column) => Some((*relation, *column)),
+        Origin::Stranger | Origin::Missing | Origin::Others => None,
+    }
+}
+
 /// The sources behind a marking.
 pub(crate) fn origins(marking: &Marking) -> BTreeSet<Source> {
     match marking {
         Marking::Class(c) => BTreeSet::from([Some(*c)]),
         Marking::Clear => BTreeSet::new(),
         Marking::Unclassified => BTreeSet::from([None]),
-        Marking::Derived(all) => all.clone(),
-    }
-}
-
-/// Where a name in a view's definition can come from.
-struct Origins<'a> {
-    columns: HashMap<&'a str, Vec<&'a Marking>>,
-    backwards: HashMap<&'a str, Vec<Option<&'a str>>>,
-    every: Vec<&'a Marking>,
-}
-
-struct Origin<'a> {
-    markings: Vec<&'a Marking>,
-    sources: BTreeSet<Source>,
-    /// Some column or rename has the name.
-    complete: bool,
-}
-
-impl Origin<'_> {
-    fn marking(&self) -> Marking {
-        let mut classes: HashSet<ClassId> = HashSet::new();
-        let (mut clear, mut unclassified) = (false, false);
-        for m in &self.markings {
-            match m {
-                Marking::Class(c) => drop(classes.insert(*c)),
-                Marking::Clear => clear = true,
-                Marking::Unclassified => unclassified = true,
-                Marking::Derived(_) => return Marking::Derived(self.sources.clone()),
-            }
-        }
-        let mut classes = classes.into_iter();
-        match (classes.next(), classes.next()) {
-            (Some(one), None) => Marking::Class(one),
-            (Some(_), Some(_)) => Marking::Derived(self.sources.clone()),
-            (None, _) if unclassified || !clear => Marking::Unclassified,
-            (None, _) => Marking::Clear,
-        }
-    }
-}
-
-impl<'a> Origins<'a> {
-    fn new<I: Iterator<Item = (&'a str, &'a Marking)>>(statement: &'a Statement, columns: impl Fn() -> I) -> Self {
-        let mut by_name: HashMap<&str, Vec<&Marking>> = HashMap::new();
-        for (name, marking) in columns() {
-            by_name.entry(name).or_default().push(marking);
-        }
-        let mut backwards: HashMap<&str, Vec<Option<&str>>> = HashMap::new();
-        for (from, to) in &statement.renames {
-            backwards.entry(to).or_default().push(from.as_deref());
-        }
-        Self { columns: by_name, backwards, every: columns().map(|(_, m)| m).collect() }
-    }
-
-    fn of(&self, name: &str) -> Origin<'a> {
-        let mut seen = HashSet::new();
-        let mut open = vec![name];
-        let mut markings: Vec<&'a Marking> = Vec::new();
-        while let Some(name) = open.pop() {
-            if !seen.insert(name.to_owned()) {
-                continue;
-            }
-            markings.extend(self.columns.get(name).into_iter().flatten());
-            for from in self.backwards.get(name).into_iter().flatten() {
-                match from {
-                    Some(from) => open.push(from),
-                    None => markings.extend(&self.every),
-                }
-            }
-        }
-        let sources = markings.iter().flat_map(|m| origins(m)).collect();
-        Origin { complete: !markings.is_empty(), sources, markings }
+        Marking::Derived { from, .. } => from.clone(),
     }
 }

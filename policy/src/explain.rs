@@ -1,9 +1,10 @@
 //! What a statement's outputs become, from facts and catalog alone: for reports, without a server.
 
-use lineage::{Derivation, Statement};
+use lineage::resolve::{self, Column, Derivation, Source};
+use lineage::{Span, Statement};
 
 use crate::admit::Grant;
-use crate::epoch::{MarkedColumn, MarkedRelation, Marking};
+use crate::epoch::Marking;
 use crate::model::{ClassId, Redaction, Unclassified};
 use crate::role::Treatment;
 
@@ -14,139 +15,125 @@ pub enum Fate {
     Clear,
     /// It is redacted by this entry of the model.
     Redacted(u16),
-    /// It becomes NULL, because nobody classified it.
+    /// It becomes NULL, because nobody classified it or because it is computed from something protected.
     Masked,
     /// The statement is refused.
     Refused,
 }
 
+/// A column that an output is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Schema, relation and column.
+    pub column: [String; 3],
+    /// Its class.
+    pub class: Option<ClassId>,
+    /// Index of the binding that gave the class, or that declared the column clear.
+    pub binding: Option<u32>,
+    /// The columns of tables that a view's column is made of: schema, relation, column.
+    pub made_of: Vec<[String; 3]>,
+    /// It is protected from this role.
+    pub protected: bool,
+}
+
 /// One output column and what decided about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedOutput {
-    /// Name in the result, `?column?` if the text does not decide it.
+    /// Name in the result, `?column?` if neither text nor catalog decides it.
     pub output: String,
-    /// `schema.relation.column` it comes from, if it is a column.
-    pub column: Option<String>,
+    /// Where it comes from.
+    pub origins: Vec<Origin>,
+    /// How it is made of them.
+    pub derivation: Derivation,
+    /// A relation that the catalog does not know, or a name that it does not explain, is behind it.
+    pub unknown: bool,
+    /// It stands for any number of columns.
+    pub many: bool,
     /// What becomes of it.
     pub fate: Fate,
-    /// Its class.
+    /// The class that decides.
     pub class: Option<ClassId>,
-    /// Index of the binding that gave the class.
-    pub binding: Option<u32>,
-    /// Line of that binding in the rule file; of the role for the default of what is unclassified; 0 if neither.
-    pub line: u32,
+    /// Where in the statement.
+    pub span: Span,
 }
 
 impl Grant {
-    /// What each output of `statement` becomes. Stars are expanded from the catalog; a name that several relations have is
-    /// taken from the one that its qualifier names, else from the most protected.
+    /// What each output of `statement` becomes, stars expanded from the catalog. Empty for a statement without rows, and
+    /// for one that cannot be followed, which is refused.
     #[must_use]
     pub fn plan_columns(&self, statement: &Statement) -> Vec<PlannedOutput> {
-        let mut all = Vec::new();
-        for output in &statement.outputs {
-            match &output.derivation {
-                Derivation::Expression => all.push(PlannedOutput {
-                    output: output.name.clone().unwrap_or_else(|| "?column?".to_owned()),
-                    column: None,
-                    fate: Fate::Clear,
-                    class: None,
-                    binding: None,
-                    line: 0,
-                }),
-                Derivation::Direct { qualifier, column } => {
-                    let name = output.name.clone().unwrap_or_else(|| column.clone());
-                    all.push(self.direct(statement, qualifier.as_deref(), column, name));
-                }
-                Derivation::Star { qualifier } => {
-                    for (r, relation) in self.read(statement, qualifier.as_deref()) {
-                        for (c, column) in relation.columns.iter().enumerate() {
-                            all.push(self.fate(r, c, relation, column, column.name.clone()));
-                        }
-                    }
-                }
-            }
-        }
-        all
+        let resolved = resolve::resolve(statement, &self.epoch.index, true).unwrap_or_default();
+        resolved.outputs.iter().map(|c| self.planned(c)).collect()
     }
 
-    /// Relations read, or only the one the qualifier names if it names one.
-    fn read<'a>(&'a self, statement: &'a Statement, qualifier: Option<&str>) -> Vec<(usize, &'a MarkedRelation)> {
-        let named: Vec<_> = statement
-            .relations
-            .iter()
-            .filter(|u| u.read)
-            .flat_map(|u| self.epoch.candidates(u))
-            .filter_map(|r| Some((r, self.epoch.relations.get(r)?)))
-            .collect();
-        let own: Vec<_> = named.iter().filter(|(_, r)| Some(r.name.as_str()) == qualifier).copied().collect();
-        if own.is_empty() { named } else { own }
-    }
-
-    fn direct(&self, statement: &Statement, qualifier: Option<&str>, column: &str, output: String) -> PlannedOutput {
-        // Backwards over the renames of nested queries.
-        let mut names = vec![column];
-        let mut i = 0;
-        while let Some(name) = names.get(i).copied() {
-            for (from, to) in &statement.renames {
-                if let Some(from) = from
-                    && to == name
-                    && !names.contains(&from.as_str())
-                {
-                    names.push(from);
-                }
-            }
-            i += 1;
-        }
-        let mut best: Option<PlannedOutput> = None;
-        for (r, relation) in self.read(statement, qualifier) {
-            for (c, marked) in relation.columns.iter().enumerate().filter(|(_, c)| names.contains(&c.name.as_str())) {
-                let one = self.fate(r, c, relation, marked, output.clone());
-                if best.as_ref().is_none_or(|b| rank(&one.fate) > rank(&b.fate)) {
-                    best = Some(one);
-                }
-            }
-        }
-        best.unwrap_or_else(|| {
-            let (fate, line) = self.unclassified();
-            PlannedOutput { output, column: None, fate, class: None, binding: None, line }
-        })
-    }
-
-    fn unclassified(&self) -> (Fate, u32) {
-        let Some(rules) = self.rules() else { return (Fate::Refused, 0) };
-        let fate = match rules.unclassified {
-            Unclassified::Clear => Fate::Clear,
-            Unclassified::Mask => Fate::Masked,
-            Unclassified::Refuse => Fate::Refused,
-        };
-        (fate, rules.line)
-    }
-
-    fn fate(
-        &self,
-        r: usize,
-        c: usize,
-        relation: &MarkedRelation,
-        column: &MarkedColumn,
-        output: String,
-    ) -> PlannedOutput {
-        let treatment = self.view.treatments.get(r).and_then(|t| t.get(c)).copied().unwrap_or(Treatment::Refuse(None));
+    fn planned(&self, column: &Column) -> PlannedOutput {
+        let treatment = self.treatment_of(&column.value);
         let (fate, class) = match treatment {
             Treatment::Clear => (Fate::Clear, None),
             Treatment::Redact(id, class) => (Fate::Redacted(id), Some(class)),
             Treatment::Mask => (Fate::Masked, None),
+            Treatment::Null(class) => (Fate::Masked, class),
             Treatment::Refuse(class) | Treatment::Derived(class) => (Fate::Refused, class),
         };
-        let class = if let Marking::Class(own) = column.marking { Some(own) } else { class };
-        let model = self.epoch.bundle().model();
-        let binding = column.binding.and_then(|b| model.bindings.get(usize::try_from(b).ok()?));
-        let line = match (binding, &column.marking) {
-            (Some(binding), _) => binding.line,
-            (None, Marking::Unclassified) => self.unclassified().1,
-            (None, _) => 0,
+        let sources = column.value.sources.as_slice();
+        let origins: Vec<Origin> = sources.iter().filter_map(|s| self.origin(*s)).collect();
+        let class = class.or_else(|| origins.iter().find_map(|o| o.class));
+        PlannedOutput {
+            output: column.name.as_deref().unwrap_or("?column?").to_owned(),
+            unknown: origins.len() < sources.len(),
+            origins,
+            derivation: column.value.derivation,
+            many: column.many,
+            fate,
+            class,
+            span: column.span,
+        }
+    }
+
+    fn full_name(&self, relation: u32, column: u32) -> Option<[String; 3]> {
+        let relation = self.epoch.relations.get(relation as usize)?;
+        let column = relation.columns.get(column as usize)?;
+        Some([relation.schema.clone(), relation.name.clone(), column.name.clone()])
+    }
+
+    fn origin(&self, source: Source) -> Option<Origin> {
+        let Source::Column(r, c) = source else { return None };
+        let column = self.epoch.relations.get(r as usize)?.columns.get(c as usize)?;
+        let mut made_of = Vec::new();
+        self.bases(r, c, 0, &mut made_of);
+        let class = match &column.marking {
+            Marking::Class(class) => Some(*class),
+            Marking::Derived { from, .. } => from.iter().flatten().next().copied(),
+            Marking::Clear | Marking::Unclassified => None,
         };
-        let from = format!("{}.{}.{}", relation.schema, relation.name, column.name);
-        PlannedOutput { output, column: Some(from), fate, class, binding: column.binding, line }
+        let protected = self.treatment(r, c) != Treatment::Clear;
+        Some(Origin { column: self.full_name(r, c)?, class, binding: column.binding, made_of, protected })
+    }
+
+    /// The columns of tables behind a view's column.
+    fn bases(&self, relation: u32, column: u32, depth: usize, bases: &mut Vec<[String; 3]>) {
+        let of = self.epoch.relations.get(relation as usize).and_then(|r| r.columns.get(column as usize));
+        let made_of = of.map_or(&[][..], |c| c.made_of.as_slice());
+        for (r, c) in made_of {
+            let deeper = self.epoch.relations.get(*r as usize).and_then(|r| r.columns.get(*c as usize));
+            if depth < 16 && deeper.is_some_and(|d| !d.made_of.is_empty()) {
+                self.bases(*r, *c, depth + 1, bases);
+            } else if let Some(name) = self.full_name(*r, *c)
+                && !bases.contains(&name)
+            {
+                bases.push(name);
+            }
+        }
+    }
+
+    /// What becomes of a column that nobody classified.
+    #[must_use]
+    pub fn unclassified(&self) -> Fate {
+        match self.rules().map(|r| r.unclassified) {
+            Some(Unclassified::Clear) => Fate::Clear,
+            Some(Unclassified::Mask) => Fate::Masked,
+            Some(Unclassified::Refuse) | None => Fate::Refused,
+        }
     }
 
     /// The redaction of a fate.
@@ -156,14 +143,5 @@ impl Grant {
             Fate::Redacted(id) => self.epoch.bundle().model().redactions.get(usize::from(*id)),
             Fate::Clear | Fate::Masked | Fate::Refused => None,
         }
-    }
-}
-
-const fn rank(fate: &Fate) -> u8 {
-    match fate {
-        Fate::Clear => 0,
-        Fate::Redacted(_) => 1,
-        Fate::Masked => 2,
-        Fate::Refused => 3,
     }
 }

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use scan::Detector;
+
 /// Index into [`Model::classes`].
 pub type ClassId = u16;
 /// Index into [`Model::redactions`].
@@ -101,45 +103,15 @@ pub struct Class {
     pub line: u32,
 }
 
-/// What the free-text scanner looks for. Shapes are built in; words come from lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Detector {
-    /// Social security numbers.
-    Ssn,
-    /// Medical record numbers after a context word.
-    Mrn,
-    /// North American and international telephone numbers.
-    Phone,
-    /// Mail addresses.
-    Email,
-    /// Payment cards.
-    Card,
-    /// Calendar dates.
-    Date,
-    /// Ages over 89.
-    Age,
-    /// IPv4 and IPv6 addresses.
-    Ip,
-    /// URLs.
-    Url,
-    /// US postal codes after a state or context word.
-    Zip,
-    /// Health plan and insurance numbers after a context word.
-    Plan,
-    /// Street addresses: a number, a name, and a word such as Street or Ave.
-    Address,
-    /// Words of [`Model::word_lists`] (index), as whole words, ASCII case-insensitive.
-    Words(u16),
-}
-
 /// Words to find in free text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WordList {
     /// Name.
     pub name: String,
-    /// Words, lower case, sorted, distinct.
+    /// Words, and phrases of several; lower case, sorted, distinct.
     pub words: Vec<String>,
+    /// Regular expressions of numbers and codes, see [`crate::number_pattern`].
+    pub patterns: Vec<String>,
 }
 
 /// A glob pattern over names: `*` stands for any run of characters, everything else for itself.
@@ -243,8 +215,77 @@ pub struct Role {
     pub trusted_functions: Vec<Glob>,
     /// Channels the role may LISTEN and NOTIFY on (globs). Empty: refused.
     pub channels: Vec<Glob>,
+    /// What a decision does.
+    pub mode: Mode,
+    /// Classes whose columns may be compared with constants in WHERE (`=`, IN), each with its budget.
+    pub comparisons: Vec<Comparison>,
+    /// How much an identity may take in a time.
+    pub budgets: Vec<Budget>,
+    /// What happens to a statement that copies protected columns into a new object.
+    pub derive: Derive,
     /// Where in the rule file.
     pub line: u32,
+}
+
+/// What a decision does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Refusals refuse, redactions redact.
+    #[default]
+    Enforce,
+    /// What would be refused because a column of the result is computed from something protected becomes NULL instead, and
+    /// the client is told.
+    Migrate,
+    /// Everything passes as it is; what would have happened is recorded.
+    Observe,
+}
+
+/// Comparing columns of a class with constants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// The class.
+    pub class: ClassId,
+    /// Constants that may be compared with in that time, for one identity.
+    pub amount: u64,
+    /// The time, in seconds.
+    pub seconds: u32,
+}
+
+/// How much an identity may take in a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// What is counted.
+    pub of: Counted,
+    /// Only results with a column of this class count; `None` counts every result.
+    pub class: Option<ClassId>,
+    /// How many.
+    pub amount: u64,
+    /// The time, in seconds.
+    pub seconds: u32,
+}
+
+/// What a budget counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Counted {
+    /// Rows sent to the client.
+    Rows,
+    /// Bytes of rows sent to the client.
+    Bytes,
+    /// Statements that return rows.
+    Statements,
+}
+
+/// What happens to a statement that copies protected columns into a new object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Derive {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It runs, and the columns of the object have the classes of what they are made of.
+    Inherit,
 }
 
 /// Default for what nobody classified.

@@ -1,20 +1,24 @@
-//! Plans: what becomes of each column of a result, by identity (table OID and attribute number).
+//! Plans: what becomes of each column of a result.
 //!
-//! Invariants: columns are sorted by index and distinct; a plan is made only if every column of a guarded statement can be
-//! accounted for from both sides, the statement's facts and the row description. Deliberately absent: rows.
+//! Two witnesses say where a column comes from: the statement's lineage, and the table and attribute number of the row
+//! description. Where both speak they must agree; where the server names nothing the lineage decides; the stricter of two
+//! treatments wins. Invariants: columns are sorted by index and distinct; every column of a guarded statement is
+//! accounted for. Deliberately absent: rows.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use lineage::{Derivation, Statement};
+use lineage::Statement;
 
 use crate::admit::Grant;
+use crate::array_values;
 use crate::decide::Allowed;
-use crate::model::{ClassId, Redaction};
+use crate::free_text::Scanner;
+use crate::guard::Expected;
+use crate::model::{ClassId, Redaction, RedactionId};
+use crate::pg_types::element_of;
 use crate::redact::{Format, Grows, Redacted, Step};
 use crate::refusal::{Refusal, code};
 use crate::role::Treatment;
-use crate::scan::Scanner;
 use crate::system;
 
 /// One column of a row description.
@@ -37,6 +41,8 @@ pub struct PlannedColumn {
     pub index: u16,
     /// Its class; `None` if nobody classified it.
     pub class: Option<ClassId>,
+    /// The redaction of the model that it gets; `None` is NULL for want of one.
+    pub redaction: Option<RedactionId>,
     /// How long its values can become.
     pub grows: Grows,
     work: Work,
@@ -46,6 +52,8 @@ pub struct PlannedColumn {
 enum Work {
     Step(Step),
     Scan(Box<Scanner>),
+    /// Free text in an array of this type's.
+    ScanElements(Box<Scanner>, u32),
 }
 
 /// What becomes of the columns of one result; cheap to clone.
@@ -75,6 +83,12 @@ impl Plan {
         match self.columns.get(i).map(|c| &c.work) {
             Some(Work::Step(step)) => step.apply(format, value, scratch),
             Some(Work::Scan(scanner)) => scanner.apply(format, value, scratch),
+            Some(Work::ScanElements(scanner, of)) => {
+                match array_values::redact(&**scanner, *of, format, value, scratch) {
+                    Some(()) => Redacted::Scratch,
+                    None => Redacted::Null,
+                }
+            }
             None => Redacted::Null,
         }
     }
@@ -88,38 +102,59 @@ impl Grant {
     pub fn plan(&self, allowed: &Allowed, columns: &[ColumnShape<'_>]) -> Result<Plan, Refusal> {
         let mut planned = Vec::new();
         if !self.view.everything {
-            let mut carried: Option<Carried<'_>> = None;
+            if !columns.is_empty() && !allowed.source().returns_rows() {
+                // A rewrite rule of the database can answer a change with rows that no statement explains.
+                return Err(Refusal::new(
+                    code::DISAGREEMENT,
+                    "default:disagreement",
+                    "the server returns rows that the statement does not ask for",
+                )
+                .hint("a rewrite rule of the table may be the reason"));
+            }
+            let expected = Expectations::new(allowed.expected.as_deref(), columns.len())?;
             for (i, column) in columns.iter().enumerate() {
-                let treatment = if column.table == 0 {
-                    if let Some(refusal) = &allowed.unattributed {
-                        let carried =
-                            carried.get_or_insert_with(|| Carried::new(self, allowed.source(), columns.len()));
-                        if carried.can_carry(i, column.name) {
-                            return Err(refusal.clone());
-                        }
-                    }
-                    Treatment::Clear
-                } else {
-                    self.column_treatment(column)?
-                };
+                let treatment = self.agreed(column, expected.of(i).as_deref())?;
                 if let Some((class, work)) = self.work(treatment, column)? {
                     let index = u16::try_from(i).map_err(|_| unattributed("the result has too many columns"))?;
                     let grows = match &work {
                         Work::Step(step) => step.grows(),
                         Work::Scan(scanner) if scanner.keeps_length() => Grows::Never,
-                        Work::Scan(_) => Grows::Unbounded,
+                        Work::Scan(_) | Work::ScanElements(..) => Grows::Unbounded,
                     };
-                    planned.push(PlannedColumn { index, class, grows, work });
+                    let redaction = match treatment {
+                        Treatment::Redact(id, _) => Some(id),
+                        _ => None,
+                    };
+                    planned.push(PlannedColumn { index, class, redaction, grows, work });
                 }
             }
         }
         Ok(Plan { columns: planned.into() })
     }
 
-    fn column_treatment(&self, column: &ColumnShape<'_>) -> Result<Treatment, Refusal> {
+    /// What both witnesses say of a column.
+    fn agreed(&self, column: &ColumnShape<'_>, expected: Option<&Expected>) -> Result<Treatment, Refusal> {
+        if column.table == 0 {
+            return match expected {
+                Some(expected) if expected.missing => Err(unattributed(
+                    "a result column cannot be attributed, and the statement touches protected columns",
+                )),
+                Some(expected) => Ok(expected.treatment),
+                None => Ok(Treatment::Clear),
+            };
+        }
         let Some(relation) = self.epoch.by_oid(column.table) else {
             let own = column.table < system::FIRST_USER_OID;
-            return Ok(if own { Treatment::Clear } else { self.view.unclassified });
+            let said = if own { Treatment::Clear } else { self.view.unclassified };
+            return match expected {
+                None => Ok(said),
+                // What this session put there itself.
+                Some(e) if e.stranger && !e.missing && e.treatment == Treatment::Clear => Ok(Treatment::Clear),
+                Some(e) if own && !e.columns.is_empty() && !e.many && e.treatment != Treatment::Clear => {
+                    Err(disagreement(column))
+                }
+                Some(e) => Ok(stricter(said, e.treatment)),
+            };
         };
         if column.attribute == 0 {
             let guarded = self.view.guarded.get(relation).copied().unwrap_or(true);
@@ -137,8 +172,26 @@ impl Grant {
             return Ok(Treatment::Clear);
         }
         let known = self.epoch.relations.get(relation).and_then(|r| r.column(column.attribute));
-        let treatment = known.and_then(|c| self.view.treatments.get(relation)?.get(c)).copied();
-        Ok(treatment.unwrap_or(self.view.unclassified))
+        let said = known.and_then(|c| self.view.treatments.get(relation)?.get(c)).copied();
+        let said = said.unwrap_or(self.view.unclassified);
+        let Some(expected) = expected else { return Ok(said) };
+        let place = known.and_then(|c| Some((u32::try_from(relation).ok()?, u32::try_from(c).ok()?)));
+        let foreseen = place.is_some_and(|p| expected.columns.contains(&p)) || expected.missing || expected.stranger;
+        if foreseen {
+            // An unchanged column has its own rule, whatever else the expression could have been.
+            return Ok(if said == Treatment::Clear && expected.columns.len() > 1 {
+                stricter(said, expected.treatment)
+            } else {
+                said
+            });
+        }
+        if expected.many && expected.columns.is_empty() {
+            return Ok(said);
+        }
+        if said == Treatment::Clear && expected.treatment == Treatment::Clear {
+            return Ok(said);
+        }
+        Err(disagreement(column))
     }
 
     fn work(&self, treatment: Treatment, column: &ColumnShape<'_>) -> Result<Option<(Option<ClassId>, Work)>, Refusal> {
@@ -146,6 +199,7 @@ impl Grant {
         match treatment {
             Treatment::Clear => Ok(None),
             Treatment::Mask => Ok(Some((None, Work::Step(Step::Null)))),
+            Treatment::Null(class) => Ok(Some((class, Work::Step(Step::Null)))),
             Treatment::Refuse(source) => {
                 Err(self.refuse_output(source, false, &String::from_utf8_lossy(column.name), None))
             }
@@ -156,13 +210,16 @@ impl Grant {
                 let redaction = bundle.model().redactions.get(usize::from(id)).unwrap_or(&Redaction::Null);
                 let key = self.epoch.tokens.get(usize::from(id)).and_then(Option::as_ref);
                 let free_text = bundle.model().classes.get(usize::from(class)).is_some_and(|c| !c.detectors.is_empty());
+                let type_oid = self.epoch.read_as(column.type_oid);
                 let work = if free_text {
-                    match Scanner::prepare(bundle, class, redaction, column.type_oid, key) {
-                        Some(scanner) => Work::Scan(Box::new(scanner)),
-                        None => Work::Step(Step::Null),
+                    let element = element_of(type_oid);
+                    match (Scanner::prepare(bundle, class, redaction, element.unwrap_or(type_oid), key), element) {
+                        (Some(scanner), None) => Work::Scan(Box::new(scanner)),
+                        (Some(scanner), Some(of)) => Work::ScanElements(Box::new(scanner), of),
+                        (None, _) => Work::Step(Step::Null),
                     }
                 } else {
-                    match Step::prepare(redaction, column.type_oid, key) {
+                    match Step::prepare(redaction, type_oid, key) {
                         Some(step) => Work::Step(step),
                         None => return Ok(None),
                     }
@@ -177,39 +234,66 @@ fn unattributed(message: &str) -> Refusal {
     Refusal::new(code::UNATTRIBUTED, "default:unattributed", message)
 }
 
-/// Which columns of a result could carry a protected value without saying so.
-struct Carried<'a> {
-    statement: &'a Statement,
-    names: HashSet<String>,
-    width: usize,
+fn disagreement(column: &ColumnShape<'_>) -> Refusal {
+    Refusal::new(
+        code::DISAGREEMENT,
+        "default:disagreement",
+        format!(
+            "the server says that the result column {} comes from another place than the statement does",
+            String::from_utf8_lossy(column.name)
+        ),
+    )
+    .hint("try again: the catalog may just have changed")
 }
 
-impl<'a> Carried<'a> {
-    fn new(grant: &Grant, statement: &'a Statement, width: usize) -> Self {
-        Self { statement, names: grant.protected_names(statement).into_keys().collect(), width }
+const fn stricter(a: Treatment, b: Treatment) -> Treatment {
+    if crate::guard::rank(a) <= crate::guard::rank(b) { a } else { b }
+}
+
+/// The expected columns laid over a result: one by one from both ends, and what can be any number of columns between.
+struct Expectations<'a> {
+    all: &'a [Expected],
+    width: usize,
+    /// The columns from the first to the last that can be many, as one.
+    open: Option<Expected>,
+    head: usize,
+    tail: usize,
+}
+
+impl<'a> Expectations<'a> {
+    fn new(expected: Option<&'a [Expected]>, width: usize) -> Result<Self, Refusal> {
+        let all = expected.unwrap_or(&[]);
+        let Some(head) = all.iter().position(|e| e.many) else {
+            if expected.is_some() && all.len() != width {
+                return Err(Refusal::new(
+                    code::DISAGREEMENT,
+                    "default:disagreement",
+                    "the server describes another number of columns than the statement has",
+                )
+                .hint("try again: the catalog may just have changed"));
+            }
+            return Ok(Self { all, width, open: None, head: all.len(), tail: 0 });
+        };
+        let tail = all.iter().rev().take_while(|e| !e.many).count();
+        let mut open =
+            Expected { treatment: Treatment::Clear, columns: Vec::new(), stranger: false, missing: false, many: true };
+        for one in all.get(head..all.len() - tail).unwrap_or(&[]) {
+            open.treatment = stricter(open.treatment, one.treatment);
+            open.columns.extend(&one.columns);
+            open.stranger |= one.stranger;
+            open.missing |= one.missing;
+        }
+        Ok(Self { all, width, open: Some(open), head, tail })
     }
 
-    /// Column `i` of the result has no origin; a protected value carried unchanged would have one, unless its path is not
-    /// what the facts say. Computed columns were judged with the statement.
-    fn can_carry(&self, i: usize, name: &[u8]) -> bool {
-        let outputs = &self.statement.outputs;
-        let is_star = |o: &lineage::Output| matches!(o.derivation, Derivation::Star { .. });
-        let first = outputs.iter().position(is_star);
-        let output = match first {
-            None if outputs.len() == self.width => outputs.get(i),
-            None => return true,
-            Some(first) if i < first => outputs.get(i),
-            Some(_) => {
-                // Counted from the end, behind the last star.
-                let tail = outputs.iter().rev().take_while(|o| !is_star(o)).count();
-                let from_end = self.width.saturating_sub(i);
-                if from_end <= tail { outputs.get(outputs.len() - from_end) } else { None }
-            }
-        };
-        match output.map(|o| &o.derivation) {
-            Some(Derivation::Expression) => false,
-            Some(Derivation::Direct { column, .. }) => self.names.contains(column),
-            Some(Derivation::Star { .. }) | None => std::str::from_utf8(name).is_ok_and(|n| self.names.contains(n)),
+    fn of(&self, i: usize) -> Option<std::borrow::Cow<'a, Expected>> {
+        use std::borrow::Cow;
+        let from_end = self.width.saturating_sub(i);
+        match &self.open {
+            None => self.all.get(i).map(Cow::Borrowed),
+            Some(_) if i < self.head => self.all.get(i).map(Cow::Borrowed),
+            Some(_) if from_end <= self.tail => self.all.get(self.all.len() - from_end).map(Cow::Borrowed),
+            Some(open) => Some(Cow::Owned(open.clone())),
         }
     }
 }

@@ -61,6 +61,10 @@ codes! {
     UNCLASSIFIED = "TG2013";
     /// An object made from, or a change of, a relation with protected columns.
     DEFINITION = "TG2014";
+    /// The server describes the result otherwise than the statement's lineage foresees.
+    DISAGREEMENT = "TG2015";
+    /// A budget is used up.
+    BUDGET = "TG2016";
     /// The server's files and programs.
     SERVER_FILES = "TG3001";
     /// Change of role.

@@ -13,6 +13,8 @@ pub(crate) enum Treatment {
     Mask,
     /// The statement is refused: because of this class, or because nobody classified the column.
     Refuse(Source),
+    /// NULL: a view computed it from something protected by functions that cannot fail.
+    Null(Source),
     /// The statement is refused: a view computed it from something protected.
     Derived(Source),
 }
@@ -58,8 +60,14 @@ impl RoleView {
             Marking::Class(c) => class(*c),
             Marking::Clear => Treatment::Clear,
             Marking::Unclassified => unclassified,
-            Marking::Derived(all) => {
-                all.iter().find(|s| source(s) != Treatment::Clear).map_or(Treatment::Clear, |s| Treatment::Derived(*s))
+            Marking::Derived { from, total } => {
+                let refused = |s: &&Source| matches!(source(s), Treatment::Refuse(_));
+                let hidden = from.iter().find(refused).or_else(|| from.iter().find(|s| source(s) != Treatment::Clear));
+                match hidden {
+                    None => Treatment::Clear,
+                    Some(s) if *total && !refused(&s) => Treatment::Null(*s),
+                    Some(s) => Treatment::Derived(*s),
+                }
             }
         };
         let treatments: Vec<Vec<Treatment>> =

@@ -12,7 +12,6 @@ const LEAKS: &[&str] = &[
     "pg_stats_ext",
     "pg_stats_ext_exprs",
     "pg_statistic_ext_data",
-    "pg_stat_activity",
     "pg_stat_statements",
     "pg_stat_statements_info",
     "pg_largeobject",
@@ -28,15 +27,6 @@ const LEAKS: &[&str] = &[
     "user_mapping_options",
     "_pg_user_mappings",
 ];
-
-/// Whether the name means a relation of the server. Names that begin with `pg_` are looked up in `pg_catalog` first.
-pub(crate) fn is_system(used: &RelationUse) -> bool {
-    match used.schema.as_deref() {
-        Some("pg_catalog" | "information_schema") => true,
-        Some(_) => false,
-        None => used.name.starts_with("pg_"),
-    }
-}
 
 /// Whether its rows can hold values of other tables, other sessions' statements, or secrets. Extensions put such views into
 /// any schema, so the schema does not count.

@@ -1,7 +1,7 @@
 //! What the session attaches to a forwarded statement, and to a result shape.
 
 use crate::names;
-use contract::{Column, Format, Judge, Redacted, Redactor, Refusal, Via};
+use contract::{Column, CopyOut, Format, Judge, Redacted, Redactor, Refusal, Via};
 use lineage::{Effects, Facts, SessionUse, Statement};
 use policy::model::Redaction;
 use policy::{Allowed, ColumnShape, Grant, Grows, Names, PlannedColumn};
@@ -31,6 +31,10 @@ impl Judge for Verdicts {
 
     fn copies_in(token: &Self::Token) -> bool {
         token.effects().contains(Effects::COPY_IN)
+    }
+
+    fn copies_out(token: &Self::Token) -> Option<Rc<[CopyOut]>> {
+        token.copies_out.clone()
     }
 
     fn changes_names(token: &Self::Token) -> bool {
@@ -69,7 +73,9 @@ pub struct Judged {
     pub(crate) changes_names: bool,
     /// What the names it runs or fetches from stood for when it was judged.
     pub(crate) stands_for: Vec<(NameKind, String, Option<Arc<Statement>>)>,
-    pub(crate) masked: RefCell<Vec<Masked>>,
+    /// With the statement of the text they belong to.
+    pub(crate) masked: RefCell<Vec<(usize, Masked)>>,
+    copies_out: Option<Rc<[CopyOut]>>,
 }
 
 /// Kinds of names a statement can stand for another by.
@@ -96,6 +102,7 @@ impl Judged {
         let stands_for = stands_for.collect();
         let guarded = allowed.iter().any(|a| a.guarded);
         let changes_names = facts.statements.iter().any(|s| names::changes(s));
+        let copies_out = if grant.sees_everything() { None } else { copies_out(&facts) };
         Self {
             text: if via == Via::Prepare { text.into() } else { Box::default() },
             via,
@@ -106,6 +113,7 @@ impl Judged {
             changes_names,
             stands_for,
             masked: RefCell::default(),
+            copies_out,
         }
     }
 
@@ -134,17 +142,58 @@ impl Judged {
             .collect();
         let plan = grant.plan(allowed, &shapes).map_err(neutral)?;
         let mut masked = self.masked.borrow_mut();
-        masked.clear();
+        masked.retain(|(of, _)| *of != part);
         for planned in plan.columns() {
             let name = columns.get(usize::from(planned.index)).map(|c| String::from_utf8_lossy(&c.name).into_owned());
-            masked.push(Masked {
-                column: name.unwrap_or_default(),
-                class: class_name(grant, planned).to_owned(),
-                method: method(grant, planned).to_owned(),
-            });
+            let column = name.unwrap_or_default();
+            let (class, method) = (class_name(grant, planned).to_owned(), method(grant, planned).to_owned());
+            masked.push((part, Masked { column, class, method }));
         }
         Ok(Masking::new(plan, columns.len()))
     }
+}
+
+/// COPYs of one text whose shapes are asked for.
+const COPIES_MAX: usize = 256;
+
+/// Number of statements at the start of a text, few of them COPYs, that cannot change what names mean to those behind
+/// them.
+fn steady(facts: &Facts) -> usize {
+    let ends = |s: &Statement| {
+        let stays = matches!(s.kind, "BEGIN" | "START TRANSACTION" | "SAVEPOINT" | "RELEASE" | "SET CONSTRAINTS");
+        s.effects.intersects(Effects::TRANSACTION.with(Effects::TWO_PHASE)) && !stays
+    };
+    let mut copies = 0;
+    let last = |s: &Arc<Statement>| {
+        copies += usize::from(s.copy_out.is_some());
+        s.effects.intersects(MOVING_EFFECTS) || ends(s) || copies == COPIES_MAX
+    };
+    facts.statements.iter().position(last).map_or(facts.statements.len(), |first| first + 1)
+}
+
+/// The COPYs whose shapes can be asked for before the text runs.
+fn copies_out(facts: &Facts) -> Option<Rc<[CopyOut]>> {
+    let known = facts.statements.iter().take(steady(facts)).enumerate();
+    let copies = known.filter_map(|(part, s)| {
+        let copy = s.copy_out.as_ref()?;
+        Some(CopyOut { part, shape: copy.shape.as_str().into(), format: copy.format.clone() })
+    });
+    let copies: Rc<[CopyOut]> = copies.collect();
+    (!copies.is_empty()).then_some(copies)
+}
+
+/// A COPY of protected columns behind a statement of the same text that can change what its names mean.
+pub(crate) fn copy_behind_moved_names(facts: &Facts, allowed: &[Allowed]) -> Option<Refusal> {
+    let guarded = allowed.iter().any(|a| a.guarded);
+    let behind = facts.statements.iter().skip(steady(facts)).find(|s| s.copy_out.is_some());
+    behind.filter(|_| guarded).map(|s| Refusal {
+        code: policy::code::COPY_OUT,
+        rule: "default:copy-out".to_owned(),
+        message: "COPY behind a statement of the same text that can change what its names mean, or behind too many"
+            .to_owned(),
+        hint: Some("Send the COPY as a statement of its own: it is masked.".to_owned()),
+        position: Some(s.span.start),
+    })
 }
 
 fn class_name<'a>(grant: &'a Grant, planned: &PlannedColumn) -> &'a str {
@@ -155,9 +204,7 @@ fn class_name<'a>(grant: &'a Grant, planned: &PlannedColumn) -> &'a str {
 /// The redaction's word in rule files.
 fn method(grant: &Grant, planned: &PlannedColumn) -> &'static str {
     let model = grant.epoch().bundle().model();
-    let Some(class) = planned.class.map(usize::from) else { return "null" };
-    let role = model.roles.iter().find(|r| r.name == grant.role());
-    let redaction = role.and_then(|r| r.treatment.get(class)).and_then(|id| model.redactions.get(usize::from(*id)));
+    let redaction = planned.redaction.and_then(|id| model.redactions.get(usize::from(id)));
     match redaction {
         Some(Redaction::Clear) => "clear",
         Some(Redaction::Null) | None => "null",

@@ -1,10 +1,11 @@
-//! What the session's SQL-level names stand for: PREPARE'd statements and DECLAREd cursors.
+//! What the session's SQL-level names stand for: PREPARE'd statements, DECLAREd cursors, and temporary relations.
 //!
 //! Invariant: a name is in the map only after the database said that the statement that made it succeeded. A name that
 //! is not in the map is unknown, and policy refuses what uses it.
 
-use lineage::{SessionUse, Statement};
-use std::collections::HashMap;
+use lineage::facts::FunctionStanding;
+use lineage::{Effects, SessionUse, Statement};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Names of one kind kept per session; past that all are forgotten, and using them is refused.
@@ -14,6 +15,11 @@ const NAMES_MAX: usize = 1024;
 pub(crate) struct Names {
     prepared: HashMap<String, Arc<Statement>>,
     cursors: HashMap<String, Arc<Statement>>,
+    /// Temporary relations that this session made. Nothing but this session's own statements can write into them. One
+    /// that is gone again stays: its name then means nothing, or what the catalog says.
+    temporary: HashSet<String>,
+    /// The session has, or may have, another search path than its account is given.
+    pub(crate) own_path: bool,
 }
 
 impl policy::Names for Names {
@@ -23,6 +29,14 @@ impl policy::Names for Names {
 
     fn cursor(&self, name: &str) -> Option<Arc<Statement>> {
         self.cursors.get(name).cloned()
+    }
+
+    fn temporary(&self, name: &str) -> bool {
+        self.temporary.contains(name)
+    }
+
+    fn by_path(&self) -> bool {
+        !self.own_path
     }
 }
 
@@ -61,11 +75,30 @@ impl policy::Names for NamesOfText<'_> {
         let known = policy::Names::cursor(self.session, name);
         self.own(|s| matches!(s, SessionUse::Declare(n) if n == name), known, name)
     }
+
+    fn temporary(&self, name: &str) -> bool {
+        let made = |s: &Arc<Statement>| makes_temporary(s).any(|n| n == name);
+        policy::Names::temporary(self.session, name) || self.statements.iter().any(made)
+    }
+
+    fn by_path(&self) -> bool {
+        !(self.session.own_path || self.statements.iter().any(|s| moves_path(s)))
+    }
 }
 
 impl Names {
+    /// Of a new session.
+    pub(crate) fn new(own_path: bool) -> Self {
+        Self { own_path, ..Self::default() }
+    }
+
     /// The statement succeeded.
     pub(crate) fn apply(&mut self, statement: &Arc<Statement>) {
+        for name in makes_temporary(statement) {
+            if self.temporary.len() < NAMES_MAX {
+                self.temporary.insert(name.to_owned());
+            }
+        }
         match &statement.session {
             SessionUse::Prepare(name) => insert(&mut self.prepared, name, statement),
             SessionUse::Declare(name) => insert(&mut self.cursors, name, statement),
@@ -89,6 +122,22 @@ impl Names {
     }
 }
 
+/// The statement can change the search path.
+pub(crate) fn moves_path(statement: &Statement) -> bool {
+    match &statement.session {
+        SessionUse::Set { name, .. } | SessionUse::Reset(name) => name == "search_path",
+        SessionUse::ResetAll => true,
+        _ => statement.functions.iter().any(|f| f.name == "set_config" && f.standing != FunctionStanding::Known),
+    }
+}
+
+/// Names of the temporary relations that a statement makes.
+fn makes_temporary(statement: &Statement) -> impl Iterator<Item = &str> {
+    let makes = Effects::CREATE.with(Effects::CREATE_AS).with(Effects::CREATE_VIEW);
+    let relations = if statement.effects.intersects(makes) { statement.relations.as_slice() } else { &[] };
+    relations.iter().filter(|r| r.written && r.temporary).map(|r| r.name.as_str())
+}
+
 fn insert(map: &mut HashMap<String, Arc<Statement>>, name: &str, statement: &Arc<Statement>) {
     if map.len() >= NAMES_MAX {
         map.clear();
@@ -105,5 +154,5 @@ pub(crate) fn changes(statement: &Statement) -> bool {
             | SessionUse::Deallocate(_)
             | SessionUse::Close(_)
             | SessionUse::ResetAll
-    )
+    ) || makes_temporary(statement).next().is_some()
 }

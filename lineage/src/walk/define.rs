@@ -9,19 +9,31 @@ use pg_query::protobuf::{
     Node, ObjectType, RangeVar, RuleStmt, ViewStmt,
 };
 
-use super::{Place, Walker, names};
-use crate::facts::{Effects, How, RelationUse, Span};
+use super::{At, Walker, names};
+use crate::facts::{Effects, RelationUse, Span};
+use crate::graph::{FromKind, Store, What};
 
 impl<'a> Walker<'a> {
     pub(super) fn on_relation(&mut self, effects: Effects, range: Option<&'a RangeVar>) {
         self.effects.add(effects);
-        self.relation(range, false, true);
+        let _ = self.relation(range, false, true);
+    }
+
+    /// Like [`Walker::on_relation`]; the expressions of `body` see the relation's columns.
+    fn over_relation(&mut self, effects: Effects, range: Option<&'a RangeVar>, body: impl FnOnce(&mut Self)) {
+        self.effects.add(effects);
+        let query = self.open(Some(self.scope), Span::default());
+        let relation = self.changed(range, false, query);
+        for alias in ["old", "new"] {
+            self.hidden(alias, relation.map_or(FromKind::Computed, FromKind::Relation), query);
+        }
+        self.within(query, body);
     }
 
     pub(super) fn range_list(&mut self, list: &'a [Node], read: bool, written: bool) {
         for node in list {
             match node.node.as_ref() {
-                Some(NodeEnum::RangeVar(range)) => self.relation(Some(range), read, written),
+                Some(NodeEnum::RangeVar(range)) => drop(self.relation(Some(range), read, written)),
                 _ => self.unknown(),
             }
         }
@@ -33,7 +45,14 @@ impl<'a> Walker<'a> {
         if !name.is_empty() {
             let schema = schema.map(str::to_owned);
             let span = Span::default();
-            self.relations.push(RelationUse { schema, name: name.to_owned(), written: true, read: false, span });
+            self.relations.push(RelationUse {
+                schema,
+                name: name.to_owned(),
+                written: true,
+                read: false,
+                temporary: false,
+                span,
+            });
         }
     }
 
@@ -83,7 +102,7 @@ impl<'a> Walker<'a> {
         self.effects.add(Effects::GRANT);
         for object in &grant.objects {
             if let Some(NodeEnum::RangeVar(range)) = object.node.as_ref() {
-                self.relation(Some(range), false, true);
+                let _ = self.relation(Some(range), false, true);
             }
         }
     }
@@ -91,16 +110,25 @@ impl<'a> Walker<'a> {
     pub(super) fn create_table(&mut self, create: &'a CreateStmt) {
         self.on_relation(Effects::CREATE, create.relation.as_ref());
         self.range_list(&create.inh_relations, true, false);
-        self.definitions(&create.table_elts);
-        self.definitions(&create.constraints);
-        for part in create.partspec.iter().flat_map(|p| &p.part_params) {
-            self.definition(part);
+        // The columns that its own expressions name are its own, and nothing is in them yet.
+        let query = self.open(Some(self.scope), Span::default());
+        let alias = create.relation.as_ref().map_or("", |r| r.relname.as_str());
+        self.hidden(alias, FromKind::Computed, query);
+        if let Some(range) = self.graph.ranges.last_mut() {
+            range.hidden = false;
         }
-        if let Some(bound) = create.partbound.as_ref() {
-            for list in [&bound.listdatums, &bound.lowerdatums, &bound.upperdatums] {
-                self.definitions(list);
+        self.within(query, |walker| {
+            walker.definitions(&create.table_elts);
+            walker.definitions(&create.constraints);
+            for part in create.partspec.iter().flat_map(|p| &p.part_params) {
+                walker.definition(part);
             }
-        }
+            if let Some(bound) = create.partbound.as_ref() {
+                for list in [&bound.listdatums, &bound.lowerdatums, &bound.upperdatums] {
+                    walker.definitions(list);
+                }
+            }
+        });
     }
 
     pub(super) fn definitions(&mut self, list: &'a [Node]) {
@@ -113,34 +141,35 @@ impl<'a> Walker<'a> {
     pub(super) fn definition(&mut self, node: &'a Node) {
         match node.node.as_ref() {
             Some(NodeEnum::ColumnDef(column)) => {
-                self.optional(column.raw_default.as_deref(), How::Expression);
+                self.optional(column.raw_default.as_deref(), At::EVALUATED);
                 self.definitions(&column.constraints);
             }
             Some(NodeEnum::Constraint(constraint)) => {
-                self.optional(constraint.raw_expr.as_deref(), How::Expression);
-                self.optional(constraint.where_clause.as_deref(), How::Shaping);
-                self.relation(constraint.pktable.as_ref(), true, false);
-                self.named_columns(&constraint.keys, How::Expression, constraint.location);
+                self.optional(constraint.raw_expr.as_deref(), At::EVALUATED);
+                self.optional(constraint.where_clause.as_deref(), At::SHAPING);
+                let _ = self.relation(constraint.pktable.as_ref(), true, false);
+                self.named(&constraint.keys, constraint.location);
                 for pair in &constraint.exclusions {
                     self.definitions(names::items(pair));
                 }
             }
-            Some(NodeEnum::IndexElem(element)) => self.index_element(element, How::Expression, -1),
-            Some(NodeEnum::PartitionElem(element)) => self.optional(element.expr.as_deref(), How::Expression),
-            Some(NodeEnum::PartitionRangeDatum(datum)) => self.optional(datum.value.as_deref(), How::Expression),
-            Some(NodeEnum::TableLikeClause(like)) => self.relation(like.relation.as_ref(), true, false),
-            Some(NodeEnum::RangeVar(range)) => self.relation(Some(range), true, true),
-            Some(NodeEnum::PartitionCmd(command)) => self.relation(command.name.as_ref(), true, true),
+            Some(NodeEnum::IndexElem(element)) => self.index_element(element, At::EVALUATED, -1),
+            Some(NodeEnum::PartitionElem(element)) => self.optional(element.expr.as_deref(), At::EVALUATED),
+            Some(NodeEnum::PartitionRangeDatum(datum)) => self.optional(datum.value.as_deref(), At::EVALUATED),
+            Some(NodeEnum::TableLikeClause(like)) => drop(self.relation(like.relation.as_ref(), true, false)),
+            Some(NodeEnum::RangeVar(range)) => drop(self.relation(Some(range), true, true)),
+            Some(NodeEnum::PartitionCmd(command)) => drop(self.relation(command.name.as_ref(), true, true)),
             Some(NodeEnum::StatsElem(element)) => {
                 if !element.name.is_empty() {
-                    self.push_use(None, Some(&element.name), How::Expression, Span::default());
+                    self.push(What::Column(None, element.name.clone()), At::EVALUATED, Span::default());
                 }
-                self.optional(element.expr.as_deref(), How::Expression);
+                self.optional(element.expr.as_deref(), At::EVALUATED);
             }
             Some(NodeEnum::PublicationObjSpec(object)) => {
                 if let Some(table) = object.pubtable.as_deref() {
-                    self.relation(table.relation.as_ref(), true, true);
-                    self.optional(table.where_clause.as_deref(), How::Shaping);
+                    self.over_relation(Effects::NONE, table.relation.as_ref(), |walker| {
+                        walker.optional(table.where_clause.as_deref(), At::SHAPING);
+                    });
                 }
             }
             Some(
@@ -163,7 +192,7 @@ impl<'a> Walker<'a> {
                 | NodeEnum::SubLink(_)
                 | NodeEnum::XmlExpr(_)
                 | NodeEnum::JsonFuncExpr(_),
-            ) => self.expression(node, How::Expression),
+            ) => self.expression(node, At::EVALUATED),
             Some(
                 NodeEnum::String(_)
                 | NodeEnum::Integer(_)
@@ -180,62 +209,82 @@ impl<'a> Walker<'a> {
     }
 
     pub(super) fn alter_table(&mut self, alter: &'a AlterTableStmt) {
-        self.on_relation(Effects::ALTER, alter.relation.as_ref());
-        for command in &alter.cmds {
-            match command.node.as_ref() {
-                Some(NodeEnum::AlterTableCmd(command)) => {
-                    if let Some(definition) = command.def.as_deref() {
-                        self.definition(definition);
+        self.over_relation(Effects::ALTER, alter.relation.as_ref(), |walker| {
+            for command in &alter.cmds {
+                match command.node.as_ref() {
+                    Some(NodeEnum::AlterTableCmd(command)) => {
+                        if let Some(definition) = command.def.as_deref() {
+                            walker.definition(definition);
+                        }
                     }
+                    _ => walker.unknown(),
                 }
-                _ => self.unknown(),
             }
-        }
+        });
     }
 
     pub(super) fn index(&mut self, index: &'a IndexStmt) {
-        self.on_relation(Effects::CREATE, index.relation.as_ref());
-        self.definitions(&index.index_params);
-        self.definitions(&index.index_including_params);
-        self.optional(index.where_clause.as_deref(), How::Shaping);
+        self.over_relation(Effects::CREATE, index.relation.as_ref(), |walker| {
+            walker.definitions(&index.index_params);
+            walker.definitions(&index.index_including_params);
+            walker.optional(index.where_clause.as_deref(), At::SHAPING);
+        });
     }
 
     pub(super) fn statistics(&mut self, statistics: &'a CreateStatsStmt) {
-        self.effects.add(Effects::CREATE);
-        self.definitions(&statistics.exprs);
-        self.range_list(&statistics.relations, true, true);
+        let relation = match statistics.relations.as_slice() {
+            [only] => match only.node.as_ref() {
+                Some(NodeEnum::RangeVar(range)) => Some(range),
+                _ => None,
+            },
+            _ => None,
+        };
+        if relation.is_none() {
+            self.unknown();
+        }
+        self.over_relation(Effects::CREATE, relation, |walker| walker.definitions(&statistics.exprs));
     }
 
     pub(super) fn view(&mut self, view: &'a ViewStmt) {
-        self.on_relation(Effects::CREATE_VIEW, view.view.as_ref());
-        match view.query.as_deref() {
-            Some(query) => self.query(query, Place::Copied),
-            None => self.unknown(),
+        self.effects.add(Effects::CREATE_VIEW);
+        let relation = self.relation(view.view.as_ref(), false, true);
+        let Some(query) = view.query.as_deref() else { return self.unknown() };
+        if let Some(query) = self.query(query, Some(self.scope)) {
+            let columns = view.aliases.iter().filter_map(names::text).map(str::to_owned).collect();
+            self.graph.stores.push(Store { query, relation, columns });
         }
     }
 
     pub(super) fn rule(&mut self, rule: &'a RuleStmt) {
-        self.on_relation(Effects::CREATE_VIEW, rule.relation.as_ref());
-        self.optional(rule.where_clause.as_deref(), How::Shaping);
-        self.ranges.extend(["old", "new"]);
-        for action in &rule.actions {
-            self.inner(action);
-        }
+        self.over_relation(Effects::CREATE_VIEW, rule.relation.as_ref(), |walker| {
+            walker.optional(rule.where_clause.as_deref(), At::SHAPING);
+            for action in &rule.actions {
+                walker.inner(action);
+            }
+        });
     }
 
     pub(super) fn trigger(&mut self, trigger: &'a CreateTrigStmt) {
-        self.on_relation(Effects::CREATE_CODE, trigger.relation.as_ref());
-        self.relation(trigger.constrrel.as_ref(), true, false);
+        let _ = self.relation(trigger.constrrel.as_ref(), true, false);
         self.named_function(&trigger.funcname, -1);
-        self.ranges.extend(["old", "new"]);
-        self.optional(trigger.when_clause.as_deref(), How::Shaping);
+        self.over_relation(Effects::CREATE_CODE, trigger.relation.as_ref(), |walker| {
+            walker.optional(trigger.when_clause.as_deref(), At::SHAPING);
+        });
+    }
+
+    /// Columns given by name alone.
+    fn named(&mut self, list: &'a [Node], location: i32) {
+        let span = self.span(location);
+        for name in list.iter().filter_map(names::text) {
+            self.push(What::Column(None, name.to_owned()), At::EVALUATED, span);
+        }
     }
 
     pub(super) fn create_function(&mut self, function: &'a CreateFunctionStmt) {
         self.effects.add(Effects::CREATE_CODE);
         for parameter in &function.parameters {
             if let Some(NodeEnum::FunctionParameter(parameter)) = parameter.node.as_ref() {
-                self.optional(parameter.defexpr.as_deref(), How::Expression);
+                self.optional(parameter.defexpr.as_deref(), At::EVALUATED);
             }
         }
         if let Some(body) = function.sql_body.as_deref() {
@@ -251,14 +300,18 @@ impl<'a> Walker<'a> {
                     self.inner(item);
                 }
             }
-            Some(NodeEnum::ReturnStmt(statement)) => self.optional(statement.returnval.as_deref(), How::Copied),
+            Some(NodeEnum::ReturnStmt(statement)) => self.optional(statement.returnval.as_deref(), At::STORED),
             Some(
                 NodeEnum::SelectStmt(_)
                 | NodeEnum::InsertStmt(_)
                 | NodeEnum::UpdateStmt(_)
                 | NodeEnum::DeleteStmt(_)
                 | NodeEnum::MergeStmt(_),
-            ) => self.query(node, Place::Copied),
+            ) => {
+                if let Some(query) = self.query(node, Some(self.scope)) {
+                    self.graph.stores.push(Store { query, relation: None, columns: Vec::new() });
+                }
+            }
             Some(statement) => self.dispatch(statement),
             None => {}
         }

@@ -5,8 +5,8 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{DiscardMode, ObjectType, TransactionStmtKind, VariableSetKind};
 
-use super::{Place, Walker, names};
-use crate::facts::{Effects, How, Kind, SessionUse};
+use super::{At, Walker, names};
+use crate::facts::{Effects, Kind, SessionUse};
 
 impl<'a> Walker<'a> {
     /// A statement at the top of the text.
@@ -24,14 +24,23 @@ impl<'a> Walker<'a> {
         self.dispatch(node);
     }
 
+    /// A statement whose rows go to the client, unless they were stored.
+    fn rows(&mut self, query: impl FnOnce(&mut Self) -> crate::graph::QueryId) {
+        let query = query(self);
+        match self.into.take() {
+            Some(into) => self.store_into(into, query),
+            None => self.graph.root = Some(query),
+        }
+    }
+
     #[expect(clippy::too_many_lines, reason = "one line for each kind of statement")]
     pub(super) fn dispatch(&mut self, node: &'a NodeEnum) {
         match node {
-            NodeEnum::SelectStmt(s) => self.select(s, Place::Result, false),
-            NodeEnum::InsertStmt(s) => self.insert(s, Place::Result),
-            NodeEnum::UpdateStmt(s) => self.update(s, Place::Result),
-            NodeEnum::DeleteStmt(s) => self.delete(s, Place::Result),
-            NodeEnum::MergeStmt(s) => self.merge(s, Place::Result),
+            NodeEnum::SelectStmt(s) => self.rows(|w| w.select(s, Some(w.scope))),
+            NodeEnum::InsertStmt(s) => self.rows(|w| w.insert(s, Some(w.scope))),
+            NodeEnum::UpdateStmt(s) => self.rows(|w| w.update(s, Some(w.scope))),
+            NodeEnum::DeleteStmt(s) => self.rows(|w| w.delete(s, Some(w.scope))),
+            NodeEnum::MergeStmt(s) => self.rows(|w| w.merge(s, Some(w.scope))),
             NodeEnum::CopyStmt(s) => self.copy(s),
             NodeEnum::CreateTableAsStmt(s) => self.create_as(s),
             NodeEnum::ExplainStmt(s) => self.explain(s),
@@ -70,7 +79,7 @@ impl<'a> Walker<'a> {
             NodeEnum::CallStmt(s) => {
                 self.effects.add(Effects::CALL);
                 match s.funccall.as_deref() {
-                    Some(call) => self.call(call, How::Expression),
+                    Some(call) => self.call(call, At::EVALUATED),
                     None => self.unknown(),
                 }
             }
@@ -109,13 +118,13 @@ impl<'a> Walker<'a> {
             NodeEnum::RuleStmt(s) => self.rule(s),
             NodeEnum::CreatePolicyStmt(s) => {
                 self.on_relation(Effects::CREATE_VIEW, s.table.as_ref());
-                self.optional(s.qual.as_deref(), How::Shaping);
-                self.optional(s.with_check.as_deref(), How::Shaping);
+                self.optional(s.qual.as_deref(), At::SHAPING);
+                self.optional(s.with_check.as_deref(), At::SHAPING);
             }
             NodeEnum::AlterPolicyStmt(s) => {
                 self.on_relation(Effects::ALTER, s.table.as_ref());
-                self.optional(s.qual.as_deref(), How::Shaping);
-                self.optional(s.with_check.as_deref(), How::Shaping);
+                self.optional(s.qual.as_deref(), At::SHAPING);
+                self.optional(s.with_check.as_deref(), At::SHAPING);
             }
             NodeEnum::CreateFunctionStmt(s) => self.create_function(s),
             NodeEnum::CreateTrigStmt(s) => self.trigger(s),
@@ -140,7 +149,7 @@ impl<'a> Walker<'a> {
             NodeEnum::AlterSeqStmt(s) => self.on_relation(Effects::ALTER, s.sequence.as_ref()),
             NodeEnum::RenameStmt(s) => {
                 self.effects.add(Effects::ALTER.with(owner_effects(s.rename_type())));
-                self.relation(s.relation.as_ref(), false, true);
+                let _ = self.relation(s.relation.as_ref(), false, true);
                 self.object(s.rename_type(), s.object.as_deref());
             }
             NodeEnum::AlterObjectSchemaStmt(s) => {
@@ -149,7 +158,7 @@ impl<'a> Walker<'a> {
             }
             NodeEnum::AlterOwnerStmt(s) => {
                 self.effects.add(Effects::ALTER.with(owner_effects(s.object_type())));
-                self.relation(s.relation.as_ref(), false, true);
+                let _ = self.relation(s.relation.as_ref(), false, true);
                 self.object(s.object_type(), s.object.as_deref());
             }
             NodeEnum::AlterObjectDependsStmt(s) => {
@@ -231,7 +240,7 @@ impl<'a> Walker<'a> {
                 self.effects.add(Effects::MAINTENANCE);
                 for item in &s.rels {
                     match item.node.as_ref() {
-                        Some(NodeEnum::VacuumRelation(item)) => self.relation(item.relation.as_ref(), true, true),
+                        Some(NodeEnum::VacuumRelation(item)) => drop(self.relation(item.relation.as_ref(), true, true)),
                         _ => self.unknown(),
                     }
                 }

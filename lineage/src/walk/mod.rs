@@ -1,51 +1,34 @@
 //! Walks a parse tree and collects facts.
 //!
-//! One [`Walker`] per statement. Every column reference becomes an indirect use unless it stands where it merely carries
-//! the column; every node kind that is not listed sets `Effects::UNKNOWN`. Names of ranges are collected over the whole
-//! statement, and single names that equal one are turned into whole-row uses at the end, because targets come before FROM.
-//! Deliberately absent: scopes of columns, catalogs, types.
+//! One [`Walker`] per statement. Every column reference becomes a leaf of the graph, in the query it stands in; every node
+//! kind that is not listed sets `Effects::UNKNOWN`. Deliberately absent: catalogs, types, the meaning of names.
 
+mod copy;
 mod define;
 mod effects;
 mod expression;
+mod from;
 mod modify;
 mod names;
 mod outputs;
 mod query;
 mod session;
 
-use pg_query::protobuf::{self, Node, RangeVar, RawStmt};
+use pg_query::protobuf::{IntoClause, Node, RangeVar, RawStmt};
 
-use crate::facts::{
-    ColumnUse, Derivation, Effects, FunctionStanding, FunctionUse, How, NotUnderstood, Output, RelationUse, SessionUse,
-    Span, Statement,
-};
+use crate::facts::{Effects, FunctionStanding, FunctionUse, NotUnderstood, RelationUse, SessionUse, Span, Statement};
 use crate::functions;
+use crate::graph::{FromKind, Graph, Path, QueryId, Role, id};
 use crate::normalise;
 
-/// Most uses, relations or functions of one statement.
+/// Most leaves, relations or functions of one statement.
 const FACTS_MAX: usize = 100_000;
 
-/// Where the rows of a query go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// To the client.
-    Result,
-    /// To an enclosing query that sees the columns by name.
-    Carried,
-    /// Into an object or a COPY stream.
-    Copied,
-    /// Into an expression that is used in this way.
-    Value(How),
-    /// Nowhere: EXISTS, EXPLAIN.
-    Ignored,
-}
-
-/// A bare single-name target that carries a column, unless the name is that of a range.
-struct Bare<'a> {
-    name: &'a str,
-    span: Span,
-    output: Option<usize>,
+/// What an expression is for, and what happens to its value on the way there.
+#[derive(Clone, Copy, Debug)]
+struct At {
+    role: Role,
+    path: Path,
 }
 
 /// What is collected while walking.
@@ -54,20 +37,17 @@ struct Walker<'a> {
     effects: Effects,
     relations: Vec<RelationUse>,
     functions: Vec<FunctionUse>,
-    outputs: Vec<Output>,
-    uses: Vec<ColumnUse>,
-    renames: Vec<(Option<String>, String)>,
+    graph: Graph,
     session: SessionUse,
     literals_matter: bool,
-    /// CTE names in scope, innermost last.
-    ctes: Vec<&'a str>,
-    /// Names of every range whose whole row could be referenced.
-    ranges: Vec<&'a str>,
-    bare: Vec<Bare<'a>>,
+    /// The query that is walked now.
+    scope: QueryId,
+    /// CTEs in scope, innermost last.
+    ctes: Vec<(&'a str, QueryId)>,
+    /// SELECT INTO.
+    into: Option<&'a IntoClause>,
     /// `set_config` calls with literal arguments: index of the function, parameter, value.
     settings: Vec<(usize, &'a str, Option<String>)>,
-    /// An ON CONFLICT DO UPDATE makes the range `excluded` visible.
-    excluded: bool,
 }
 
 /// The facts of one statement, `None` if it is empty.
@@ -81,24 +61,23 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
         effects: Effects::NONE,
         relations: Vec::new(),
         functions: Vec::new(),
-        outputs: Vec::new(),
-        uses: Vec::new(),
-        renames: Vec::new(),
+        graph: Graph::default(),
         session: SessionUse::None,
         literals_matter: false,
+        scope: 0,
         ctes: Vec::new(),
-        ranges: Vec::new(),
-        bare: Vec::new(),
+        into: None,
         settings: Vec::new(),
-        excluded: false,
     };
+    let _base = walker.open(None, span);
     let kind = effects::kind(node);
     walker.top(node);
     walker.finish();
-    let full = walker.uses.len().max(walker.relations.len()).max(walker.functions.len()) > FACTS_MAX;
+    let full = walker.graph.leaves.len().max(walker.relations.len()).max(walker.functions.len()) > FACTS_MAX;
     if full {
         return Err(NotUnderstood { message: "statement has too many parts".to_owned(), position: 0 });
     }
+    let copy_out = copy::out(text, span, node);
     let body = text.get(span.start as usize..span.end as usize).unwrap_or(text);
     Ok(Some(Statement {
         kind,
@@ -106,11 +85,11 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
         effects: walker.effects,
         relations: walker.relations,
         functions: walker.functions,
-        outputs: walker.outputs,
-        uses: walker.uses,
-        renames: walker.renames,
+        graph: walker.graph,
         session: walker.session,
-        literals_matter: walker.literals_matter,
+        // The query and the options of a COPY are taken from its text.
+        literals_matter: walker.literals_matter || copy_out.is_some(),
+        copy_out,
         fingerprint: normalise::fingerprint(body.as_bytes()),
     }))
 }
@@ -152,15 +131,18 @@ impl<'a> Walker<'a> {
         self.effects.add(Effects::UNKNOWN);
     }
 
-    fn relation(&mut self, range: Option<&'a RangeVar>, read: bool, written: bool) {
-        let Some(range) = range else { return };
+    /// Notes a relation; its index among those of the statement.
+    fn relation(&mut self, range: Option<&'a RangeVar>, read: bool, written: bool) -> Option<u32> {
+        let range = range?;
         self.relations.push(RelationUse {
             schema: names::owned(&range.schemaname),
             name: range.relname.clone(),
             written,
             read,
+            temporary: range.relpersistence == "t" || range.schemaname == "pg_temp",
             span: self.span(range.location),
         });
+        Some(id(self.relations.len() - 1))
     }
 
     fn function(&mut self, name: &'a [Node], standing: Option<FunctionStanding>, location: i32) {
@@ -184,52 +166,42 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn push_use(&mut self, qualifier: Option<&str>, column: Option<&str>, how: How, span: Span) {
-        self.uses.push(ColumnUse {
-            qualifier: qualifier.map(str::to_owned),
-            column: column.map(str::to_owned),
-            how,
-            span,
-        });
-    }
-
-    fn range_name(&mut self, alias: Option<&'a protobuf::Alias>, otherwise: &'a str) {
-        let name = alias.map_or(otherwise, |a| a.aliasname.as_str());
-        if !name.is_empty() {
-            self.ranges.push(name);
-        }
-    }
-
     /// What can only be decided with the whole statement seen.
     fn finish(&mut self) {
-        self.ranges.sort_unstable();
-        self.ranges.dedup();
-        if self.excluded && self.ranges.binary_search(&"excluded").is_err() {
-            // The proposed row is made of the statement's own values, which are uses by themselves.
-            self.uses.retain(|u| u.qualifier.as_deref() != Some("excluded") || u.column.is_none());
-        }
-        for column in &mut self.uses {
-            let Some(name) = column.column.as_deref().filter(|_| column.qualifier.is_none()) else { continue };
-            let whole = self.ranges.binary_search(&name).is_ok() || (self.excluded && name == "excluded");
-            if whole {
-                column.qualifier = column.column.take();
-            }
-        }
-        for bare in std::mem::take(&mut self.bare) {
-            if self.ranges.binary_search(&bare.name).is_ok() {
-                self.push_use(Some(bare.name), None, How::Expression, bare.span);
-                if let Some(output) = bare.output.and_then(|i| self.outputs.get_mut(i)) {
-                    output.derivation = Derivation::Expression;
-                }
-            }
-        }
-        self.relations.sort_by_key(|r| r.span.start);
+        self.sort_relations();
         self.settle_settings();
         for function in &self.functions {
             match function.standing {
                 FunctionStanding::Known => {}
                 FunctionStanding::Dangerous => self.effects.add(Effects::DANGEROUS_FUNCTION),
                 FunctionStanding::Unknown => self.effects.add(Effects::UNKNOWN_FUNCTION),
+            }
+        }
+    }
+
+    /// Relations are listed in order of appearance; the graph follows.
+    fn sort_relations(&mut self) {
+        if self.relations.is_sorted_by_key(|r| r.span.start) {
+            return;
+        }
+        let mut order: Vec<usize> = (0..self.relations.len()).collect();
+        order.sort_by_key(|i| self.relations.get(*i).map(|r| r.span.start));
+        let mut place = vec![u32::MAX; order.len()];
+        for (new, old) in order.iter().enumerate() {
+            if let Some(place) = place.get_mut(*old) {
+                *place = id(new);
+            }
+        }
+        self.relations.sort_by_key(|r| r.span.start);
+        let moved = |relation: &mut u32| *relation = place.get(*relation as usize).copied().unwrap_or(u32::MAX);
+        for range in &mut self.graph.ranges {
+            if let FromKind::Relation(relation) = &mut range.kind {
+                moved(relation);
+            }
+        }
+        for store in &mut self.graph.stores {
+            if let Some(relation) = &mut store.relation {
+                moved(relation);
             }
         }
     }

@@ -5,6 +5,8 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::Node;
 
+use crate::graph::Qualifier;
+
 /// The text of a string node.
 pub(super) fn text(node: &Node) -> Option<&str> {
     match node.node.as_ref() {
@@ -33,8 +35,9 @@ pub(super) fn owned(name: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// A column reference: qualifier and column (`None` for `*`).
-pub(super) fn column(fields: &[Node]) -> (Option<&str>, Option<&str>) {
-    let qualifier = fields.len().checked_sub(2).and_then(|i| fields.get(i)).and_then(text);
+/// A column reference: qualifier and column (`None` for `*`). A leading database is dropped.
+pub(super) fn column(fields: &[Node]) -> (Option<Qualifier>, Option<&str>) {
+    let at = |back: usize| fields.len().checked_sub(back).and_then(|i| fields.get(i)).and_then(text);
+    let qualifier = at(2).map(|name| Qualifier { schema: at(3).map(str::to_owned), name: name.to_owned() });
     (qualifier, fields.last().and_then(text))
 }

@@ -18,14 +18,6 @@ pub(super) fn name(target: &ResTarget) -> String {
     }
 }
 
-/// The target is `*`, `t.*` or `(t).*`.
-pub(super) fn is_star(target: &ResTarget) -> bool {
-    target.val.as_deref().is_some_and(|value| match value.node.as_ref() {
-        Some(NodeEnum::ColumnRef(reference)) => names::column(&reference.fields).1.is_none(),
-        _ => expanded(value),
-    })
-}
-
 /// `(expression).*`
 pub(super) fn expanded(value: &Node) -> bool {
     match value.node.as_ref() {
@@ -33,17 +25,6 @@ pub(super) fn expanded(value: &Node) -> bool {
             indirection.indirection.last().is_some_and(|n| matches!(n.node, Some(NodeEnum::AStar(_))))
         }
         _ => false,
-    }
-}
-
-/// Where a node starts, if it is of a kind that says.
-pub(super) fn location(node: &Node) -> i32 {
-    match node.node.as_ref() {
-        Some(NodeEnum::AConst(constant)) => constant.location,
-        Some(NodeEnum::ColumnRef(reference)) => reference.location,
-        Some(NodeEnum::FuncCall(call)) => call.location,
-        Some(NodeEnum::ParamRef(parameter)) => parameter.location,
-        _ => -1,
     }
 }
 

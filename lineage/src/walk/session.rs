@@ -8,8 +8,9 @@ use pg_query::protobuf::{
     PrepareStmt, TransactionStmt, TransactionStmtKind, VariableSetKind, VariableSetStmt, a_const,
 };
 
-use super::{Place, Walker};
-use crate::facts::{Derivation, Effects, How, Output, SessionUse, Span};
+use super::{At, Walker};
+use crate::facts::{Effects, SessionUse, Span};
+use crate::graph::{Body, Output, Store};
 
 impl<'a> Walker<'a> {
     pub(super) fn set(&mut self, set: &'a VariableSetStmt) {
@@ -50,12 +51,15 @@ impl<'a> Walker<'a> {
         self.computed_output(name);
     }
 
+    /// The rows are one column that is made here, of nothing.
     fn computed_output(&mut self, name: &str) {
-        self.outputs.push(Output {
-            name: Some(name.to_owned()),
-            derivation: Derivation::Expression,
-            span: Span::default(),
-        });
+        let query = self.open(Some(self.scope), Span::default());
+        if let Some(query) = self.of(query) {
+            let name = Some(name.to_owned());
+            let span = Span::default();
+            query.body = Body::Targets(vec![Output { name, star: None, leaves: 0..0, plain: false, span }]);
+        }
+        self.graph.root = Some(query);
     }
 
     pub(super) fn transaction(&mut self, transaction: &'a TransactionStmt) {
@@ -72,7 +76,7 @@ impl<'a> Walker<'a> {
         self.effects.add(Effects::PREPARE);
         self.session = SessionUse::Prepare(prepare.name.clone());
         match prepare.query.as_deref() {
-            Some(query) => self.query(query, Place::Result),
+            Some(query) => self.graph.root = self.query(query, Some(self.scope)),
             None => self.unknown(),
         }
     }
@@ -80,7 +84,7 @@ impl<'a> Walker<'a> {
     pub(super) fn execute(&mut self, execute: &'a ExecuteStmt) {
         self.effects.add(Effects::PREPARE);
         self.session = SessionUse::Execute(execute.name.clone());
-        self.expressions(&execute.params, How::Expression);
+        self.expressions(&execute.params, At::EVALUATED);
     }
 
     pub(super) fn deallocate(&mut self, deallocate: &'a DeallocateStmt) {
@@ -93,7 +97,7 @@ impl<'a> Walker<'a> {
         self.effects.add(Effects::CURSOR);
         self.session = SessionUse::Declare(declare.portalname.clone());
         match declare.query.as_deref() {
-            Some(query) => self.query(query, Place::Result),
+            Some(query) => self.graph.root = self.query(query, Some(self.scope)),
             None => self.unknown(),
         }
     }
@@ -117,13 +121,14 @@ impl<'a> Walker<'a> {
             Some(NodeEnum::DeclareCursorStmt(declare)) => self.declare(declare),
             Some(NodeEnum::RefreshMatViewStmt(refresh)) => {
                 self.effects.add(Effects::MAINTENANCE);
-                self.relation(refresh.relation.as_ref(), true, true);
+                let _ = self.relation(refresh.relation.as_ref(), true, true);
             }
-            _ => self.query(query, Place::Ignored),
+            _ => drop(self.query(query, Some(self.scope))),
         }
         if analyze {
             self.effects.add(Effects::EXPLAIN_ANALYZE);
         } else {
+            self.graph.stores.clear();
             let unknown = self.effects.contains(Effects::UNKNOWN);
             self.effects = before.with(Effects::READ);
             if unknown {
@@ -138,20 +143,22 @@ impl<'a> Walker<'a> {
             }
         }
         self.effects.add(Effects::EXPLAIN);
-        self.outputs.clear();
-        self.bare.iter_mut().for_each(|b| b.output = None);
         self.computed_output("QUERY PLAN");
     }
 
     pub(super) fn create_as(&mut self, create: &'a CreateTableAsStmt) {
         self.effects.add(Effects::CREATE_AS);
-        if let Some(into) = create.into.as_deref() {
-            self.relation(into.rel.as_ref(), false, true);
-        }
         let Some(query) = create.query.as_deref() else { return self.unknown() };
-        match query.node.as_ref() {
-            Some(NodeEnum::ExecuteStmt(execute)) => self.execute(execute),
-            _ => self.query(query, Place::Copied),
+        if let Some(NodeEnum::ExecuteStmt(execute)) = query.node.as_ref() {
+            if let Some(into) = create.into.as_deref() {
+                let _ = self.relation(into.rel.as_ref(), false, true);
+            }
+            return self.execute(execute);
+        }
+        let Some(query) = self.query(query, Some(self.scope)) else { return };
+        match create.into.as_deref() {
+            Some(into) => self.store_into(into, query),
+            None => self.graph.stores.push(Store { query, relation: None, columns: Vec::new() }),
         }
     }
 }

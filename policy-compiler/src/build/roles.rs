@@ -1,6 +1,6 @@
 //! `roles`: who sees what. A class that a role says nothing about becomes NULL.
 
-use policy::model::{Redaction, Role, Unclassified};
+use policy::model::{Derive, Mode, Redaction, Role, Unclassified};
 
 use super::{Build, Named};
 use crate::diagnostic::Diagnostic;
@@ -73,6 +73,10 @@ impl Build<'_> {
             unclassified,
             trusted_functions: owned(trusted_functions),
             channels,
+            mode: Mode::Enforce,
+            comparisons: Vec::new(),
+            budgets: Vec::new(),
+            derive: Derive::Refuse,
             line: named.place.line,
         });
         self.origins.roles.push(named.place);

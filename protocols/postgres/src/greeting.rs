@@ -395,8 +395,17 @@ fn parameter(key: &[u8], value: &[u8], request: &mut LoginRequest) -> Result<(),
         )
         .with_state("42501"));
     }
-    if key == "search_path" && value.to_ascii_lowercase().contains("pg_temp") {
-        return Err(Fault::downstream("search_path must not name pg_temp").with_state("42501"));
+    if key == "search_path" {
+        let path = value.to_ascii_lowercase();
+        if path.contains("pg_temp") {
+            return Err(Fault::downstream("search_path must not name pg_temp").with_state("42501"));
+        }
+        // Behind another schema its functions could be hidden by others of the same name.
+        if path.split(',').skip(1).any(|schema| schema.contains("pg_catalog")) {
+            return Err(
+                Fault::downstream("in search_path, pg_catalog must come first or not be named").with_state("42501")
+            );
+        }
     }
     if key == "application_name" {
         request.application.clone_from(&value);
