@@ -299,6 +299,67 @@ pub(super) fn extend(ways: &mut [Way]) {
             .wrapped(),
         ],
     );
+    add(
+        "A3",
+        vec![
+            one("protected second in a wide union", "select 1, 'a', 'b' union all select {k}, {u}, {c} from {t}"),
+            one(
+                "protected only in the third arm of EXCEPT",
+                "select 'x' except select 'y' union all select {c} from {t}",
+            ),
+            one(
+                "union inside IN shown",
+                "select x from (select 'a' x union select {c} from {t}) q where x in (select x from (select 'a' x union select {c} from {t}) r)",
+            ),
+            one(
+                "union by a recursive view",
+                "with recursive r(a, b) as (select 'x'::text, {c} from {t} where {k} = 3 union all select b, a from r where a = 'x') select a from r",
+            ),
+            one(
+                "union of tables by star",
+                "select * from (select {k}, {u} from {t} union all select {k}, {c} from {t}) q",
+            ),
+            one("union of a view and a table", "select s from {lab}.v_union union all select 'x'"),
+            one(
+                "values with a subquery, second row",
+                "select v.x from (values ('a'), ((select {c} from {t} where {k} = 3))) v(x)",
+            ),
+            one(
+                "values with a subquery, second column",
+                "select v.y from (values (1, 'a'), (2, (select {c} from {t} where {k} = 3))) v(x, y)",
+            ),
+        ],
+    );
+    add(
+        "A5",
+        vec![
+            one(
+                "recursive shift over many columns",
+                "with recursive r(n, a, b, c, d) as (select 1, 'x', 'y', 'z', (select {c} from {t} where {k} = 3) union all select n + 1, b, c, d, a from r where n < 5) select a from r",
+            ),
+            one(
+                "recursive term in a subquery",
+                "with recursive r(n, v) as (select 1, 'x'::text union all select n + 1, (select {c} from {t} p where p.{k} = q.n) from (select * from r) q where n < 5) select v from r",
+            ),
+            one(
+                "recursive aggregate of a CTE before it",
+                "with recursive a as (select string_agg({c}, ',') x from {t}), r(n, v) as (select 1, 'x'::text union all select n + 1, a.x from r, a where n < 2) select v from r",
+            ),
+            one(
+                "recursive union of three arms",
+                "with recursive r(n, v) as ((select 1, 'x'::text union all select 1, {c} from {t}) union all select n + 1, v from r where n < 2) select v from r",
+            ),
+        ],
+    );
+    add(
+        "A10",
+        vec![
+            one("union view, plain", "select s from {lab}.v_union where k = 0 or k > 0"),
+            one("whole row of a view of whole rows", "select v::text from {lab}.v_whole v"),
+            one("field of a view of whole rows, plain", "select (v.r).{c} as x from {lab}.v_whole v"),
+            one("view's column in JSON", "select to_jsonb(v) from {lab}.v_upper v"),
+        ],
+    );
     let counted = [
         ("distinct counted of one", "select count(distinct nullif(left({c}, {i}), '{pl}')) from {t} where {k} = {id}"),
         (
