@@ -46,7 +46,7 @@ impl Ground {
             tests::programs::built_in(folder);
         }
         let server = Postgres::start(
-            "shared_preload_libraries = 'pg_stat_statements'\npg_stat_statements.track = 'all'\nautovacuum = off\ntrack_functions = 'all'\n\
+            "shared_preload_libraries = 'pg_stat_statements'\npg_stat_statements.track = 'all'\npg_stat_statements.max = 100000\nautovacuum = off\ntrack_functions = 'all'\n\
              max_locks_per_transaction = 256\n",
         );
         server.load_clinic("clinic", clinic::Options { patients: PATIENTS, seed: 1, canary: true });

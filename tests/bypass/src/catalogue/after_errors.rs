@@ -544,6 +544,7 @@ pub(super) fn extend(ways: &mut [Way]) {
         }
     }
     add("E2", list);
+    ways.iter_mut().filter(|way| way.id == "B4").for_each(|way| way.variants.extend(in_one_query()));
     ways.iter_mut().filter(|way| way.id == "I8").for_each(|way| way.variants.extend(shapes()));
 }
 
@@ -711,4 +712,90 @@ fn shapes() -> Vec<Variant> {
             talk.ask(&[execute("p", 0), sync()])
         }),
     ]
+}
+
+/// What a name stands for changes between the statements of one query.
+fn in_one_query() -> Vec<Variant> {
+    let list: &[(&'static str, &[&str])] = &[
+        ("prepared and run", &["prepare w as select {c} || '' from {t}; execute w"]),
+        ("prepared plainly and run", &["prepare w as select {c} as x from {t}; execute w"]),
+        (
+            "prepared, copied, read",
+            &[
+                "prepare w as select {c} as x from {t}; create temp table tt as execute w; select x from tt; drop table tt",
+            ],
+        ),
+        (
+            "prepared again and run",
+            &["prepare w as select 'x'::text as x; deallocate w; prepare w as select {c} as x from {t}; execute w"],
+        ),
+        (
+            "name known before, prepared again and run",
+            &["prepare w as select 'x'::text as x", "deallocate w; prepare w as select {c} as x from {t}; execute w"],
+        ),
+        (
+            "all names forgotten, prepared again and run",
+            &["prepare w as select 'x'::text as x", "deallocate all; prepare w as select {c} as x from {t}; execute w"],
+        ),
+        ("declared and fetched", &["begin; declare c cursor for select {c} || '' from {t}; fetch all from c; commit"]),
+        (
+            "declared plainly and fetched",
+            &["begin; declare c cursor for select {c} as x from {t}; fetch all from c; commit"],
+        ),
+        (
+            "cursor known before, declared again and fetched",
+            &[
+                "begin; declare c cursor for select 'x'::text as x",
+                "close c; declare c cursor for select {c} as x from {t}; fetch all from c; rollback",
+            ],
+        ),
+        (
+            "all cursors closed, declared again and fetched",
+            &[
+                "begin; declare c cursor for select 'x'::text as x",
+                "close all; declare c cursor for select {c} as x from {t}; fetch all from c; rollback",
+            ],
+        ),
+        (
+            "cursor rolled back, declared again and fetched",
+            &[
+                "begin; declare c cursor for select 'x'::text as x",
+                "rollback; begin; declare c cursor for select {c} as x from {t}; fetch all from c; rollback",
+            ],
+        ),
+        ("path set and used", &["set search_path = {s}; select {c} || '' from {n}"]),
+        ("path set and used plainly", &["set search_path = {s}; select {c} as x from {n}"]),
+        (
+            "table dropped behind which another stands",
+            &[
+                "set search_path = {s}; create temp table {n} ({c} text); drop table pg_temp.{n}; select {c} || '' from {n}",
+            ],
+        ),
+        (
+            "table dropped behind which another stands, plainly",
+            &[
+                "set search_path = {s}; create temp table {n} ({c} text); drop table pg_temp.{n}; select {c} as x from {n}",
+            ],
+        ),
+        (
+            "table known before, dropped, and the one behind it",
+            &[
+                "set search_path = {s}; create temp table {n} ({c} text)",
+                "drop table pg_temp.{n}; select {c} as x from {n}",
+            ],
+        ),
+        (
+            "table known before, rolled back, and the one behind it",
+            &["set search_path = {s}", "begin; create temp table {n} ({c} text)", "rollback; select {c} as x from {n}"],
+        ),
+        (
+            "path known before, rolled back, and the table behind it",
+            &["set search_path = {s}", "begin; set search_path = pg_temp", "rollback; select {c} as x from {n}"],
+        ),
+        (
+            "path reset by DISCARD",
+            &["set search_path = {s}", "create temp table {n} ({c} text)", "discard temp; select {c} as x from {n}"],
+        ),
+    ];
+    list.iter().map(|(name, steps)| many(name, steps).only(Forms::Simple)).collect()
 }
