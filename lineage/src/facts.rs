@@ -216,6 +216,8 @@ pub enum SessionUse {
         /// Literal value; `None` for DEFAULT.
         value: Option<String>,
     },
+    /// Several `set_config` calls: names and values as for [`SessionUse::Set`].
+    SetMany(Vec<(String, Option<String>)>),
     /// `RESET name`.
     Reset(String),
     /// `RESET ALL`, `DISCARD …`.

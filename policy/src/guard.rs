@@ -381,7 +381,9 @@ impl Judge<'_> {
 
     /// Rows that go into an object: nothing protected, unless into a column that is protected the same way.
     fn stored(&self, stored: &Stored) -> Result<(), Refusal> {
-        let targets = self.target_columns(stored);
+        // ON CONFLICT DO UPDATE can put what was proposed for one column into another.
+        let moved = self.statement.effects.intersects(Effects::UPDATE.with(Effects::MERGE));
+        let targets = if moved { None } else { self.target_columns(stored) };
         for (i, column) in stored.columns.iter().enumerate() {
             let own = targets.as_ref().and_then(|t| t.get(i)).copied();
             let protected = column.value.sources.as_slice().iter().map(|s| (*s, self.treatment(*s)));

@@ -34,10 +34,20 @@ pub(crate) fn check(role: &Role, statement: &Statement) -> Result<(), Refusal> {
         return refuse(code::SERVER, "server", message, "connect to the server directly for administration");
     }
     match &statement.session {
-        SessionUse::Set { name, value } => {
-            if let Some(why) = pinned(name, value.as_deref()) {
-                let message = format!("{name} cannot be set so: {why}");
-                return refuse(code::PINNED, "pinned-parameter", message, "leave the parameter as it is at login");
+        SessionUse::Set { .. } | SessionUse::SetMany(_) => {
+            let one = match &statement.session {
+                SessionUse::Set { name, value } => Some((name, value)),
+                _ => None,
+            };
+            let many = match &statement.session {
+                SessionUse::SetMany(all) => all.as_slice(),
+                _ => &[],
+            };
+            for (name, value) in one.into_iter().chain(many.iter().map(|(n, v)| (n, v))) {
+                if let Some(why) = pinned(name, value.as_deref()) {
+                    let message = format!("{name} cannot be set so: {why}");
+                    return refuse(code::PINNED, "pinned-parameter", message, "leave the parameter as it is at login");
+                }
             }
         }
         SessionUse::Listen(channel) | SessionUse::Notify(channel)
@@ -83,6 +93,9 @@ fn pinned(name: &str, value: Option<&str>) -> Option<&'static str> {
 
 /// `pg_temp` or a schema before `pg_catalog` could give well-known names another meaning.
 fn search_path(value: &str) -> Option<&'static str> {
+    if value.strip_prefix('$').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) {
+        return Some("its value has to stand in the statement");
+    }
     let schemas: Vec<String> =
         value.split(',').map(|s| s.trim().trim_matches(|c| c == '"' || c == '\'').to_ascii_lowercase()).collect();
     if schemas.first().is_some_and(|s| s.starts_with("pg_temp")) {
@@ -109,6 +122,8 @@ mod tests {
             ("search_path", "", true),
             ("search_path", "pg_catalog, public", true),
             ("search_path", "public, pg_catalog", false),
+            ("search_path", "\"$user\", public", true),
+            ("search_path", "$1", false),
             ("search_path", "pg_temp, public", false),
             ("search_path", "\"pg_temp_3\"", false),
             ("client_min_messages", "warning", true),

@@ -165,6 +165,11 @@ const ANALYST: &[(&str, &str)] = &[
     ("insert into states (code, title) select 'x', ssn from patients", "TG2005"),
     ("insert into patients (id, state) select id, ssn from patients", "TG2005"),
     ("create table t as execute masked", "TG2005"),
+    (
+        "insert into patients (id, ssn) select id, ssn from patients on conflict (id) do update set state = excluded.ssn \
+         returning state",
+        "TG2005",
+    ),
     ("create view v as select ssn from patients", "TG2014"),
     ("select ssn from patients union all select code from states order by 1", "TG2004"),
     ("select state from patients where query_that_is_not_there = 1", "TG2009"),

@@ -114,6 +114,7 @@ impl Names {
             | SessionUse::Execute(_)
             | SessionUse::Fetch(_)
             | SessionUse::Set { .. }
+            | SessionUse::SetMany(_)
             | SessionUse::Reset(_)
             | SessionUse::Show(_)
             | SessionUse::Listen(_)
@@ -126,6 +127,7 @@ impl Names {
 pub(crate) fn moves_path(statement: &Statement) -> bool {
     match &statement.session {
         SessionUse::Set { name, .. } | SessionUse::Reset(name) => name == "search_path",
+        SessionUse::SetMany(all) => all.iter().any(|(name, _)| name == "search_path"),
         SessionUse::ResetAll => true,
         _ => statement.functions.iter().any(|f| f.name == "set_config" && f.standing != FunctionStanding::Known),
     }

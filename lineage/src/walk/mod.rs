@@ -206,23 +206,29 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// One `set_config` with literal arguments is SET by another spelling, as drivers use it. Several, or one beside
-    /// another session use, stay dangerous: the facts have room for one parameter.
+    /// `set_config` with literal arguments is SET by another spelling, as drivers use it. A call with other arguments, or
+    /// one beside another session use, stays dangerous.
     fn settle_settings(&mut self) {
         let calls = self.functions.iter().filter(|f| f.name == "set_config").count();
-        let Some((function, name, value)) = self.settings.pop() else { return };
-        if calls != 1 || self.session != SessionUse::None {
+        if self.settings.is_empty() || calls != self.settings.len() || self.session != SessionUse::None {
             return;
         }
-        let name = name.to_lowercase();
-        if matches!(name.as_str(), "role" | "session_authorization") {
-            self.effects.add(Effects::SET_ROLE);
-        } else {
-            self.effects.add(Effects::SET);
-            if let Some(function) = self.functions.get_mut(function) {
-                function.standing = FunctionStanding::Known;
+        let mut settings = Vec::with_capacity(calls);
+        for (function, name, value) in std::mem::take(&mut self.settings) {
+            let name = name.to_lowercase();
+            if matches!(name.as_str(), "role" | "session_authorization") {
+                self.effects.add(Effects::SET_ROLE);
+            } else {
+                self.effects.add(Effects::SET);
+                if let Some(function) = self.functions.get_mut(function) {
+                    function.standing = FunctionStanding::Known;
+                }
             }
+            settings.push((name, value));
         }
-        self.session = SessionUse::Set { name, value };
+        self.session = match (settings.pop(), settings.is_empty()) {
+            (Some((name, value)), true) => SessionUse::Set { name, value },
+            (last, _) => SessionUse::SetMany(settings.into_iter().chain(last).collect()),
+        };
     }
 }
