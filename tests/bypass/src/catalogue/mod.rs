@@ -4,6 +4,7 @@
 //! absent rather than empty.
 
 mod after_errors;
+mod changing;
 mod deeper;
 mod inference;
 mod laundering;
@@ -36,6 +37,7 @@ pub fn all() -> Vec<Way> {
     .concat();
     deeper::extend(&mut ways);
     after_errors::extend(&mut ways);
+    changing::extend(&mut ways);
     ways
 }
 
