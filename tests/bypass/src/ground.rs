@@ -4,6 +4,8 @@
 //! The second one shows that the gateway does not lean on what the account may not do. Everything is stopped with the value
 //! or the process. Like the rest of the test harness it panics where it cannot do its work.
 
+#![allow(clippy::unwrap_used, reason = "a test harness fails by panicking")]
+
 use crate::{
     client::{Login, Tls},
     names::Names,
@@ -44,7 +46,7 @@ impl Ground {
             tests::programs::built_in(folder);
         }
         let server = Postgres::start(
-            "shared_preload_libraries = 'pg_stat_statements'\nautovacuum = off\ntrack_functions = 'all'\n\
+            "shared_preload_libraries = 'pg_stat_statements'\npg_stat_statements.track = 'all'\npg_stat_statements.max = 100000\nautovacuum = off\ntrack_functions = 'all'\n\
              max_locks_per_transaction = 256\n",
         );
         server.load_clinic("clinic", clinic::Options { patients: PATIENTS, seed: 1, canary: true });

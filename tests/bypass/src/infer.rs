@@ -207,7 +207,7 @@ impl Search<'_> {
             ("{regex}", format!("{column} ~ '^{prefix}[{class}]'")),
             ("{like}", format!("{column} like '{guess}%'")),
             ("{px}", guess.clone()),
-            ("{pl}", guess.clone()),
+            ("{pl}", guess),
             ("{i}", i.to_string()),
             ("{x}", x.to_string()),
             ("{code}", u32::from(x).to_string()),

@@ -158,7 +158,8 @@ pub fn compare(
         classify(&expected, tally);
         let (expected, got) = (comparable(expected), comparable(got));
         if expected != got && tally.differences.len() < SHOWN {
-            let at = expected.iter().zip(&got).position(|(a, b)| a != b).unwrap_or(expected.len().min(got.len()));
+            let at =
+                expected.iter().zip(&got).position(|(a, b)| a != b).unwrap_or_else(|| expected.len().min(got.len()));
             let text = format!("{}\n  direct : {:?}\n  through: {:?}", work.text, expected.get(at), got.get(at));
             tally.differences.push((number, text));
         }
@@ -236,7 +237,7 @@ impl Place {
                 Ok(client) => self.client = Some(client),
                 Err(error) => {
                     tally.broken += 1;
-                    tally.broke.get_or_insert(error.to_string());
+                    tally.broke.get_or_insert_with(|| error.to_string());
                     return frames;
                 }
             }
@@ -252,18 +253,16 @@ impl Place {
                         tally.broken += 1;
                         let said =
                             frames.iter().rev().find(|frame| frame.tag == b'E').and_then(|frame| frame.field(b'M'));
-                        tally.broke.get_or_insert(format!(
-                            "ended after {:?} by: {}",
-                            said.unwrap_or_default(),
-                            work.text
-                        ));
+                        tally.broke.get_or_insert_with(|| {
+                            format!("ended after {:?} by: {}", said.unwrap_or_default(), work.text)
+                        });
                         self.client = None;
                         return frames;
                     }
                 }
                 Err(why) => {
                     tally.broken += 1;
-                    tally.broke.get_or_insert(format!("{why} by: {}", work.text));
+                    tally.broke.get_or_insert_with(|| format!("{why} by: {}", work.text));
                     self.client = None;
                     return frames;
                 }

@@ -232,7 +232,7 @@ fn readable(cell: &Cell) -> Vec<Vec<u8>> {
     let mut texts = vec![value.to_owned()];
     let digits: String = value.chars().filter(char::is_ascii_digit).collect();
     if digits.len() >= 8 && digits.len() < value.len() && cell.kind != Kind::Timestamp {
-        texts.push(digits.clone());
+        texts.push(digits);
     }
     match cell.kind {
         Kind::Date => texts.extend(dates(value)),

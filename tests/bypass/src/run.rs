@@ -247,7 +247,7 @@ fn attempt_in(judge: &Judge<'_>, login: &Login, variant: &Variant, form: Form) -
                 return Ok(Outcome::Absent);
             };
             // What was heard before the connection broke counts.
-            let ended = statements(&mut session, &list, variant.wrapped, form);
+            let ended = statements(&mut session, &list, variant, form);
             let outcome = heard(judge, variant, &session.heard);
             match (&outcome, ended) {
                 (Outcome::Tried { characters: 0, .. }, Err(why)) if !why.starts_with("send") => Err(why),
@@ -275,15 +275,18 @@ fn attempt_in(judge: &Judge<'_>, login: &Login, variant: &Variant, form: Form) -
     }
 }
 
-fn statements(session: &mut Session, list: &[String], wrapped: bool, form: Form) -> Result<()> {
-    if wrapped {
+fn statements(session: &mut Session, list: &[String], variant: &Variant, form: Form) -> Result<()> {
+    if variant.wrapped {
         session.begin()?;
     }
     for statement in list {
         session.say(statement, form)?;
     }
-    if wrapped {
+    if variant.wrapped {
         session.rollback()?;
+    }
+    if let Some(after) = &variant.after {
+        session.say(after, Form::SimpleText)?;
     }
     // Notifications come before the next answer ends.
     session.say("", Form::SimpleText).map(drop)

@@ -34,6 +34,8 @@ pub struct Variant {
     pub forms: Forms,
     /// Why nothing comes out of a direct connection either.
     pub silent: Option<&'static str>,
+    /// Said at the end, outside of any transaction, whatever happened: takes away what a rollback does not.
+    pub after: Option<String>,
 }
 
 /// Forms that make sense.
@@ -113,7 +115,16 @@ impl Talk<'_> {
 
 impl Variant {
     fn of(name: &'static str, how: How) -> Self {
-        Self { name, how, wrapped: false, pieces: false, privileged: false, forms: Forms::All, silent: None }
+        Self {
+            name,
+            how,
+            wrapped: false,
+            pieces: false,
+            privileged: false,
+            forms: Forms::All,
+            silent: None,
+            after: None,
+        }
     }
 
     /// In a transaction that is rolled back.
@@ -148,6 +159,13 @@ impl Variant {
     #[must_use]
     pub fn silent(mut self, reason: &'static str) -> Self {
         self.silent = Some(reason);
+        self
+    }
+
+    /// Takes away at the end what a rollback does not.
+    #[must_use]
+    pub fn after(mut self, statement: String) -> Self {
+        self.after = Some(statement);
         self
     }
 

@@ -180,5 +180,6 @@ fn m1_log_metrics_and_records_hold_no_value() {
         }
     }
     let found = known().finder.find(&Ground::shared().kept(), bypass::recover::Care::Whole);
-    assert!(found.is_empty(), "{} values stand in the gateway's own output", found.len());
+    let places: Vec<_> = found.iter().map(|&index| &known().truth.cells[index].place).collect();
+    assert!(found.is_empty(), "{} values stand in the gateway's own output, of {places:?}", found.len());
 }

@@ -1,12 +1,13 @@
-//! More variants of the rows: what an attacker tries once the plain ways are shut. Names that mean something else after an
-//! error or a rollback, code behind harmless objects, expressions in odd places, encodings that move quotes.
+//! More variants of the rows: what an attacker tries once the plain ways are shut. Code behind harmless objects, expressions in
+//! odd places, counts that tell, encodings that move quotes.
 
 use crate::{
     Result,
     client::Client,
-    way::{Forms, Talk, Variant, Way, frames, many, one},
+    infer::{Oracle, Signal},
+    way::{Forms, Talk, Variant, Way, frames, many, one, oracle},
 };
-use tests::wire::{bind, close, describe, execute, frame, parse, parse_typed, query, sync};
+use tests::wire::{bind, describe, execute, frame, parse, query, sync};
 
 /// Adds them to their rows.
 pub(super) fn extend(ways: &mut [Way]) {
@@ -88,432 +89,6 @@ pub(super) fn extend(ways: &mut [Way]) {
         many("array element set", &["create temp table ae (v text[])", "insert into ae values ('{}')", "update ae set v[1] = (select {c} from {t} where {k} = 3) returning v"]).wrapped(),
         many("ON CONFLICT with a condition", &["insert into {lab}.bounds values (1, 'x')", "insert into {lab}.bounds values (1, 'y') on conflict (n) do update set v = 'z' where (select {c}::int from {t} where {k} = 3) = 1"]).wrapped(),
     ]);
-    add(
-        "B2",
-        vec![
-            frames("query after a refused Parse, before its Sync", |talk| {
-                let (refused, secret) =
-                    (talk.fill("select upper({c}) from {t}")?, talk.fill("select {c} || '' from {t}")?);
-                talk.ask(&[
-                    parse("", &refused),
-                    bind("", "", &[], talk.format),
-                    execute("", 0),
-                    query(&secret),
-                    sync(),
-                ])?;
-                talk.ask(&[query("select 1")])
-            }),
-            frames("name taken already", |talk| {
-                let secret = talk.fill("select {c} as x from {t}")?;
-                talk.ask(&[parse("s", &secret), sync()])?;
-                talk.ask(&[parse("s", "select 'x'::text as x"), sync()])?;
-                talk.ask(&[bind("", "s", &[], talk.format), execute("", 0), sync()])
-            }),
-            frames("name taken already, in one write", |talk| {
-                let secret = talk.fill("select {c} as x from {t}")?;
-                let first = [parse("s", &secret), sync()].concat();
-                let second = [parse("s", "select 'x'::text as x"), sync()].concat();
-                let run = [bind("", "s", &[], talk.format), execute("", 0), sync()].concat();
-                talk.ask_for(&[first, second, run], 3)
-            }),
-            frames("portal taken already", |talk| {
-                let secret = talk.fill("select {c} as x from {t}")?;
-                talk.ask_for(&[query("begin"), query("savepoint a")], 2)?;
-                talk.ask(&[
-                    parse("s", &secret),
-                    parse("h", "select 'x'::text as x"),
-                    bind("p", "s", &[], talk.format),
-                    sync(),
-                ])?;
-                talk.ask(&[query("savepoint b")])?;
-                talk.ask(&[bind("p", "h", &[], talk.format), sync()])?;
-                talk.ask(&[query("rollback to b")])?;
-                talk.ask(&[execute("p", 0), sync()])
-            }),
-            frames("portal taken already, in one write", |talk| {
-                let secret = talk.fill("select {c} as x from {t}")?;
-                talk.ask_for(&[query("begin"), query("savepoint a")], 2)?;
-                let bound = [
-                    parse("s", &secret),
-                    parse("h", "select 'x'::text as x"),
-                    bind("p", "s", &[], talk.format),
-                    sync(),
-                ]
-                .concat();
-                let again = [bind("p", "h", &[], talk.format), sync()].concat();
-                let run = [execute("p", 0), sync()].concat();
-                talk.ask_for(&[bound, query("savepoint b"), again, query("rollback to b"), run], 5)
-            }),
-            frames("unnamed portal bound again with too many parameters", |talk| {
-                let secret = talk.fill("select {c} as x from {t}")?;
-                talk.ask(&[query("begin")])?;
-                talk.ask(&[
-                    parse("s", &secret),
-                    parse("h", "select 'x'::text as x"),
-                    bind("", "s", &[], talk.format),
-                    sync(),
-                ])?;
-                talk.ask(&[query("savepoint b")])?;
-                talk.ask(&[
-                    parse("s2", &secret),
-                    bind("", "s2", &[], talk.format),
-                    bind("", "h", &[Some("1")], talk.format),
-                    sync(),
-                ])?;
-                talk.ask(&[query("rollback to b")])?;
-                talk.ask(&[execute("", 0), sync()])
-            })
-            .silent("the portal does not outlive the statements of the savepoint"),
-            frames("portal bound again with too many parameters", |talk| {
-                let secret = talk.fill("select {c} as x from {t}")?;
-                talk.ask(&[query("begin")])?;
-                talk.ask(&[
-                    parse("s", &secret),
-                    parse("h", "select 'x'::text as x"),
-                    bind("p", "s", &[], talk.format),
-                    sync(),
-                ])?;
-                talk.ask(&[query("savepoint b")])?;
-                talk.ask(&[bind("p", "h", &[Some("1")], talk.format), sync()])?;
-                talk.ask(&[query("rollback to b")])?;
-                talk.ask(&[execute("p", 0), sync()])
-            }),
-            frames("portal bound again in a part that is skipped", |talk| {
-                let secret = talk.fill("select {c} as x from {t}")?;
-                talk.ask(&[query("begin")])?;
-                talk.ask(&[
-                    parse("s", &secret),
-                    parse("h", "select 'x'::text as x"),
-                    bind("p", "s", &[], talk.format),
-                    sync(),
-                ])?;
-                talk.ask(&[query("savepoint b")])?;
-                talk.ask(&[
-                    execute("nowhere", 0),
-                    close(b'P', "p"),
-                    bind("p", "h", &[], talk.format),
-                    describe(b'P', "p"),
-                    sync(),
-                ])?;
-                talk.ask(&[query("rollback to b")])?;
-                talk.ask(&[execute("p", 0), sync()])
-            }),
-            frames("portal bound again after an error of the server", |talk| {
-                let secret = talk.fill("select {c} as x from {t}")?;
-                talk.ask(&[query("begin")])?;
-                talk.ask(&[
-                    parse("s", &secret),
-                    parse("h", "select 'x'::text as x"),
-                    bind("p", "s", &[], talk.format),
-                    sync(),
-                ])?;
-                talk.ask(&[query("savepoint b")])?;
-                talk.ask(&[
-                    parse("", "select 1/0"),
-                    bind("", "", &[], 0),
-                    execute("", 0),
-                    close(b'P', "p"),
-                    bind("p", "h", &[], talk.format),
-                    sync(),
-                ])?;
-                talk.ask(&[query("rollback to b")])?;
-                talk.ask(&[execute("p", 0), sync()])
-            }),
-            frames("statement parsed again after an error of the server", |talk| {
-                let secret = talk.fill("select {c} as x from {t}")?;
-                talk.ask(&[parse("s", &secret), sync()])?;
-                talk.ask(&[
-                    parse("", "select 1/0"),
-                    bind("", "", &[], 0),
-                    execute("", 0),
-                    close(b'S', "s"),
-                    parse("s", "select 'x'::text as x"),
-                    describe(b'S', "s"),
-                    sync(),
-                ])?;
-                talk.ask(&[bind("", "s", &[], talk.format), execute("", 0), sync()])
-            }),
-            frames("statement parsed again after an error, in one write", |talk| {
-                let secret = talk.fill("select {c} as x from {t}")?;
-                let first = [parse("s", &secret), sync()].concat();
-                let broken = [
-                    parse("", "select 1/0"),
-                    bind("", "", &[], 0),
-                    execute("", 0),
-                    close(b'S', "s"),
-                    parse("s", "select 'x'::text as x"),
-                    describe(b'S', "s"),
-                    sync(),
-                ]
-                .concat();
-                let run = [bind("", "s", &[], talk.format), execute("", 0), sync()].concat();
-                talk.ask_for(&[first, broken, run], 3)
-            }),
-            frames("statement parsed again after a refusal", |talk| {
-                let (secret, refused) =
-                    (talk.fill("select {c} as x from {t}")?, talk.fill("select upper({c}) from {t}")?);
-                talk.ask(&[parse("s", &secret), sync()])?;
-                talk.ask(&[
-                    parse("", &refused),
-                    close(b'S', "s"),
-                    parse("s", "select 'x'::text as x"),
-                    describe(b'S', "s"),
-                    sync(),
-                ])?;
-                talk.ask(&[bind("", "s", &[], talk.format), execute("", 0), sync()])
-            })
-            .silent("nothing is refused there, and so the statement is another"),
-            frames("portal and cursor of one name", |talk| {
-                let declare = talk.fill("declare p cursor for select {c} as x from {t}")?;
-                talk.ask(&[query("begin")])?;
-                talk.ask(&[query(&declare)])?;
-                talk.ask(&[query("savepoint b")])?;
-                talk.ask(&[parse("h", "select 'x'::text as x"), sync()])?;
-                talk.ask(&[bind("p", "h", &[], talk.format), sync()])?;
-                talk.ask(&[query("rollback to b")])?;
-                talk.ask(&[query("fetch 5 from p")])?;
-                talk.ask(&[execute("p", 0), sync()])
-            }),
-            frames("portal bound in a savepoint, gone, bound again", |talk| {
-                let secret = talk.fill("select {c} as x from {t}")?;
-                talk.ask(&[query("begin")])?;
-                talk.ask(&[parse("s", &secret), parse("h", "select 'x'::text as x"), sync()])?;
-                talk.ask(&[query("savepoint b")])?;
-                talk.ask(&[bind("p", "h", &[], talk.format), describe(b'P', "p"), sync()])?;
-                talk.ask(&[query("rollback to b")])?;
-                talk.ask(&[bind("p", "s", &[], talk.format), execute("p", 0), sync()])
-            }),
-            frames("path set and used in one pipeline", |talk| {
-                let (path, secret) = (talk.fill("set search_path = {s}")?, talk.fill("select {c} || '' from {n}")?);
-                talk.ask(&[
-                    parse("", &path),
-                    bind("", "", &[], 0),
-                    execute("", 0),
-                    parse("", &secret),
-                    bind("", "", &[], talk.format),
-                    execute("", 0),
-                    sync(),
-                ])
-            }),
-            frames("path set and used plainly in one pipeline", |talk| {
-                let (path, secret) = (talk.fill("set search_path = {s}")?, talk.fill("select {c} as x from {n}")?);
-                talk.ask(&[
-                    parse("", &path),
-                    bind("", "", &[], 0),
-                    execute("", 0),
-                    parse("", &secret),
-                    bind("", "", &[], talk.format),
-                    execute("", 0),
-                    sync(),
-                ])
-            }),
-            frames("parameter's type chooses a function", |talk| {
-                talk.ask(&[
-                    parse_typed("", "select initcap($1)", &[1043]),
-                    bind("", "", &[Some("3")], talk.format),
-                    execute("", 0),
-                    sync(),
-                ])
-            }),
-        ],
-    );
-    add(
-        "B3",
-        vec![
-            many(
-                "PREPARE of a copy",
-                &[
-                    "create temp table pc (v text)",
-                    "prepare w as insert into pc select {c} from {t}",
-                    "execute w",
-                    "select v from pc",
-                ],
-            )
-            .wrapped(),
-            many(
-                "PREPARE of an UPDATE that moves the value",
-                &[
-                    "create temp table pu (v text)",
-                    "insert into pu values ('')",
-                    "prepare w as update pu set v = (select string_agg({c}, ',') from {t})",
-                    "execute w",
-                    "select v from pu",
-                ],
-            )
-            .wrapped(),
-            many(
-                "EXECUTE into a table, unlogged",
-                &[
-                    "prepare w as select {c} as x from {t}",
-                    "create unlogged table {lab}.tt as execute w",
-                    "select x from {lab}.tt",
-                ],
-            )
-            .wrapped(),
-            many(
-                "EXECUTE into a table with names",
-                &[
-                    "prepare w(bigint) as select {c} from {t} where {k} > $1",
-                    "create temp table tt(y) as execute w(0)",
-                    "select y || '' from tt",
-                ],
-            )
-            .wrapped(),
-            many(
-                "EXPLAIN ANALYZE of EXECUTE into a table",
-                &[
-                    "prepare w as select {c} as x from {t}",
-                    "explain analyze create temp table tt as execute w",
-                    "select x from tt",
-                ],
-            )
-            .wrapped(),
-            many(
-                "failed in front of a new one",
-                &[
-                    "prepare w as select {c} as x from {t}",
-                    "select 1/0; deallocate w; prepare w as select 'x'::text as x",
-                    "execute w",
-                ],
-            )
-            .only(Forms::Simple),
-            many(
-                "cut off by an error in a block",
-                &[
-                    "prepare w as select {c} as x from {t}",
-                    "begin; select 1/0; deallocate w; prepare w as select 'x'::text as x",
-                    "rollback",
-                    "execute w",
-                ],
-            )
-            .only(Forms::Simple),
-            many(
-                "name taken already",
-                &["prepare w as select {c} as x from {t}", "prepare w as select 'x'::text as x", "execute w"],
-            ),
-            many(
-                "name taken, into a table",
-                &[
-                    "prepare w as select {c} as x from {t}",
-                    "prepare w as select 'x'::text as x",
-                    "create temp table tt as execute w",
-                    "select x from tt",
-                ],
-            ),
-            many(
-                "prepared in a failed transaction",
-                &[
-                    "prepare w as select {c} as x from {t}",
-                    "begin",
-                    "select 1/0",
-                    "deallocate w",
-                    "prepare w as select 'x'::text as x",
-                    "rollback",
-                    "execute w",
-                ],
-            ),
-            many(
-                "deallocated in a transaction that is rolled back",
-                &[
-                    "prepare w as select {c} as x from {t}",
-                    "begin",
-                    "deallocate w",
-                    "prepare w as select 'x'::text as x",
-                    "rollback",
-                    "execute w",
-                ],
-            )
-            .silent("names of prepared statements do not roll back"),
-            many(
-                "folded and quoted names",
-                &["prepare \"W\" as select 'x'::text", "prepare W as select {c} as x from {t}", "execute w"],
-            ),
-            many(
-                "long names",
-                &[
-                    &format!("prepare {0}a as select {{c}} as x from {{t}}", "w".repeat(63)),
-                    &format!("prepare {0}b as select 'x'::text", "w".repeat(63)),
-                    &format!("execute {0}c", "w".repeat(63)),
-                ],
-            ),
-            one(
-                "failed in front, in one query",
-                "prepare w as select {c} as x from {t}; select 1/0; deallocate w; prepare w as select 'x'::text",
-            )
-            .only(Forms::Simple)
-            .silent("nothing is run"),
-        ],
-    );
-    add(
-        "B5",
-        vec![
-            many(
-                "name taken already",
-                &[
-                    "declare c cursor for select {c} as x from {t}",
-                    "savepoint b",
-                    "declare c cursor for select 'x'::text as x",
-                    "rollback to b",
-                    "fetch all from c",
-                ],
-            )
-            .wrapped(),
-            many(
-                "closed and declared after an error",
-                &[
-                    "declare c cursor for select {c} as x from {t}",
-                    "savepoint b",
-                    "select 1/0; close c; declare c cursor for select 'x'::text as x",
-                    "rollback to b",
-                    "fetch all from c",
-                ],
-            )
-            .wrapped()
-            .only(Forms::Simple),
-            many(
-                "declared anew in a failed block",
-                &[
-                    "declare c cursor for select {c} as x from {t}",
-                    "savepoint b",
-                    "select 1/0",
-                    "close c",
-                    "declare c cursor for select 'x'::text as x",
-                    "rollback to b",
-                    "fetch all from c",
-                ],
-            )
-            .wrapped(),
-            many(
-                "held over the transaction, name taken",
-                &[
-                    "begin",
-                    "declare c cursor with hold for select {c} as x from {t}",
-                    "commit",
-                    "begin",
-                    "declare c cursor for select 'x'::text as x",
-                    "rollback",
-                    "fetch all from c",
-                ],
-            ),
-            many(
-                "folded names",
-                &[
-                    "declare \"C\" cursor for select 'x'::text as x",
-                    "declare C cursor for select {c} as x from {t}",
-                    "fetch all from c",
-                ],
-            )
-            .wrapped(),
-            many(
-                "long names",
-                &[
-                    &format!("declare {0}a cursor for select {{c}} as x from {{t}}", "c".repeat(63)),
-                    &format!("fetch all from {0}b", "c".repeat(63)),
-                ],
-            )
-            .wrapped(),
-        ],
-    );
     add(
         "C1",
         vec![
@@ -666,113 +241,6 @@ pub(super) fn extend(ways: &mut [Way]) {
                 .silent("the domain is its base type to a built-in"),
         ],
     );
-    let hidden = [
-        (
-            "temporary table rolled back",
-            "temporary table rolled back, plain column",
-            vec!["begin", "create temp table {n} ({c} text)", "rollback"],
-        ),
-        (
-            "temporary table of a savepoint",
-            "temporary table of a savepoint, plain column",
-            vec!["begin", "savepoint a", "create temp table {n} ({c} text)", "rollback to a", "commit"],
-        ),
-        (
-            "temporary table gone at commit",
-            "temporary table gone at commit, plain column",
-            vec!["create temp table {n} ({c} text) on commit drop"],
-        ),
-        (
-            "temporary table gone at commit of a block",
-            "temporary table gone at commit of a block, plain column",
-            vec!["begin", "create temp table {n} ({c} text) on commit drop", "commit"],
-        ),
-        (
-            "temporary table that cannot be made",
-            "temporary table that cannot be made, plain column",
-            vec!["create temp table {n} ({c} no_such_type)"],
-        ),
-        (
-            "temporary table in a failed transaction",
-            "temporary table in a failed transaction, plain column",
-            vec!["begin", "select 1/0", "create temp table {n} ({c} text)", "rollback"],
-        ),
-        (
-            "temporary table dropped",
-            "temporary table dropped, plain column",
-            vec!["create temp table {n} ({c} text)", "drop table pg_temp.{n}"],
-        ),
-        (
-            "temporary table renamed",
-            "temporary table renamed, plain column",
-            vec!["create temp table {n} ({c} text)", "alter table pg_temp.{n} rename to other"],
-        ),
-        (
-            "temporary table discarded",
-            "temporary table discarded, plain column",
-            vec!["create temp table {n} ({c} text)", "discard temp"],
-        ),
-        (
-            "temporary table, all discarded",
-            "temporary table, all discarded, plain column",
-            vec!["create temp table {n} ({c} text)", "discard all", "set search_path = {s}"],
-        ),
-        (
-            "temporary view rolled back",
-            "temporary view rolled back, plain column",
-            vec!["begin", "create temp view {n} as select 'x'::text as {c}", "rollback"],
-        ),
-        (
-            "temporary view dropped",
-            "temporary view dropped, plain column",
-            vec!["create temp view {n} as select 'x'::text as {c}", "drop view pg_temp.{n}"],
-        ),
-        (
-            "path changed and rolled back",
-            "path changed and rolled back, plain column",
-            vec!["begin", "set search_path = pg_temp", "rollback"],
-        ),
-        (
-            "path changed for a transaction",
-            "path changed for a transaction, plain column",
-            vec!["begin", "set local search_path = pg_temp", "commit"],
-        ),
-        (
-            "path changed in a failed transaction",
-            "path changed in a failed transaction, plain column",
-            vec!["begin", "select 1/0", "set search_path = pg_temp", "rollback"],
-        ),
-        (
-            "path that cannot be set",
-            "path that cannot be set, plain column",
-            vec!["select set_config('search_path', 'pg_temp,,x', false)"],
-        ),
-        (
-            "path for a transaction, outside of one",
-            "path for a transaction, outside of one, plain column",
-            vec!["set local search_path = pg_temp"],
-        ),
-        (
-            "path changed after a savepoint",
-            "path changed after a savepoint, plain column",
-            vec!["begin", "savepoint a", "set search_path = pg_temp", "rollback to a", "commit"],
-        ),
-        (
-            "path reset and set again",
-            "path reset and set again, plain column",
-            vec!["reset search_path", "set search_path = nowhere, {s}"],
-        ),
-    ];
-    let mut list = Vec::new();
-    for (name, also, steps) in hidden {
-        for (plain, read) in [(false, "select {c} || '' from {n}"), (true, "select {c} as x from {n}")] {
-            let statements: Vec<&str> =
-                ["set search_path = {s}"].into_iter().chain(steps.iter().copied()).chain([read]).collect();
-            let variant = many(name, &statements);
-            list.push(if plain { Variant { name: also, ..variant } } else { variant });
-        }
-    }
-    add("E2", list);
     add(
         "E1",
         vec![
@@ -831,6 +299,169 @@ pub(super) fn extend(ways: &mut [Way]) {
             .wrapped(),
         ],
     );
+    add(
+        "A3",
+        vec![
+            one("protected second in a wide union", "select 1, 'a', 'b' union all select {k}, {u}, {c} from {t}"),
+            one(
+                "protected only in the third arm of EXCEPT",
+                "select 'x' except select 'y' union all select {c} from {t}",
+            ),
+            one(
+                "union inside IN shown",
+                "select x from (select 'a' x union select {c} from {t}) q where x in (select x from (select 'a' x union select {c} from {t}) r)",
+            ),
+            one(
+                "union by a recursive view",
+                "with recursive r(a, b) as (select 'x'::text, {c} from {t} where {k} = 3 union all select b, a from r where a = 'x') select a from r",
+            ),
+            one(
+                "union of tables by star",
+                "select * from (select {k}, {u} from {t} union all select {k}, {c} from {t}) q",
+            ),
+            one("union of a view and a table", "select s from {lab}.v_union union all select 'x'"),
+            one(
+                "values with a subquery, second row",
+                "select v.x from (values ('a'), ((select {c} from {t} where {k} = 3))) v(x)",
+            ),
+            one(
+                "values with a subquery, second column",
+                "select v.y from (values (1, 'a'), (2, (select {c} from {t} where {k} = 3))) v(x, y)",
+            ),
+        ],
+    );
+    add(
+        "A5",
+        vec![
+            one(
+                "recursive shift over many columns",
+                "with recursive r(n, a, b, c, d) as (select 1, 'x', 'y', 'z', (select {c} from {t} where {k} = 3) union all select n + 1, b, c, d, a from r where n < 5) select a from r",
+            ),
+            one(
+                "recursive term in a subquery",
+                "with recursive r(n, v) as (select 1, 'x'::text union all select n + 1, (select {c} from {t} p where p.{k} = q.n) from (select * from r) q where n < 5) select v from r",
+            ),
+            one(
+                "recursive aggregate of a CTE before it",
+                "with recursive a as (select string_agg({c}, ',') x from {t}), r(n, v) as (select 1, 'x'::text union all select n + 1, a.x from r, a where n < 2) select v from r",
+            ),
+            one(
+                "recursive union of three arms",
+                "with recursive r(n, v) as ((select 1, 'x'::text union all select 1, {c} from {t}) union all select n + 1, v from r where n < 2) select v from r",
+            ),
+        ],
+    );
+    add(
+        "A10",
+        vec![
+            one("union view, plain", "select s from {lab}.v_union where k = 0 or k > 0"),
+            one("whole row of a view of whole rows", "select v::text from {lab}.v_whole v"),
+            one("field of a view of whole rows, plain", "select (v.r).{c} as x from {lab}.v_whole v"),
+            one("view's column in JSON", "select to_jsonb(v) from {lab}.v_upper v"),
+        ],
+    );
+    let counted = [
+        ("distinct counted of one", "select count(distinct nullif(left({c}, {i}), '{pl}')) from {t} where {k} = {id}"),
+        (
+            "distinct counted, filtered",
+            "select count(distinct left({c}, {i})) filter (where left({c}, {i}) = '{pl}') from {t} where {k} = {id}",
+        ),
+        ("nulls counted", "select num_nulls(nullif(left({c}, {i}), '{pl}')) from {t} where {k} = {id}"),
+        ("values counted", "select num_nonnulls(nullif(left({c}, {i}), '{pl}')) from {t} where {k} = {id}"),
+        ("null or not", "select nullif(left({c}, {i}), '{pl}') is null from {t} where {k} = {id}"),
+        ("null subquery or not", "select (select {c} from {t} where {k} = {id} and {ge}) is null"),
+        ("null of a whole row", "select (select row({c}) from {t} where {k} = {id} and {ge}) is not null"),
+        (
+            "count of a distinct subquery",
+            "select count(*) from (select distinct g from (select left({c}, {i}) g from {t} where {k} = {id} union all select '{pl}') q) r",
+        ),
+        (
+            "count of a union",
+            "select count(*) from (select left({c}, {i}) g from {t} where {k} = {id} union select '{pl}') q",
+        ),
+        (
+            "count of an intersection",
+            "select count(*) from (select left({c}, {i}) g from {t} where {k} = {id} intersect select '{pl}') q",
+        ),
+        (
+            "count of a difference",
+            "select count(*) from (select left({c}, {i}) g from {t} where {k} = {id} except select '{pl}') q",
+        ),
+        (
+            "count of a recursive union",
+            "with recursive r(g) as (select '{pl}' union select left({c}, {i}) from {t} join r on {k} = {id}) select count(*) from r",
+        ),
+        (
+            "count over a partition",
+            "select count(*) over (partition by g) from (select left({c}, {i}) g from {t} where {k} = {id} union all select '{pl}') q limit 1",
+        ),
+        (
+            "count over an order",
+            "select count(*) over (order by g collate \"C\") from (select {c} g from {t} where {k} = {id} union all select '{px}') q order by g collate \"C\" = '{px}' collate \"C\" limit 1",
+        ),
+        (
+            "length of an array",
+            "select cardinality(array_remove(array_agg(left({c}, {i})), '{pl}')) from {t} where {k} = {id}",
+        ),
+        (
+            "length of a distinct array",
+            "select array_length(array_agg(distinct g), 1) from (select left({c}, {i}) g from {t} where {k} = {id} union all select '{pl}') q",
+        ),
+        (
+            "length of a JSON array",
+            "select json_array_length(json_agg(distinct g)) from (select left({c}, {i}) g from {t} where {k} = {id} union all select '{pl}') q",
+        ),
+        (
+            "keys of a JSON object",
+            "select count(*) from jsonb_object_keys((select jsonb_object_agg(g, 1) from (select left({c}, {i}) g from {t} where {k} = {id} union all select '{pl}') q))",
+        ),
+        ("count of rows of a function", "select count(*) from {t}, regexp_matches({c}, '^{pl}', 'g') where {k} = {id}"),
+        (
+            "count of a split",
+            "select count(*) from {t}, string_to_table(left({c}, {i}), '{pl}') s where {k} = {id} and s = ''",
+        ),
+        ("regr_count", "select regr_count(1, nullif(({ge})::int, 0)) from {t} where {k} = {id}"),
+        (
+            "GROUPING of a key",
+            "select count(*) from (select left({c}, {i}) g from {t} where {k} = {id} union all select '{pl}') q group by cube (g) having grouping(g) = 0 order by 1 desc limit 1",
+        ),
+        (
+            "count of a left join",
+            "select count(q.x) from {t} p left join (select '{pl}' x) q on left(p.{c}, {i}) = q.x where p.{k} = {id}",
+        ),
+        (
+            "count of a natural join",
+            "select count(*) from (select left({c}, {i}) x from {t} where {k} = {id}) p natural join (select '{pl}' x) q",
+        ),
+        (
+            "count of a semi join",
+            "select count(*) from (values ('{pl}')) v(x) where x in (select left({c}, {i}) from {t} where {k} = {id})",
+        ),
+        (
+            "count of a CTE with the condition",
+            "with q as (select ({ge}) b from {t} where {k} = {id}) select count(*) from q where b",
+        ),
+        (
+            "count of a view of the condition",
+            "select count(*) from (select {ge} b from {t} where {k} = {id}) q where q.b",
+        ),
+        (
+            "sum over a set operation",
+            "select sum(n) from (select 1 n from {t} where {k} = {id} and {ge} union all select 0) q",
+        ),
+        ("bool by XOR", "select ({ge}) <> false from {t} where {k} = {id}"),
+        ("condition as text", "select case ({ge})::text when 'true' then 'a' else 'b' end from {t} where {k} = {id}"),
+        ("condition in coalesce", "select coalesce(nullif({ge}, false), false) from {t} where {k} = {id}"),
+        (
+            "condition in a set-returning limit",
+            "select max(n) from {t}, generate_series(1, 1 + ({ge})::int) n where {k} = {id}",
+        ),
+        (
+            "last row kept by DISTINCT ON",
+            "select max(k) from (select distinct on (g) k from (select {k} k, left({c}, {i}) g from {t} where {k} = {id} union all select -1, '{pl}') q order by g, k) r",
+        ),
+    ];
+    add("G2", counted.into_iter().map(|(name, text)| oracle(name, Oracle::new(text, Signal::First))).collect());
     add(
         "G3",
         vec![

@@ -3,6 +3,8 @@
 //! Entries for other engines' protocols are not here. A row that no probe can try (a defence by deployment, for example) is
 //! absent rather than empty.
 
+mod after_errors;
+mod changing;
 mod deeper;
 mod inference;
 mod laundering;
@@ -34,6 +36,8 @@ pub fn all() -> Vec<Way> {
     ]
     .concat();
     deeper::extend(&mut ways);
+    after_errors::extend(&mut ways);
+    changing::extend(&mut ways);
     ways
 }
 

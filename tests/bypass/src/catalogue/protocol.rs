@@ -308,9 +308,10 @@ pub(super) fn ways() -> Vec<Way> {
 fn file(name: &'static str, statements: &[&str]) -> Variant {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
     let path = format!("/dev/shm/tidegate-bypass-{plain}");
-    let mut list: Vec<String> = statements.iter().map(|text| text.replace("FILE", &path)).collect();
-    list.push(format!("copy (select 1) to program 'rm -f {path}'"));
-    many(name, &list.iter().map(String::as_str).collect::<Vec<_>>()).privileged()
+    let list: Vec<String> = statements.iter().map(|text| text.replace("FILE", &path)).collect();
+    many(name, &list.iter().map(String::as_str).collect::<Vec<_>>())
+        .privileged()
+        .after(format!("copy (select 1) to program 'rm -f {path}'"))
 }
 
 fn run(talk: &mut Talk<'_>, template: &str) -> Result<()> {
