@@ -37,8 +37,8 @@ fn a_list_of_150_000_words_fits_and_is_checked() {
     large.word_lists[0].words = (0..150_000).map(word).collect();
     let bytes = Bundle::encode(&large).unwrap();
     let content: usize = large.word_lists[0].words.iter().map(|w| w.len()).sum();
-    // Twice the words themselves (the model has them, too), and 14 bytes each of tables.
-    assert!(bytes.len() < 2 * content + 150_000 * 14, "{}", bytes.len());
+    // Twice the words themselves (the model has them, too), and 24 bytes each of tables.
+    assert!(bytes.len() < 2 * content + 150_000 * 24, "{}", bytes.len());
     assert_eq!(*Bundle::load(&bytes).unwrap().model(), large);
     // The tables of one list with the words of another.
     let mut other = large.clone();

@@ -219,8 +219,8 @@ fn counted(text: &[u8], token: &Token) -> bool {
 
 /// Numbers known by the word before them.
 fn labelled(shapes: Shapes, token: &Token, context: &Context, shape: Shape, all: &[u8], add: &mut Add<'_>) {
-    let named =
-        context.tells(say::USER | say::LICENSE | say::DEVICE | say::MRN) && token.digits >= 3 && token.len() >= 5;
+    let named = context.tells(say::USER) && token.len() >= 6
+        || context.tells(say::LICENSE | say::DEVICE | say::MRN) && token.digits >= 3 && token.len() >= 5;
     if shape == Shape::None && (!named || token.is_measure()) {
         return;
     }

@@ -221,7 +221,7 @@ fn trunk(text: &[u8], at: usize, groups: &Groups, open: bool, context: &mut impl
     let times =
         lens.iter().all(|n| *n == 4) && (0..count).all(|i| clock(text.get(groups.start[i]..).unwrap_or_default()));
     // 0 stands alone, or begins an area code.
-    let shape = (9..=12).contains(&total) && longest >= 3 && longest <= 8 && !times && groups.separator[0] != b'.'
+    let shape = (9..=12).contains(&total) && (3..=8).contains(&longest) && !times && groups.separator[0] != b'.'
         || (9..=12).contains(&total) && longest >= 3 && groups.by(count, b'.') && count >= 3;
     (shape && (open || count >= 3 || lens.first().is_some_and(|n| *n >= 2))
         || (total >= 9 && context().tells(say::PHONE)))
