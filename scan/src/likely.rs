@@ -268,6 +268,10 @@ fn day(text: &[u8], start: usize, end: usize, next: usize, to: usize) -> bool {
     let value = |from: usize, to: usize| {
         text.get(from..to).unwrap_or_default().iter().fold(0u32, |n, b| n * 10 + u32::from(b - b'0'))
     };
+    // `5/2021`
+    if to - next == 4 {
+        return true;
+    }
     let (a, b) = (value(start, end), value(next, to));
     a <= 31 && b <= 31 && (b > 12 || context::day_before(text, start))
 }
