@@ -218,4 +218,17 @@ proptest! {
             }
         }
     }
+
+    /// Where a text begins in a block of the planes changes nothing.
+    #[test]
+    fn alignment_changes_nothing(
+        text in "([0-9]{1,5}[-/. :@()+]{1,2}|[a-z]{2,9}\\.(com|org)|AA-BB-CC-DD-EE-FF |(MRN|ssn|age|Jan|user) ?|[A-Z]{1,3}[0-9]| ){0,30}",
+        pad in 0usize..130,
+    ) {
+        let at = |pad: usize| -> Vec<(usize, usize)> {
+            let padded = format!("{}{text}", " ".repeat(pad));
+            find(ALL, padded.as_bytes()).iter().map(|h| (h.start - pad, h.end - pad)).collect()
+        };
+        prop_assert_eq!(at(8), at(8 + pad));
+    }
 }
