@@ -45,7 +45,7 @@ fn a_list_of_150_000_words_fits_and_is_checked() {
     other.word_lists[0].words[7] = "xxxxxxxxxxxx".into();
     let (old, new) = (postcard::to_allocvec(&large).unwrap(), postcard::to_allocvec(&other).unwrap());
     assert_eq!(old.len(), new.len());
-    let mut mixed = bytes.clone();
+    let mut mixed = bytes;
     mixed[HEADER + 8..HEADER + 8 + new.len()].copy_from_slice(&new);
     assert!(matches!(Bundle::load(&sealed(mixed)), Err(LoadError::Inconsistent(_))));
 }
