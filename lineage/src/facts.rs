@@ -218,9 +218,9 @@ pub enum SessionUse {
     },
     /// Several `set_config` calls: names and values as for [`SessionUse::Set`].
     SetMany(Vec<(String, Option<String>)>),
-    /// `RESET name`.
+    /// `RESET name`; `all` for RESET ALL.
     Reset(String),
-    /// `RESET ALL`, `DISCARD …`.
+    /// `DISCARD ALL`.
     ResetAll,
     /// `SHOW name`.
     Show(String),

@@ -223,10 +223,7 @@ impl<'a> Visit<'a> {
             b'-' if byte(at + 3) == b'-' => shapes::mac_by_dashes(self.text, at),
             b'@' => return self.look(at, hits),
             // `://`, or a colon between hexadecimal digits or colons.
-            b':' if after == b'/'
-                || ((after.is_ascii_hexdigit() || after == b':') && !before.is_ascii_whitespace())
-                || after == b':' =>
-            {
+            b':' if matches!(after, b'/' | b':') || after.is_ascii_hexdigit() && !before.is_ascii_whitespace() => {
                 return self.look(at, hits);
             }
             _ => None,

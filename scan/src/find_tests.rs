@@ -76,12 +76,86 @@ fn shapes_are_found() {
 }
 
 #[test]
+fn numbers_that_institutions_give_out_are_found() {
+    use Detector as D;
+    let mut wrong = Vec::new();
+    for (detector, text, want) in [
+        (D::Npi, "NPI: 1234567893", "1234567893"),
+        (D::Npi, "npi 9313971225 given", "9313971225"),
+        (D::Npi, "by 1245319599.", "1245319599"),
+        (D::Npi, "1234 567 893", "1234 567 893"),
+        (D::Dea, "DEA: MC3808463", "MC3808463"),
+        (D::Dea, "F91234567", "F91234567"),
+        (D::Mbi, "MBI 1EG4-TE5-MK73,", "1EG4-TE5-MK73"),
+        (D::Mbi, "1eg4te5mk73", "1eg4te5mk73"),
+        (D::Plan, "Subscriber ID: XYZ123456789", "XYZ123456789"),
+        (D::Plan, "\"group_number\": \"0078512\"", "0078512"),
+        (D::Mrn, "<medical mrn=\"A-204981\">", "A-204981"),
+        (D::Mrn, "Patient #: 4471029", "4471029"),
+        (D::Mrn, "visit no. 10293", "10293"),
+        (D::Account, "routing: 021000021", "021000021"),
+        (D::Account, "account number is 12345678", "12345678"),
+        (D::Account, "SWIFT CHASUS33", "CHASUS33"),
+        (D::Iban, "GB29 NWBK 6016 1331 9268 19.", "GB29 NWBK 6016 1331 9268 19"),
+        (D::Iban, "DE89370400440532013000", "DE89370400440532013000"),
+        (D::Vin, "1HGBH41JXMN109186", "1HGBH41JXMN109186"),
+        (D::Plate, "license plate 7ABC123", "7ABC123"),
+        (D::Plate, "plate: 123 ABC", "123 ABC"),
+        (D::Device, "IMEI 490154203237518", "490154203237518"),
+        (D::Device, "AEBE52E7-03EE-455A-B3C4-E57283966239", "AEBE52E7-03EE-455A-B3C4-E57283966239"),
+        (D::Device, "(01)00844588003288(17)241231(21)ABC-1", "(01)00844588003288(17)241231(21)ABC-1"),
+        (D::Device, "pacemaker serial no. PJN-48213", "PJN-48213"),
+        (D::Mac, "MAC 00:1a:2B:3c:4d:5E,", "00:1a:2B:3c:4d:5E"),
+        (D::Mac, "AA-BB-CC-DD-EE-FF", "AA-BB-CC-DD-EE-FF"),
+        (D::Mac, "001a.2b3c.4d5e", "001a.2b3c.4d5e"),
+        (D::License, "driver's license D123-4567-8901", "D123-4567-8901"),
+        (D::License, "Passport: P2I110382", "P2I110382"),
+        (D::License, "medical license # A-48213", "A-48213"),
+        (D::Code, "EMP-15935", "EMP-15935"),
+        (D::Code, "tax id 12-3456789", "12-3456789"),
+        (D::Code, "username: jsmith42", "jsmith42"),
+        (D::Code, "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa", "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"),
+        (D::Code, "by @johnsmith42,", "@johnsmith42"),
+        (D::Address, "40.7128° N, 74.0060° W", "40.7128° N, 74.0060° W"),
+        (D::Address, "at 48.8566, -2.3522.", "48.8566, -2.3522"),
+        (D::Address, "3189 Cherry Ln, Apt 4B, Arlington, AK 59607", "3189 Cherry Ln, Apt 4B, Arlington, AK 59607"),
+        (D::Url, "on example.org/x.", "example.org/x"),
+        (D::Url, "visit mail.clinic.co.uk now", "mail.clinic.co.uk"),
+        (D::Ip, "net 10.0.0.0/8 is", "10.0.0.0/8"),
+        (D::Ip, "fe80::1%eth0", "fe80::1%eth0"),
+        (D::Date, "13MAY1952", "13MAY1952"),
+        (D::Date, "Today is 5/2021", "5/2021"),
+        (D::Date, "el 21 de mayo de 1952", "21 de mayo de 1952"),
+        (D::Date, "le 3 février 2021", "3 février 2021"),
+        (D::Date, "1952年5月21日", "1952年5月21日"),
+        (D::Date, "20260209T225000Z", "20260209T225000Z"),
+        (D::Ssn, "SSN ending in 1234", "1234"),
+        (D::Ssn, "078-051120", "078-051120"),
+        (D::Phone, "0532 123 45 67", "0532 123 45 67"),
+        (D::Phone, "(020) 7946 0958", "(020) 7946 0958"),
+        (D::Phone, "+49 (0)30 1234567", "+49 (0)30 1234567"),
+        (D::Card, "card ending in 4242", "4242"),
+    ] {
+        let all = found(&[detector], text);
+        if all != [want] {
+            wrong.push(format!("{detector:?} in {text}: {all:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
 fn ordinary_clinical_text_is_left() {
     for text in [
         "BP 120/80, HR 72, temp 98.6, SpO2 99% on 2L. Metoprolol 25mg BID, Gabapentin 300mg.",
         "pain 6/10, 3 days ago; may 2 tablets q6h; march 4 steps. Room 12. ICD E11.9, J45.909",
         "Labs: Na 140, K 4.1, Cl 101, BUN 14, Cr 0.9, WBC 10.5, Hgb 13.2, Plt 250,000",
         "The patient is 65 years old. Weight 90 kg, height 170 cm. ratio 1:2, std::string 10:20:30",
+        "strength 5/5, murmur 3/6, vision 20/40, from 1/2 to 3/4 inch, room 4 West, 12 Lead ECG ST changes",
+        "closed with 4-0 Vicryl at 0830 and 1400; given 700 cc. Seen in 2019-2021; Head CT 2 Abdominal CT",
+        "amoxicillin 875-125, 5-10-15 minutes, COVID-19, CA 19-9, IL-6, BRCA1, heparin 5000 units, 1,250,000",
+        "Metformin 500mg (NDC-0591-3740-01) twice daily, shift 0700-1900",
+        "done.No pain. Call if worse. ratio 1:20, HLA-B27, E. coli 100,000 CFU/mL, 10^9/L, CPT 99214, L4-L5",
         "version 1.2.3, 666-00-0000, 5 mg @ 8pm, a@b, 90% of 100 patients, 2019 and 2020",
         "",
     ] {
@@ -143,5 +217,18 @@ proptest! {
                 done = hits.iter().map(|h| h.end).max().unwrap_or(done);
             }
         }
+    }
+
+    /// Where a text begins in a block of the planes changes nothing.
+    #[test]
+    fn alignment_changes_nothing(
+        text in "([0-9]{1,5}[-/. :@()+]{1,2}|[a-z]{2,9}\\.(com|org)|AA-BB-CC-DD-EE-FF |(MRN|ssn|age|Jan|user) ?|[A-Z]{1,3}[0-9]| ){0,30}",
+        pad in 0usize..130,
+    ) {
+        let at = |pad: usize| -> Vec<(usize, usize)> {
+            let padded = format!("{}{text}", " ".repeat(pad));
+            find(ALL, padded.as_bytes()).iter().map(|h| (h.start - pad, h.end - pad)).collect()
+        };
+        prop_assert_eq!(at(8), at(8 + pad));
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct Wanted {
     addresses: bool,
     codes: bool,
     plates: bool,
+    /// Tokens in capitals with a single digit: plates, bank identifier codes.
+    capitals: bool,
 }
 
 impl Wanted {
@@ -39,6 +41,7 @@ impl Wanted {
             ages: shapes.has(Detector::Age),
             addresses: shapes.has(Detector::Address),
             plates: shapes.has(Detector::Plate),
+            capitals: shapes.meets(Shapes::of(&[Detector::Plate, Detector::Account, Detector::Iban])),
             codes: shapes.meets(CODES),
         }
     }
@@ -149,7 +152,7 @@ pub(crate) fn dull(wanted: Wanted, text: &[u8], start: usize, len: usize) -> boo
         let unit = before & TOKEN == 0
             && after & LOWER != 0
             && (next & TOKEN == 0 || next & LOWER != 0 && of(a2) & (TOKEN | HIGH) == 0);
-        let suffix = !wanted.plates
+        let suffix = !wanted.capitals
             && len <= 2
             && after & TOKEN == 0
             && before & (UPPER | LOWER) != 0
@@ -211,7 +214,7 @@ pub(crate) fn likely(wanted: Wanted, text: &[u8], start: usize, known: usize) ->
     }
     let len = end - start;
     if wanted.codes
-        && ((before | after) & TOKEN != 0 && token(wanted.plates, text, start, end)
+        && ((before | after) & TOKEN != 0 && token(wanted.capitals, text, start, end)
             || wanted.plates && len == 3 && at(text, end) == b' ' && class(text, end + 1) & UPPER != 0)
     {
         return true;
@@ -265,13 +268,17 @@ fn day(text: &[u8], start: usize, end: usize, next: usize, to: usize) -> bool {
     let value = |from: usize, to: usize| {
         text.get(from..to).unwrap_or_default().iter().fold(0u32, |n, b| n * 10 + u32::from(b - b'0'))
     };
+    // `5/2021`
+    if to - next == 4 {
+        return true;
+    }
     let (a, b) = (value(start, end), value(next, to));
     a <= 31 && b <= 31 && (b > 12 || context::day_before(text, start))
 }
 
-/// The digits are part of a token with three digits or more among five characters or more, or that may be a plate.
+/// The digits are part of a token with three digits or more among five characters or more, or all capitals.
 #[inline]
-fn token(plates: bool, text: &[u8], start: usize, end: usize) -> bool {
+fn token(capitals: bool, text: &[u8], start: usize, end: usize) -> bool {
     let mut from = start;
     while from > 0 && start - from < 40 && class(text, from - 1) & TOKEN != 0 {
         from -= 1;
@@ -300,8 +307,8 @@ fn token(plates: bool, text: &[u8], start: usize, end: usize) -> bool {
     }
     let head = text.get(from..start).unwrap_or_default();
     digits += head.iter().filter(|b| b.is_ascii_digit()).count();
-    digits >= if letters { 3 } else { 5 } && to - from >= 5
-        || plates && to - from >= 4 && !small && !head.iter().any(u8::is_ascii_lowercase)
+    digits >= if letters { if to - from >= 6 { 1 } else { 3 } } else { 5 } && to - from >= 5
+        || capitals && to - from >= 4 && !small && !head.iter().any(u8::is_ascii_lowercase)
 }
 
 #[inline]

@@ -126,6 +126,6 @@ impl Bytes {
 
     /// Where character `n` begins; the end of the text if it has fewer.
     pub(crate) fn at(&self, n: usize) -> usize {
-        self.0.get(n).or(self.0.last()).copied().unwrap_or(0)
+        self.0.get(n).or_else(|| self.0.last()).copied().unwrap_or(0)
     }
 }

@@ -13,7 +13,6 @@ pub mod score;
 mod table;
 
 use std::path::Path;
-use std::time::Instant;
 
 use scan::Detector;
 
@@ -103,7 +102,7 @@ pub fn run(plan: &Plan<'_>) -> Result<String> {
     Ok(out)
 }
 
-/// What every built-in shape finds, and the seconds it takes once over all.
+/// What every built-in shape finds, and the seconds of processor it takes once over all.
 fn ours(documents: &[Document]) -> (Vec<Vec<Found>>, f64) {
     let found = documents
         .iter()
@@ -114,13 +113,19 @@ fn ours(documents: &[Document]) -> (Vec<Vec<Found>>, f64) {
                 .collect()
         })
         .collect();
-    let began = Instant::now();
+    let began = processor_seconds();
     let mut rounds = 0u32;
-    while rounds == 0 || began.elapsed().as_secs_f64() < SECONDS_MIN {
+    while rounds == 0 || processor_seconds() - began < SECONDS_MIN {
         for d in documents {
             std::hint::black_box(scan::find(Detector::SHAPES, std::hint::black_box(d.text.as_bytes())));
         }
         rounds += 1;
     }
-    (found, began.elapsed().as_secs_f64() / f64::from(rounds))
+    (found, (processor_seconds() - began) / f64::from(rounds))
+}
+
+/// Seconds of processor this thread has had: the machine may have other work.
+fn processor_seconds() -> f64 {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
 }

@@ -126,7 +126,8 @@ impl Names {
 /// The statement can change the search path.
 pub(crate) fn moves_path(statement: &Statement) -> bool {
     match &statement.session {
-        SessionUse::Set { name, .. } | SessionUse::Reset(name) => name == "search_path",
+        SessionUse::Set { name, .. } => name == "search_path",
+        SessionUse::Reset(name) => matches!(name.as_str(), "search_path" | "all"),
         SessionUse::SetMany(all) => all.iter().any(|(name, _)| name == "search_path"),
         SessionUse::ResetAll => true,
         _ => statement.functions.iter().any(|f| f.name == "set_config" && f.standing != FunctionStanding::Known),

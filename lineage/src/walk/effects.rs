@@ -50,9 +50,11 @@ impl<'a> Walker<'a> {
 
             NodeEnum::VariableSetStmt(s) => self.set(s),
             NodeEnum::VariableShowStmt(s) => self.show(&s.name),
-            NodeEnum::DiscardStmt(_) => {
+            NodeEnum::DiscardStmt(s) => {
                 self.effects.add(Effects::DISCARD);
-                self.session = SessionUse::ResetAll;
+                if s.target() == DiscardMode::DiscardAll {
+                    self.session = SessionUse::ResetAll;
+                }
             }
             NodeEnum::TransactionStmt(s) => self.transaction(s),
             NodeEnum::ConstraintsSetStmt(_) => self.effects.add(Effects::TRANSACTION),

@@ -32,7 +32,7 @@ impl<'a> Walker<'a> {
             }
             VariableSetKind::VarResetAll => {
                 self.effects.add(Effects::DISCARD);
-                self.session = SessionUse::ResetAll;
+                self.session = SessionUse::Reset("all".to_owned());
                 return;
             }
             VariableSetKind::VarReset => self.session = SessionUse::Reset(name),

@@ -158,9 +158,15 @@ fn years(text: &[u8], token: &Token, groups: &Groups) -> bool {
         && groups.start.first() == Some(&token.start)
         && match token.joins {
             0 => token.digits == 4 && year(0),
-            1 => token.digits == 8 && year(0) && year(1),
+            1 => token.digits == 8 && (year(0) && year(1) || shift(text, groups)),
             _ => false,
         }
+}
+
+/// `0700-1900`
+fn shift(text: &[u8], groups: &Groups) -> bool {
+    let time = |i: usize| groups.len[i] == 4 && numbers::clock(text.get(groups.start[i]..).unwrap_or_default());
+    time(0) && time(1)
 }
 
 /// What is counted: a unit follows, or the number is round.
@@ -219,8 +225,8 @@ fn counted(text: &[u8], token: &Token) -> bool {
 
 /// Numbers known by the word before them.
 fn labelled(shapes: Shapes, token: &Token, context: &Context, shape: Shape, all: &[u8], add: &mut Add<'_>) {
-    let named =
-        context.tells(say::USER | say::LICENSE | say::DEVICE | say::MRN) && token.digits >= 3 && token.len() >= 5;
+    let named = context.tells(say::USER) && token.len() >= 6
+        || context.tells(say::LICENSE | say::DEVICE | say::MRN) && token.digits >= 3 && token.len() >= 5;
     if shape == Shape::None && (!named || token.is_measure()) {
         return;
     }

@@ -87,7 +87,8 @@ pub(super) fn card(text: &[u8], at: usize, groups: &Groups, context: &mut impl F
     (luhn(run) || context().says(say::CARD)).then(|| at + run.len())
 }
 
-fn clock(text: &[u8]) -> bool {
+/// Four digits that are a time of day.
+pub(super) fn clock(text: &[u8]) -> bool {
     let (n, _) = dates::number(text.get(..4).unwrap_or_default());
     n <= 2400 && n % 100 < 60
 }
@@ -136,6 +137,10 @@ pub(super) fn phone(
         groups.count >= i + 3 && groups.len[i..i + 3] == [3, 3, 4] && split(i) && split(i + 1) && !further(i + 3)
     };
     let begins_short = groups.count >= 4 && groups.is(&[3, 3, 2, 2]) && groups.by(4, groups.separator[0]);
+    // A part of a code: NDC-0591-3740-01.
+    if previous == Some(b'-') && byte(text, at, 2).is_some_and(|b| b.is_ascii_alphanumeric()) {
+        return None;
+    }
     if joined && !open {
         // `one is415-555-0132`: the shape is long enough to stand against a word.
         let letter = previous.is_some_and(|b| b.is_ascii_lowercase());
@@ -221,7 +226,7 @@ fn trunk(text: &[u8], at: usize, groups: &Groups, open: bool, context: &mut impl
     let times =
         lens.iter().all(|n| *n == 4) && (0..count).all(|i| clock(text.get(groups.start[i]..).unwrap_or_default()));
     // 0 stands alone, or begins an area code.
-    let shape = (9..=12).contains(&total) && longest >= 3 && longest <= 8 && !times && groups.separator[0] != b'.'
+    let shape = (9..=12).contains(&total) && (3..=8).contains(&longest) && !times && groups.separator[0] != b'.'
         || (9..=12).contains(&total) && longest >= 3 && groups.by(count, b'.') && count >= 3;
     (shape && (open || count >= 3 || lens.first().is_some_and(|n| *n >= 2))
         || (total >= 9 && context().tells(say::PHONE)))
