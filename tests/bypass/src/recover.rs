@@ -38,6 +38,7 @@ pub struct Finder {
     exact: AhoCorasick,
     exact_cells: Vec<usize>,
     characters: Vec<usize>,
+    texts: Vec<bool>,
 }
 
 /// Bytes looked at of what is put together from pieces.
@@ -70,6 +71,7 @@ impl Finder {
             folded_cells,
             exact: build(&exact, false),
             exact_cells,
+            texts: truth.cells.iter().map(|cell| cell.kind == Kind::Text).collect(),
             characters: truth.cells.iter().map(|cell| shown(cell).chars().count()).collect(),
         }
     }
@@ -117,7 +119,8 @@ impl Finder {
         found
     }
 
-    /// Values that can be put together from the pieces in what came back: rows, columns, character codes.
+    /// Values that can be put together from the pieces in what came back: rows, columns, character codes. With
+    /// [`Care::Whole`] dates are left out: harmless dates and numbers side by side make some by chance.
     #[must_use]
     pub fn in_pieces(&self, frames: &[Frame], care: Care) -> Found {
         let rows = table(frames);
@@ -142,6 +145,9 @@ impl Finder {
         for mut bytes in by_column.into_iter().chain(codes_by_column).chain([by_row, codes_by_row]) {
             bytes.truncate(PIECES_BYTES_MAX);
             found.extend(self.find(&bytes, care));
+        }
+        if care == Care::Whole {
+            found.retain(|&index| self.texts[index]);
         }
         found
     }
@@ -498,6 +504,9 @@ mod tests {
         assert_eq!(finder.in_pieces(&codes, Care::Any).len(), 1);
         assert_eq!(finder.in_pieces(&[row(&["705", "-10-", "1005"])], Care::Any).len(), 1);
         assert!(finder.in_frames(&characters, Care::Any).is_empty());
+        // Reversed, this is a protected date.
+        assert_eq!(finder.in_pieces(&[row(&["01-20", "-2091"])], Care::Any).len(), 1);
+        assert!(finder.in_pieces(&[row(&["01-20", "-2091"])], Care::Whole).is_empty());
     }
 
     #[test]
