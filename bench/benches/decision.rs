@@ -120,6 +120,7 @@ fn grant() -> Grant {
         definition: None,
         depends_on: vec![],
         parents: vec![],
+        filled_by: Vec::new(),
         estimated_rows: -1,
     });
     let all = || "*".to_owned();

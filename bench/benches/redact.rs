@@ -25,6 +25,7 @@ fn plan(redaction: Redaction, type_oid: u32) -> Plan {
         definition: None,
         depends_on: vec![],
         parents: vec![],
+        filled_by: Vec::new(),
         estimated_rows: -1,
     };
     let all = || "*".to_owned();

@@ -14,8 +14,36 @@ pub struct Catalog {
     /// (`current_schemas(false)`); empty if not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub search_path: Vec<String>,
+    /// Functions of schemas other than the server's own, without those of extensions, in OID order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub code: Vec<Code>,
+    /// Names of operators of such schemas, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub operators: Vec<String>,
     /// Relations in (schema, name) order.
     pub relations: Vec<Relation>,
+}
+
+/// A function that somebody made in this database.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Code {
+    /// `pg_proc.oid`.
+    pub oid: u32,
+    /// Name.
+    pub name: String,
+    /// Its text, if it is in a language that can be read (SQL, PL/pgSQL) and not too long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}
+
+/// Code that puts values into columns of a relation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filled {
+    /// The function.
+    pub function: u32,
+    /// The column, for a default or generated value; a trigger before the row can fill any that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<i16>,
 }
 
 /// `pg_class.relkind`, the kinds that return rows.
@@ -61,6 +89,9 @@ pub struct Relation {
     /// OIDs of inheritance parents and of the partitioned table this is a partition of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<u32>,
+    /// Defaults, generated columns and triggers before the row that call functions of [`Catalog::code`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filled_by: Vec<Filled>,
     /// `pg_class.reltuples`, for reports; negative is unknown.
     #[serde(default)]
     pub estimated_rows: i64,

@@ -252,6 +252,8 @@ pub struct Statement {
     pub relations: Vec<RelationUse>,
     /// Functions called.
     pub functions: Vec<FunctionUse>,
+    /// Names of operators used without a schema, each once.
+    pub operators: Vec<String>,
     /// Its queries.
     pub graph: Graph,
     /// Session names.

@@ -5,7 +5,7 @@
 //! protected columns is *derived*, and so is everything of a view that cannot be understood.
 //! An epoch is immutable; a changed catalog or bundle makes a new one. Deliberately absent: fetching catalogs.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use lineage::catalog::{Column, Relation, RelationKind};
@@ -96,6 +96,8 @@ pub struct Epoch {
     /// Types of extensions that are text by another name, and arrays of them: the built-in type they are read as.
     texts: HashMap<u32, u32>,
     pub(crate) index: Index,
+    /// Names of functions and operators that people made.
+    pub(crate) made: HashSet<String>,
     /// Per redaction of the model.
     pub(crate) tokens: Vec<Option<TokenKey>>,
     missing: Vec<String>,
@@ -134,9 +136,10 @@ impl Epoch {
                 token
             })
             .collect();
+        let made = catalog.code.iter().map(|c| c.name.clone()).chain(catalog.operators.iter().cloned()).collect();
         let roles = model.roles.iter().map(|_| OnceLock::new()).collect();
         let missing = missing.into_iter().collect();
-        Self { number: 0, target, relations, by_oid, index, texts, tokens, missing, roles, bundle }
+        Self { number: 0, target, relations, by_oid, index, made, texts, tokens, missing, roles, bundle }
     }
 
     /// Which epoch this is; 0 until [`Epoch::with_number`].
@@ -262,9 +265,11 @@ fn mark(model: &Model, target: &str, catalog: &Catalog, index: &Index) -> Vec<Ma
     spread_over_families(catalog, &mut relations);
     let by_oid = catalog.relations.iter().enumerate().map(|(i, r)| (r.oid, i)).collect();
     let mut views = Views { model, catalog, index, by_oid, state: HashMap::new() };
+    views.suspect(&mut relations);
     for i in 0..relations.len() {
         views.settle(i, &mut relations, 0);
     }
+    views.suspect(&mut relations);
     relations
 }
 
@@ -331,6 +336,22 @@ struct Views<'a> {
 const DEPTH_MAX: usize = 100;
 
 impl<'a> Views<'a> {
+    /// Columns that code of the database may fill with protected values are derived from anything.
+    fn suspect(&self, relations: &mut [MarkedRelation]) {
+        for (relation, column) in crate::fills::suspects(self.catalog, relations) {
+            let Some(column) = relations.get_mut(relation).and_then(|r| r.columns.get_mut(column)) else { continue };
+            let own = column.binding.and_then(|b| self.model.bindings.get(usize::try_from(b).ok()?));
+            // Words that name this very column, or a class it has already, stay.
+            let said = own.is_some_and(|b| match &b.by {
+                BindingBy::Selector(s) => !s.relation.contains('*') && !s.column.contains('*'),
+                BindingBy::Tag { .. } => true,
+            });
+            if !said && matches!(column.marking, Marking::Clear | Marking::Unclassified) {
+                column.marking = Marking::Derived { from: self.or_any_class(&BTreeSet::new()), total: true };
+            }
+        }
+    }
+
     fn settle(&mut self, i: usize, relations: &mut Vec<MarkedRelation>, depth: usize) {
         let catalog = self.catalog;
         let Some(view) = catalog.relations.get(i) else { return };

@@ -142,6 +142,15 @@ impl Grant {
                 .at(statement.span.start));
             }
         }
+        if let Some(operator) = statement.operators.iter().find(|o| self.epoch.made.contains(*o)) {
+            return Err(Refusal::new(
+                code::CODE,
+                "default:function",
+                format!("the operator {operator} is also the name of one that somebody made in this database"),
+            )
+            .hint("write OPERATOR(pg_catalog.…), or connect with a role that sees everything")
+            .at(statement.span.start));
+        }
         for function in &statement.functions {
             let trusted = || {
                 self.rules().is_some_and(|r| {
@@ -153,13 +162,21 @@ impl Grant {
                 })
             };
             let what = match function.standing {
+                // The server prefers the one whose arguments fit better, wherever it is.
+                FunctionStanding::Known
+                    if function.schema.is_none() && self.epoch.made.contains(&function.name) && !trusted() =>
+                {
+                    "is also the name of one that somebody made in this database"
+                }
                 FunctionStanding::Known => continue,
                 FunctionStanding::Unknown if trusted() => continue,
                 FunctionStanding::Unknown => "is not one that the gateway knows",
                 FunctionStanding::Dangerous => "reaches beyond the statement",
             };
             return Err(Refusal::new(code::CODE, "default:function", format!("the function {} {what}", function.name))
-                .hint("a rule file can list it under the role's trusted functions, unless it is a dangerous built-in")
+                .hint(
+                    "write pg_catalog. before a built-in; a rule file can list others under the role's trusted functions",
+                )
                 .at(function.span.start));
         }
         Ok(())

@@ -16,6 +16,7 @@ mod constants;
 mod decide;
 mod epoch;
 mod explain;
+mod fills;
 mod free_text;
 pub mod glob;
 mod guard;

@@ -61,6 +61,7 @@ fn index() -> &'static ::lineage::resolve::Index {
             definition: None,
             depends_on: Vec::new(),
             parents: Vec::new(),
+            filled_by: Vec::new(),
             estimated_rows: -1,
         };
         let relations = ["patients", "p", "t", "a", "visits"].into_iter().zip(1..).map(relation).collect();

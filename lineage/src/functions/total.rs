@@ -92,9 +92,8 @@ pub(crate) fn call(call: &FuncCall) -> Arguments {
     let rest = call.args.get(1..).unwrap_or_default();
     let plain = call.over.is_none() && !call.agg_within_group && call.agg_filter.is_none() && !call.func_variadic;
     if name == "count" && !call.agg_within_group {
-        // How many different ones there are is a count only of the column itself.
-        let column = call.args.iter().all(|a| matches!(a.node, Some(NodeEnum::ColumnRef(_))));
-        return Arguments::all(if call.agg_distinct && !column { Path::Aggregated } else { Path::Counted });
+        // How many different ones there are tells which are the same.
+        return Arguments::all(if call.agg_distinct { Path::Aggregated } else { Path::Counted });
     }
     if call.over.is_some() || call.agg_within_group || AGGREGATES.binary_search(&name).is_ok() {
         return Arguments::all(Path::Aggregated);

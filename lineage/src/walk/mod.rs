@@ -37,6 +37,7 @@ struct Walker<'a> {
     effects: Effects,
     relations: Vec<RelationUse>,
     functions: Vec<FunctionUse>,
+    operators: Vec<String>,
     graph: Graph,
     session: SessionUse,
     literals_matter: bool,
@@ -61,6 +62,7 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
         effects: Effects::NONE,
         relations: Vec::new(),
         functions: Vec::new(),
+        operators: Vec::new(),
         graph: Graph::default(),
         session: SessionUse::None,
         literals_matter: false,
@@ -85,6 +87,7 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
         effects: walker.effects,
         relations: walker.relations,
         functions: walker.functions,
+        operators: walker.operators,
         graph: walker.graph,
         session: walker.session,
         // The query and the options of a COPY are taken from its text.
@@ -161,8 +164,14 @@ impl<'a> Walker<'a> {
 
     /// An operator; only a qualified one outside `pg_catalog` is known to be somebody's function.
     fn operator(&mut self, name: &'a [Node], location: i32) {
-        if name.len() > 1 && names::qualified(name).0 != Some("pg_catalog") {
-            self.function(name, Some(FunctionStanding::Unknown), location);
+        if name.len() > 1 {
+            if names::qualified(name).0 != Some("pg_catalog") {
+                self.function(name, Some(FunctionStanding::Unknown), location);
+            }
+        } else if let Some(name) = name.first().and_then(names::text)
+            && !self.operators.iter().any(|o| o == name)
+        {
+            self.operators.push(name.to_owned());
         }
     }
 

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use lineage::Catalog;
-use lineage::catalog::{Column, Relation, RelationKind};
+use lineage::catalog::{Code, Column, Filled, Relation, RelationKind};
 use tokio_postgres::Client;
 
 pub use connect::{Options, connect};
@@ -82,15 +82,18 @@ const OURS: &str = "c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') \
 /// # Errors
 /// The server's error, or a limit.
 pub async fn fetch(client: &Client) -> Result<Catalog, Error> {
+    // As the account's sessions have it; what follows is read with another.
+    let path: Vec<String> =
+        client.query_one("SELECT pg_catalog.current_schemas(false)::text[]", &[]).await?.try_get(0)?;
     client.batch_execute(BEGIN).await?;
-    let outcome = fetch_within(client).await;
+    let outcome = fetch_within(client, path).await;
     let end = client.batch_execute("ROLLBACK").await;
     let catalog = outcome?;
     end?;
     Ok(catalog)
 }
 
-async fn fetch_within(client: &Client) -> Result<Catalog, Error> {
+async fn fetch_within(client: &Client, search_path: Vec<String>) -> Result<Catalog, Error> {
     let relations = format!(
         "SELECT c.oid, n.nspname::text, c.relname::text, c.relkind::text, d.description, \
          CASE WHEN c.relkind IN ('v', 'm') THEN pg_catalog.pg_get_viewdef(c.oid) END, c.reltuples::float8, \
@@ -122,15 +125,16 @@ async fn fetch_within(client: &Client) -> Result<Catalog, Error> {
         "SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {OURS} ORDER BY i.inhrelid, i.inhseqno"
     );
-    let named = "SELECT pg_catalog.current_database()::text, pg_catalog.current_setting('server_version_num')::int4, \
-         pg_catalog.current_schemas(false)::text[]";
+    let named = "SELECT pg_catalog.current_database()::text, pg_catalog.current_setting('server_version_num')::int4";
 
     let row = client.query_one(named, &[]).await?;
     let version: i32 = row.try_get(1)?;
     let mut catalog = Catalog {
         database: row.try_get(0)?,
         server_version: u32::try_from(version).unwrap_or_default(),
-        search_path: row.try_get(2)?,
+        search_path,
+        code: Vec::new(),
+        operators: Vec::new(),
         relations: Vec::new(),
     };
     let mut index: HashMap<u32, usize> = HashMap::new();
@@ -148,6 +152,7 @@ async fn fetch_within(client: &Client) -> Result<Catalog, Error> {
             definition: row.try_get(5)?,
             depends_on: Vec::new(),
             parents: Vec::new(),
+            filled_by: Vec::new(),
             estimated_rows: whole(rows),
         });
     }
@@ -182,7 +187,64 @@ async fn fetch_within(client: &Client) -> Result<Catalog, Error> {
             r.parents.push(parent);
         }
     }
+    code(client, &mut catalog, &index).await?;
     Ok(catalog)
+}
+
+/// Longest function text that is kept; a longer one counts as one that cannot be read.
+const BODY_BYTES_MAX: usize = 32 << 10;
+/// Most functions and operators.
+const CODE_MAX: usize = 20_000;
+
+/// Functions and operators that people made, and the columns they fill.
+async fn code(client: &Client, catalog: &mut Catalog, index: &HashMap<u32, usize>) -> Result<(), Error> {
+    const PEOPLES: &str = "n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_temp_' \
+        AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.objid = p.oid AND e.deptype = 'e')";
+    let functions = format!(
+        "SELECT p.oid, p.proname::text, CASE WHEN l.lanname IN ('sql', 'plpgsql') THEN \
+           pg_catalog.left(pg_catalog.concat(p.prosrc, ' ', pg_catalog.pg_get_function_sqlbody(p.oid)), {}) END \
+         FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace \
+         JOIN pg_catalog.pg_language l ON l.oid = p.prolang WHERE {PEOPLES} ORDER BY p.oid LIMIT {}",
+        BODY_BYTES_MAX + 1,
+        CODE_MAX + 1
+    );
+    // Without a body function (before PostgreSQL 14) the column and its function do not exist.
+    let functions = if catalog.server_version < 140_000 {
+        functions.replace("pg_catalog.pg_get_function_sqlbody(p.oid)", "''")
+    } else {
+        functions
+    };
+    let operators = format!(
+        "SELECT DISTINCT p.oprname::text COLLATE \"C\" FROM pg_catalog.pg_operator p \
+         JOIN pg_catalog.pg_namespace n ON n.oid = p.oprnamespace WHERE {PEOPLES} ORDER BY 1 LIMIT {}",
+        CODE_MAX + 1
+    );
+    let fills = "SELECT a.adrelid, d.refobjid, a.adnum FROM pg_catalog.pg_attrdef a \
+        JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_attrdef'::pg_catalog.regclass AND d.objid = a.oid \
+          AND d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
+        UNION ALL SELECT t.tgrelid, t.tgfoid, NULL FROM pg_catalog.pg_trigger t \
+          WHERE NOT t.tgisinternal AND t.tgtype & 3 = 3 ORDER BY 1, 2, 3";
+    for row in client.query(&functions, &[]).await? {
+        let body: Option<String> = row.try_get(2)?;
+        let body = body.filter(|b| b.len() <= BODY_BYTES_MAX);
+        catalog.code.push(Code { oid: row.try_get(0)?, name: row.try_get(1)?, body });
+    }
+    for row in client.query(&operators, &[]).await? {
+        catalog.operators.push(row.try_get(0)?);
+    }
+    if catalog.code.len() > CODE_MAX || catalog.operators.len() > CODE_MAX {
+        return Err(Error::TooLarge(format!("the database has more than {CODE_MAX} functions or operators")));
+    }
+    for row in client.query(fills, &[]).await? {
+        let function: u32 = row.try_get(1)?;
+        let column: Option<i16> = row.try_get(2)?;
+        if catalog.code.binary_search_by_key(&function, |c| c.oid).is_ok()
+            && let Some(r) = relation(catalog, index, row.try_get(0)?)
+        {
+            r.filled_by.push(Filled { function, column });
+        }
+    }
+    Ok(())
 }
 
 fn relation<'a>(catalog: &'a mut Catalog, index: &HashMap<u32, usize>, oid: u32) -> Option<&'a mut Relation> {

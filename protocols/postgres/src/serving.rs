@@ -167,7 +167,13 @@ enum Owed<J: Judge> {
         prepared: Rc<Prepared<J>>,
         shape: SharedShape<J>,
     },
-    Bind,
+    /// The portal has its name only once the database says so: a Bind that fails leaves what had the name before.
+    Bind {
+        name: Vec<u8>,
+        portal: Rc<Portal<J>>,
+        /// SQL may have given or taken the name since.
+        forgotten: bool,
+    },
     /// Our own Parse, Describe and Close of a COPY's shape; the replies end here.
     CopyShape,
     /// The client's Describe of a statement: ParameterDescription, then RowDescription or NoData.
@@ -178,6 +184,7 @@ enum Owed<J: Judge> {
     },
     Close {
         statement: Option<Vec<u8>>,
+        portal: Option<Vec<u8>>,
     },
     /// `ignored_by_copy`: sent while the statement before it may be reading COPY data; if it is, nobody answers.
     Sync {
@@ -368,7 +375,7 @@ impl<J: Judge> Serve<J> {
         for entry in self.owed.iter().rev() {
             match entry {
                 Owed::Parse { name: n, prepared } if n == name => return Some(Rc::clone(prepared)),
-                Owed::Close { statement: Some(n) } if n == name => return None,
+                Owed::Close { statement: Some(n), .. } if n == name => return None,
                 _ => {}
             }
         }
@@ -419,7 +426,7 @@ impl<J: Judge> Serving<J> for Serve<J> {
                 Owed::Execute { run, .. } | Owed::Simple { run, .. } => left.push(run.done()),
                 Owed::Parse { .. }
                 | Owed::Shape { .. }
-                | Owed::Bind
+                | Owed::Bind { .. }
                 | Owed::CopyShape
                 | Owed::Describe
                 | Owed::Close { .. }
@@ -453,7 +460,11 @@ impl<J: Judge> Serving<J> for Serve<J> {
                 prepared.renew(judge);
             }
         }
-        for portal in self.portals.values() {
+        let coming = self.owed.iter().filter_map(|o| match o {
+            Owed::Bind { portal, .. } => Some(portal),
+            _ => None,
+        });
+        for portal in self.portals.values().chain(coming) {
             let listed = self.prepared.values().any(|p| Rc::ptr_eq(p, &portal.prepared));
             if !listed {
                 portal.prepared.renew(judge);
@@ -468,6 +479,7 @@ impl<J: Judge> Serving<J> for Serve<J> {
 
     fn has_portal(&self, name: &[u8]) -> bool {
         self.portals.contains_key(name)
+            || self.owed.iter().any(|o| matches!(o, Owed::Bind { name: n, .. } if n == name))
     }
 
     fn forget_prepared(&mut self, name: Option<&[u8]>) {
@@ -481,6 +493,11 @@ impl<J: Judge> Serving<J> for Serve<J> {
         match name {
             Some(name) => drop(self.portals.remove(name)),
             None => self.portals.clear(),
+        }
+        for entry in &mut self.owed {
+            if let Owed::Bind { name: bound, forgotten, .. } = entry {
+                *forgotten |= name.is_none_or(|name| name == bound.as_slice());
+            }
         }
     }
 

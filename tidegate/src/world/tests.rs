@@ -65,9 +65,10 @@ fn catalog(relation: &str) -> Catalog {
         definition: None,
         depends_on: Vec::new(),
         parents: Vec::new(),
+        filled_by: Vec::new(),
         estimated_rows: 0,
     };
-    Catalog { database: "a".to_owned(), server_version: 150_000, relations: vec![relation], search_path: Vec::new() }
+    Catalog { database: "a".to_owned(), server_version: 150_000, relations: vec![relation], ..Catalog::default() }
 }
 
 fn admitted(world: &World, target: usize, group: &str) -> bool {

@@ -9,7 +9,7 @@
 //! | `F` FunctionCall | refused |
 //! | anything else | fault |
 
-use super::{BindWalk, Down, Held, Owed, POISON, Prepared, Run, Serve, Shape};
+use super::{BindWalk, Down, Held, Owed, POISON, Portal, Prepared, Run, Serve, Shape};
 use crate::faults;
 use crate::frame::{self, HEADER_BYTES, Header};
 use contract::{Ask, Fault, Judge, Lane, Outcome, Peer, Reader, Refusal, Step, Verdict, Via};
@@ -234,7 +234,9 @@ impl<J: Judge> Serve<J> {
         for entry in &self.owed {
             match entry {
                 Owed::Parse { name, .. } => named += usize::from(!name.is_empty()),
-                Owed::Close { statement: Some(n) } if self.prepared.contains_key(n) => named = named.saturating_sub(1),
+                Owed::Close { statement: Some(n), .. } if self.prepared.contains_key(n) => {
+                    named = named.saturating_sub(1)
+                }
                 _ => {}
             }
         }
@@ -276,7 +278,8 @@ impl<J: Judge> Serve<J> {
             self.refuse_extended(down, header.len, &refusal, b"");
             return Ok(Step::Settled);
         }
-        if self.portals.len() >= self.limits.portals_max && !self.portals.contains_key(&portal) {
+        if !portal.is_empty() && self.named_portals() >= self.limits.portals_max && !self.portals.contains_key(&portal)
+        {
             return Err(Fault::downstream("too many portals in this session").with_state("53400"));
         }
         if J::needs_shape(&prepared.token.borrow()) && prepared.resolution.replace(self.resolution) != self.resolution {
@@ -296,9 +299,32 @@ impl<J: Judge> Serve<J> {
                 return; // an earlier statement failed meanwhile: the database ignored this one
             }
             let (name, portal) = walk.portal(self.cycles_sent);
-            self.portals.insert(name, Rc::new(portal));
-            self.owed.push_back(Owed::Bind);
+            self.owed.push_back(Owed::Bind { name, portal: Rc::new(portal), forgotten: false });
         }
+    }
+
+    /// Portals with names, as they will be when everything in flight is answered.
+    fn named_portals(&self) -> usize {
+        self.owed.iter().fold(self.portals.len(), |named, entry| match entry {
+            Owed::Bind { name, .. } if !name.is_empty() => named + 1,
+            Owed::Close { portal: Some(name), .. } if !name.is_empty() => named.saturating_sub(1),
+            _ => named,
+        })
+    }
+
+    /// The portal that a name means for the next request: what is bound or closed last, in flight or done.
+    fn portal(&self, name: &[u8]) -> Option<Rc<Portal<J>>> {
+        for entry in self.owed.iter().rev() {
+            match entry {
+                Owed::Bind { name: bound, portal, forgotten } if bound == name => {
+                    return (!forgotten).then(|| Rc::clone(portal));
+                }
+                Owed::Close { portal: Some(closed), .. } if closed == name => return None,
+                Owed::Simple { .. } if name.is_empty() => return None,
+                _ => {}
+            }
+        }
+        self.portals.get(name).cloned()
     }
 
     fn named(
@@ -340,13 +366,8 @@ impl<J: Judge> Serve<J> {
             return Ok(Step::NeedMore);
         };
         down.pass(header.len);
-        let statement = if kind == b'S' {
-            Some(name)
-        } else {
-            self.portals.remove(&name);
-            None
-        };
-        self.owed.push_back(Owed::Close { statement });
+        let (statement, portal) = if kind == b'S' { (Some(name), None) } else { (None, Some(name)) };
+        self.owed.push_back(Owed::Close { statement, portal });
         Ok(Step::Settled)
     }
 
@@ -364,7 +385,7 @@ impl<J: Judge> Serve<J> {
         let mut r = Reader::new(&down.input()[HEADER_BYTES..header.len]);
         let name = r.text().ok_or(MALFORMED)?;
         let row_limit = r.u32().filter(|_| r.rest().is_empty()).ok_or(MALFORMED)?;
-        let Some(portal) = self.portals.get(name).cloned() else {
+        let Some(portal) = self.portal(name) else {
             let message = format!("portal \"{}\" does not exist", String::from_utf8_lossy(name));
             self.report(down, header.len, "34000", &message);
             return Ok(Step::Settled);

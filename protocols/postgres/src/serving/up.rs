@@ -119,11 +119,19 @@ impl<J: Judge> Serve<J> {
                 _ => return Err(SURPRISE),
             },
             b'2' => {
-                let Some(Owed::Bind) = self.owed.pop_front() else { return Err(SURPRISE) };
+                let Some(Owed::Bind { name, portal, forgotten }) = self.owed.pop_front() else { return Err(SURPRISE) };
+                if forgotten {
+                    self.portals.remove(&name);
+                } else {
+                    self.portals.insert(name, portal);
+                }
                 self.show(up, header.len);
             }
             b'3' => {
-                let Some(Owed::Close { statement }) = self.owed.pop_front() else { return Err(SURPRISE) };
+                let Some(Owed::Close { statement, portal }) = self.owed.pop_front() else { return Err(SURPRISE) };
+                if let Some(name) = portal {
+                    self.portals.remove(&name);
+                }
                 if let Some(name) = statement {
                     self.prepared.remove(&name);
                 }
@@ -586,7 +594,7 @@ impl<J: Judge> Serve<J> {
                 }
                 Owed::Parse { .. }
                 | Owed::Shape { .. }
-                | Owed::Bind
+                | Owed::Bind { .. }
                 | Owed::CopyShape
                 | Owed::Describe
                 | Owed::Close { .. }
