@@ -6,9 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use policy::model::Redaction;
-use policy::{
-    Allowed, Bundle, Decision, Epoch, Fate, Grant, Identity, Keys, Model, Origin, PlannedOutput, Refusal,
-};
+use policy::{Allowed, Bundle, Decision, Epoch, Fate, Grant, Identity, Keys, Model, Origin, PlannedOutput, Refusal};
 
 use crate::build::Who;
 use crate::resolve::Catalogs;

@@ -110,7 +110,8 @@ impl<'a> Explanation<'a> {
             let _ = writeln!(out, "  {gap} {}", paint.blue("|"));
             let _ = writeln!(out, "  {} {} {}", paint.blue(&number), paint.blue("|"), mark.line);
             let carets = "^".repeat(mark.width);
-            let _ = writeln!(out, "  {gap} {} {:indent$}{}", paint.blue("|"), "", paint.red(&carets), indent = mark.indent);
+            let _ =
+                writeln!(out, "  {gap} {} {:indent$}{}", paint.blue("|"), "", paint.red(&carets), indent = mark.indent);
         }
         if !r.columns.is_empty() {
             let _ = writeln!(out, "  its columns would be:");
@@ -189,10 +190,8 @@ impl<'a> Explanation<'a> {
                 let bases: Vec<_> = origin.made_of.iter().map(part).collect();
                 line.push_str(&format!(", which the view makes of {}", bases.join(", ")));
             }
-            let binding = origin
-                .binding
-                .and_then(|b| self.rules.origins.bindings.get(usize::try_from(b).ok()?))
-                .copied();
+            let binding =
+                origin.binding.and_then(|b| self.rules.origins.bindings.get(usize::try_from(b).ok()?)).copied();
             let model = &self.rules.model;
             line.push_str(&match (origin.class.map(usize::from), binding) {
                 (Some(class), binding) => {
@@ -272,7 +271,8 @@ impl<'a> Explanation<'a> {
             .origins
             .iter()
             .map(|o| {
-                let binding = o.binding.and_then(|b| self.rules.origins.bindings.get(usize::try_from(b).ok()?)).copied();
+                let binding =
+                    o.binding.and_then(|b| self.rules.origins.bindings.get(usize::try_from(b).ok()?)).copied();
                 json!({
                     "column": dotted(&o.column), "made_of": o.made_of.iter().map(dotted).collect::<Vec<_>>(),
                     "class": o.class.map(|k| &classes[usize::from(k)].name), "class_at": place(binding),

@@ -85,6 +85,11 @@ impl Grant {
         self.rules().map_or("", |r| r.name.as_str())
     }
 
+    /// Name of the identity's accounts, the same in every session of its.
+    pub(crate) fn account(&self) -> Arc<str> {
+        format!("{}\0{}", self.identity.issuer, self.identity.subject).into()
+    }
+
     pub(crate) fn rules(&self) -> Option<&Role> {
         self.epoch.bundle().model().roles.get(self.role)
     }

@@ -176,10 +176,13 @@ impl Grant {
         // EXPLAIN EXECUTE and CREATE TABLE AS EXECUTE do not return the rows of what they run.
         let other = Effects::EXPLAIN.with(Effects::CREATE_AS);
         let returned = !statement.effects.intersects(other);
+        // What it runs compares, whether its rows are returned or not.
+        let mut comparisons = own.comparisons.clone();
+        comparisons.extend(inner.iter().flat_map(|i| &i.comparisons));
         let rows = inner.filter(|_| returned).unwrap_or(own);
         let source = source.filter(|_| returned);
         let statement = Arc::clone(statement);
-        Ok(Allowed { statement, guarded, expected: rows.expected, comparisons: rows.comparisons, source })
+        Ok(Allowed { statement, guarded, expected: rows.expected, comparisons, source })
     }
 
     /// The statement that `EXECUTE` or `FETCH` stands for.

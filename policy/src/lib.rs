@@ -10,6 +10,7 @@
 
 mod admit;
 mod automaton;
+mod budget;
 mod bundle;
 mod dates;
 mod decide;
@@ -17,6 +18,7 @@ mod epoch;
 mod explain;
 pub mod glob;
 mod guard;
+pub mod ledger;
 pub mod model;
 mod numeric;
 mod plan;
@@ -29,6 +31,7 @@ mod shapes;
 mod system;
 
 pub use admit::{Grant, Identity, admit, preview};
+pub use budget::{Spending, used_up};
 pub use bundle::{BuildError, Bundle, LoadError};
 pub use decide::{Allowed, Decision, Names};
 pub use epoch::{Epoch, Keys, deciding_binding};

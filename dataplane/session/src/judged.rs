@@ -1,11 +1,12 @@
 //! What the session attaches to a forwarded statement, and to a result shape.
 
 use crate::names;
-use contract::{Column, Format, Judge, Redacted, Redactor, Refusal, Via};
+use contract::{Admitted, Column, Format, Judge, Redacted, Redactor, Refusal, Via};
 use lineage::{Effects, Facts, SessionUse, Statement};
+use policy::ledger::Ledger;
 use policy::model::Redaction;
-use policy::{Allowed, ColumnShape, Grant, Grows, Names, PlannedColumn};
-use std::cell::RefCell;
+use policy::{Allowed, ColumnShape, Grant, Grows, Names, PlannedColumn, Spending};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -36,6 +37,22 @@ impl Judge for Verdicts {
     fn changes_names(token: &Self::Token) -> bool {
         token.changes_names
     }
+
+    fn metered(token: &Self::Token) -> bool {
+        token.spending.as_ref().is_some_and(|s| s.counts_rows() && !s.observe)
+    }
+
+    fn admit(token: &Self::Token, part: usize, sizes: &mut dyn Iterator<Item = u64>) -> Admitted {
+        token.admit(part, sizes)
+    }
+}
+
+/// What a session's statements are paid with.
+#[derive(Clone, Debug)]
+pub(crate) struct Purse {
+    pub(crate) ledger: Arc<Ledger>,
+    /// Nanoseconds of the host, as of this turn.
+    pub(crate) now_ns: Rc<Cell<u64>>,
 }
 
 /// Effects after which a name in another statement can mean another relation.
@@ -70,6 +87,9 @@ pub struct Judged {
     /// What the names it runs or fetches from stood for when it was judged.
     pub(crate) stands_for: Vec<(NameKind, String, Option<Arc<Statement>>)>,
     pub(crate) masked: RefCell<Vec<Masked>>,
+    /// What running it costs, and what with.
+    pub(crate) spending: Option<Spending>,
+    purse: Option<Purse>,
 }
 
 /// Kinds of names a statement can stand for another by.
@@ -87,6 +107,7 @@ impl Judged {
         allowed: Vec<Allowed>,
         grant: &Grant,
         names: &dyn Names,
+        purse: &Purse,
     ) -> Self {
         let stands_for = facts.statements.iter().filter_map(|s| match &s.session {
             SessionUse::Execute(name) => Some((NameKind::Prepared, name.clone(), names.prepared(name))),
@@ -94,6 +115,8 @@ impl Judged {
             _ => None,
         });
         let stands_for = stands_for.collect();
+        let spending = grant.spending(&allowed);
+        let purse = spending.is_some().then(|| purse.clone());
         let guarded = allowed.iter().any(|a| a.guarded);
         let changes_names = facts.statements.iter().any(|s| names::changes(s));
         Self {
@@ -106,7 +129,35 @@ impl Judged {
             changes_names,
             stands_for,
             masked: RefCell::default(),
+            spending,
+            purse,
         }
+    }
+
+    /// Takes what a run costs before it goes upstream; a run that goes on after a row limit has paid.
+    pub(crate) fn pay(&self, resumed: bool) -> Result<(), Refusal> {
+        let (Some(spending), Some(purse)) = (&self.spending, &self.purse) else { return Ok(()) };
+        if resumed || spending.before.is_empty() {
+            return Ok(());
+        }
+        purse.ledger.charge(&spending.who, &spending.before, purse.now_ns.get()).map_err(|why| {
+            let (limit, _) = &spending.before[why.limit];
+            neutral(policy::used_up(limit, &why))
+        })
+    }
+
+    fn admit(&self, part: usize, sizes: &mut dyn Iterator<Item = u64>) -> Admitted {
+        let limits = self.spending.as_ref().and_then(|s| s.parts.get(part)).map_or(&[][..], Vec::as_slice);
+        let (Some(spending), Some(purse)) = (&self.spending, &self.purse) else {
+            return sizes.fold(Admitted::default(), |all, bytes| Admitted {
+                rows: all.rows + 1,
+                bytes: all.bytes + bytes,
+                cut: None,
+            });
+        };
+        let taken = purse.ledger.take(&spending.who, limits, sizes, purse.now_ns.get());
+        let cut = taken.stopped.and_then(|why| Some(neutral(policy::used_up(limits.get(why.limit)?, &why))));
+        Admitted { rows: taken.rows, bytes: taken.bytes, cut }
     }
 
     pub(crate) fn effects(&self) -> Effects {

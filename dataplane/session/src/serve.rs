@@ -1,7 +1,7 @@
 //! The steady state of a session: what arrives is stepped, judged, recorded, forwarded.
 
 use crate::host::{Host, Stage};
-use crate::judged::{Judged, NameKind, Verdicts, neutral};
+use crate::judged::{Judged, NameKind, Purse, Verdicts, neutral};
 use crate::names::{self, Names, NamesOfText};
 use audit::record::{Actor, MaskedColumn, Record, Recorded, SessionId};
 use contract::{Ask, Done, Fault, Lane, Outcome, Peer, Refusal, Serving, Step, Verdict, Via};
@@ -55,6 +55,8 @@ pub struct Progress {
     pub again: bool,
     /// A held statement waits for this record to be durable.
     pub waits_for: Option<u64>,
+    /// What runs upstream is to be cancelled; then [`Session::cancelled`].
+    pub cancel: bool,
 }
 
 /// A statement that is recorded and waits for its record to be durable.
@@ -77,6 +79,7 @@ pub struct Session<S> {
     grant: Grant,
     info: SessionInfo,
     names: Names,
+    purse: Purse,
     pending: Option<Pending>,
     statements: u64,
     bytes: u64,
@@ -104,6 +107,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             grant,
             info,
             names: Names::default(),
+            purse: Purse { ledger: Arc::clone(host.ledger()), now_ns: Rc::default() },
             pending: None,
             statements: 0,
             bytes: 0,
@@ -135,6 +139,7 @@ impl<S: Serving<Verdicts>> Session<S> {
     pub fn advance<H: Host>(&mut self, host: &H) -> Result<Progress, Fault> {
         let mut progress = Progress::default();
         let mut steps = 0;
+        self.purse.now_ns.set(host.now_ns());
         loop {
             match self.serving.upstream(&mut self.up, &mut self.down)? {
                 Step::NeedMore | Step::Blocked => break,
@@ -181,6 +186,7 @@ impl<S: Serving<Verdicts>> Session<S> {
                 break;
             }
         }
+        progress.cancel = self.serving.wants_cancel();
         Ok(progress)
     }
 
@@ -221,7 +227,7 @@ impl<S: Serving<Verdicts>> Session<S> {
                         let verdict = Verdict::Forward { token: Rc::new(token), number: 0, now_ns: began };
                         self.serving.resolve(&mut self.down, &mut self.up, verdict)
                     }
-                    Ok(token) => self.intend(host, Rc::new(token), via, 0, None),
+                    Ok(token) => self.intend(host, Rc::new(token), via, 0, false, None),
                 }
             }
             Ask::TextTooLong(via) => {
@@ -234,7 +240,7 @@ impl<S: Serving<Verdicts>> Session<S> {
                 };
                 self.refuse(host, via, refusal)
             }
-            Ask::Execute { token, row_limit, parameters } => {
+            Ask::Execute { token, row_limit, resumed, parameters } => {
                 if token.needs_shape && !self.names_still_stand(&token) {
                     let refusal = Refusal {
                         code: code::NAME_CHANGED,
@@ -245,7 +251,7 @@ impl<S: Serving<Verdicts>> Session<S> {
                     };
                     return self.refuse(host, Via::Execute, refusal);
                 }
-                self.intend(host, token, Via::Execute, row_limit, parameters)
+                self.intend(host, token, Via::Execute, row_limit, resumed, parameters)
             }
         }
     }
@@ -277,7 +283,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             position: None,
         })?;
         let taken = |name: &str| self.serving.has_prepared(name.as_bytes()) || self.serving.has_portal(name.as_bytes());
-        judge(host, &self.grant, &self.names, &taken, text, via)
+        judge(host, &self.grant, &self.names, &taken, &self.purse, text, via)
     }
 
     /// Records the intent; the statement is forwarded when that is enough.
@@ -287,8 +293,12 @@ impl<S: Serving<Verdicts>> Session<S> {
         token: Rc<Judged>,
         via: Via,
         row_limit: u32,
+        resumed: bool,
         parameters: Option<[u8; 32]>,
     ) -> Result<(), Fault> {
+        if let Err(refusal) = token.pay(resumed) {
+            return self.refuse_run(host, &token, via, refusal);
+        }
         self.statements += 1;
         let number = self.statements;
         let since_ns = host.now_ns();
@@ -324,6 +334,17 @@ impl<S: Serving<Verdicts>> Session<S> {
                 self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(refusal))
             }
         }
+    }
+
+    /// Refuses to run what may be run otherwise.
+    fn refuse_run<H: Host>(&mut self, host: &H, token: &Judged, via: Via, refusal: Refusal) -> Result<(), Fault> {
+        self.statements += 1;
+        let text = match via {
+            Via::Simple => self.serving.text(&self.down),
+            Via::Prepare | Via::Execute => token.text.as_bytes(),
+        };
+        block(host, &self.info, self.statements, text, &refusal, &self.grant)?;
+        self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(refusal))
     }
 
     fn refuse<H: Host>(&mut self, host: &H, _via: Via, refusal: Refusal) -> Result<(), Fault> {
@@ -390,6 +411,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             Outcome::Error(state) => ("error", state),
             Outcome::Skipped => ("skipped", *b"00000"),
             Outcome::Withheld => ("refused", *b"42501"),
+            Outcome::Cut => ("budget", *b"53400"),
         };
         let masked = done.token.masked.borrow();
         let masked: Vec<MaskedColumn<'_>> =
@@ -421,13 +443,18 @@ impl<S: Serving<Verdicts>> Session<S> {
             .renew(&epoch)
             .map_err(|_| Fault::downstream("this identity is no longer admitted to the target").with_state("57P01"))?;
         self.grant = grant;
-        let (grant, names) = (&self.grant, &self.names);
+        let (grant, names, purse) = (&self.grant, &self.names, &self.purse);
         self.serving.renewed(&mut |token: &Rc<Judged>, columns| {
-            let judged = Rc::new(judge(host, grant, names, &|_| true, &token.text, Via::Prepare)?);
+            let judged = Rc::new(judge(host, grant, names, &|_| true, purse, &token.text, Via::Prepare)?);
             let plan = columns.map(|columns| judged.plan(0, columns, grant));
             Ok((judged, plan))
         });
         Ok(())
+    }
+
+    /// The cancellation that [`Progress::cancel`] asked for was delivered, or cannot be.
+    pub fn cancelled(&mut self) {
+        self.serving.cancelled();
     }
 
     /// A peer closed its side.
@@ -499,13 +526,14 @@ fn judge<H: Host>(
     grant: &Grant,
     session: &Names,
     taken: &dyn Fn(&str) -> bool,
+    purse: &Purse,
     text: &str,
     via: Via,
 ) -> Result<Judged, Refusal> {
     let facts = host.facts(text).map_err(|n| neutral(policy::Refusal::not_understood(&n)))?;
     let names = NamesOfText { session, statements: &facts.statements, taken };
     match grant.decide(text, &facts, &names) {
-        Decision::Allow(allowed) => Ok(Judged::new(text, via, Arc::clone(&facts), allowed, grant, &names)),
+        Decision::Allow(allowed) => Ok(Judged::new(text, via, Arc::clone(&facts), allowed, grant, &names, purse)),
         Decision::Refuse(refusal) => Err(neutral(refusal)),
     }
 }

@@ -40,9 +40,13 @@ pub fn write_error(
     });
 }
 
+/// SQLSTATE when a budget is used up: configuration_limit_exceeded. The same statement may be allowed later.
+pub const USED_UP: &str = "53400";
+
 /// Appends the ErrorResponse of a refusal. `text` is the statement, to turn a byte offset into a character position.
 pub fn write_refusal(out: &mut Vec<u8>, severity: &str, refusal: &Refusal, text: &[u8]) {
-    write_refusal_as(out, severity, REFUSED, refusal, text);
+    let state = if refusal.code == "TG2016" { USED_UP } else { REFUSED };
+    write_refusal_as(out, severity, state, refusal, text);
 }
 
 /// The same with another SQLSTATE, for logins.

@@ -402,8 +402,9 @@ fn parameter(key: &[u8], value: &[u8], request: &mut LoginRequest) -> Result<(),
         }
         // Behind another schema its functions could be hidden by others of the same name.
         if path.split(',').skip(1).any(|schema| schema.contains("pg_catalog")) {
-            return Err(Fault::downstream("in search_path, pg_catalog must come first or not be named")
-                .with_state("42501"));
+            return Err(
+                Fault::downstream("in search_path, pg_catalog must come first or not be named").with_state("42501")
+            );
         }
     }
     if key == "application_name" {

@@ -27,7 +27,8 @@ enum Rows<J: Judge> {
 }
 
 impl<J: Judge> Serve<J> {
-    pub(super) fn step_up(&mut self, up: &mut Lane, _down: &mut Lane) -> Result<Step<J>, Fault> {
+    pub(super) fn step_up(&mut self, up: &mut Lane, down: &mut Lane) -> Result<Step<J>, Fault> {
+        self.send_poison(down);
         if let Some(done) = self.done.pop_front() {
             return Ok(Step::Done(done));
         }
@@ -72,6 +73,10 @@ impl<J: Judge> Serve<J> {
             b'd' => {
                 if self.owed_token_guarded() {
                     return Err(Fault::upstream("COPY data of a protected table from the database"));
+                }
+                if self.withhold || !self.admitted_one(header.len) {
+                    self.up = Up::Discard(header.len);
+                    return Ok(Step::Settled);
                 }
                 self.count(1, 0);
                 self.up = Up::Pass { left: header.len, counted: true };
@@ -315,9 +320,12 @@ impl<J: Judge> Serve<J> {
             Rows::Pass => {
                 let (len, rows) = rows::run(up.input());
                 if rows > 0 {
-                    up.pass(len);
+                    let (len, rows) = self.admitted(up, len, rows);
+                    if rows > 0 {
+                        up.pass(len);
+                    }
                     self.count(rows, len as u64);
-                } else {
+                } else if self.admitted_one(header.len) {
                     self.count(1, 0);
                     self.up = Up::Pass { left: header.len, counted: true };
                 }
@@ -333,12 +341,20 @@ impl<J: Judge> Serve<J> {
                         up.want(header.len);
                         return Ok(Step::NeedMore);
                     }
-                    self.up = Up::Giant(Box::new(rows::Giant::new(header.len)));
-                    self.count(1, header.len as u64);
+                    if self.admitted_one(header.len) {
+                        self.up = Up::Giant(Box::new(rows::Giant::new(header.len)));
+                        self.count(1, header.len as u64);
+                    }
                     return Ok(Step::Settled);
                 }
+                let max = if self.is_counting() {
+                    let complete = rows::batch(up.input());
+                    self.admitted(up, complete, 0).0
+                } else {
+                    up.input().len()
+                };
                 let mut scratch = std::mem::take(&mut self.scratch);
-                let batch = rows::redact(up, &plan, &formats, &mut scratch);
+                let batch = rows::redact(up, max, &plan, &formats, &mut scratch);
                 self.scratch = scratch;
                 let batch = batch?;
                 self.count(batch.rows, batch.bytes);
@@ -370,7 +386,10 @@ impl<J: Judge> Serve<J> {
         let mut canonical = Vec::new();
         let refused = matches!(self.owed.front(), Some(Owed::Refused { .. } | Owed::RefusedSimple { .. }));
         let replaced = self.guarded || refused || self.withhold;
-        if replaced && (header.tag == b'E' || fields.is_warning()) {
+        let end = if header.tag == b'E' { self.end_cut() } else { None };
+        if let Some(end) = end {
+            canonical = end;
+        } else if replaced && (header.tag == b'E' || fields.is_warning()) {
             Fields { message: b"", state: *b"XX000", ..fields }.write_canonical(&mut canonical, header.tag);
         }
         if replaced {
@@ -405,6 +424,13 @@ impl<J: Judge> Serve<J> {
             }
             Some(Owed::Execute { .. }) => {
                 let Some(Owed::Execute { portal, mut run }) = self.owed.pop_front() else { return Err(SURPRISE) };
+                portal.suspended.set(header.tag == b's');
+                if run.outcome == Outcome::Cut {
+                    up.skip(header.len);
+                    self.finish(run);
+                    self.fail_to_sync()?;
+                    return Ok(Step::Settled);
+                }
                 if header.tag == b's' {
                     run.outcome = Outcome::Suspended;
                 }
@@ -443,6 +469,13 @@ impl<J: Judge> Serve<J> {
         self.cycles_done += 1;
         self.transaction = status;
         self.withhold = false;
+        if status == b'T' && self.fail_block()? {
+            up.skip(header.len);
+            return Ok(Step::Settled);
+        }
+        if let Some(error) = self.end_cut() {
+            up.put(&error);
+        }
         if status == b'I' {
             let done = self.cycles_done;
             self.portals.retain(|_, portal| portal.cycle >= done);
@@ -470,7 +503,12 @@ impl<J: Judge> Serve<J> {
             _ => None,
         };
         match replacement {
-            _ if self.withhold => up.skip(header.len),
+            _ if self.withhold => {
+                up.skip(header.len);
+                if let Some(error) = self.end_cut() {
+                    up.put(&error);
+                }
+            }
             Some(bytes) => {
                 up.skip(header.len);
                 up.put(&bytes);
@@ -484,7 +522,7 @@ impl<J: Judge> Serve<J> {
     /// The oldest owed entry failed: in the extended protocol everything up to Sync is answered by that.
     fn failed(&mut self, state: [u8; 5]) {
         let set = |run: &mut Run<J>| {
-            if run.outcome != Outcome::Withheld {
+            if !matches!(run.outcome, Outcome::Withheld | Outcome::Cut) {
                 run.outcome = Outcome::Error(state);
             }
         };
