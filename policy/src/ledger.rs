@@ -170,6 +170,12 @@ impl Ledger {
         self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Accounts in memory.
+    #[must_use]
+    pub fn accounts(&self) -> usize {
+        self.shards.iter().map(|s| s.lock().unwrap_or_else(PoisonError::into_inner).accounts.len()).sum()
+    }
+
     /// Takes every cost, or none of them. No two limits have the same heading.
     ///
     /// # Errors

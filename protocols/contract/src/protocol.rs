@@ -133,7 +133,7 @@ pub enum Ask<J: Judge> {
         token: J::Token,
         /// Row limit, 0 for none.
         row_limit: u32,
-        /// The same run goes on where its last row limit ended it.
+        /// It was run before and goes on where its row limit ended it.
         resumed: bool,
         /// SHA-256 over its parameters as they came, if it has any.
         parameters: Option<[u8; 32]>,

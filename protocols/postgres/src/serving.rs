@@ -130,8 +130,8 @@ enum Cancel {
 }
 
 struct Portal<J: Judge> {
-    /// It was run, and reached its row limit.
-    suspended: Cell<bool>,
+    /// It was run: to run it again is to go on with it.
+    started: Cell<bool>,
     prepared: Rc<Prepared<J>>,
     shape: SharedShape<J>,
     formats: Formats,

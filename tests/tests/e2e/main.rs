@@ -5,6 +5,7 @@
 mod audit;
 mod bad_input;
 mod blocking;
+mod budgets;
 mod compiler;
 mod drivers;
 mod hostile_server;

@@ -159,6 +159,6 @@ impl<J: Judge> BindWalk<J> {
         };
         let parameters = self.digest.map(|d| d.finalize().into());
         let shape = Rc::clone(&self.prepared.shape.borrow());
-        (self.name, Portal { suspended: Cell::new(false), prepared: self.prepared, shape, formats, parameters, cycle })
+        (self.name, Portal { started: Cell::new(false), prepared: self.prepared, shape, formats, parameters, cycle })
     }
 }

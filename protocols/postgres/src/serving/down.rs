@@ -379,7 +379,7 @@ impl<J: Judge> Serve<J> {
         }
         let token = portal.prepared.token.borrow().clone();
         let parameters = portal.parameters;
-        let resumed = portal.suspended.get();
+        let resumed = portal.started.get();
         let portal = Some(portal);
         self.down =
             Down::Held(Box::new(Held { via: Via::Execute, len: header.len, text: (0, 0), name: (0, 0), portal }));
@@ -478,6 +478,7 @@ impl<J: Judge> Serve<J> {
                 down.pass(held.len);
                 self.copying = J::copies_in(&token);
                 if let Some(portal) = held.portal {
+                    portal.started.set(true);
                     self.owed.push_back(Owed::Execute { portal, run: run(token) });
                 }
             }

@@ -424,7 +424,6 @@ impl<J: Judge> Serve<J> {
             }
             Some(Owed::Execute { .. }) => {
                 let Some(Owed::Execute { portal, mut run }) = self.owed.pop_front() else { return Err(SURPRISE) };
-                portal.suspended.set(header.tag == b's');
                 if run.outcome == Outcome::Cut {
                     up.skip(header.len);
                     self.finish(run);
