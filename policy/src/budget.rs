@@ -92,7 +92,7 @@ impl Grant {
             }
             parts.push(rows);
         }
-        let spending = Spending { who: self.account(), before, parts, observe: role.mode == Mode::Observe };
+        let spending = Spending { who: self.account(), before, parts, observe: self.mode == Mode::Observe };
         (!spending.before.is_empty() || spending.counts_rows()).then_some(spending)
     }
 

@@ -15,7 +15,7 @@ use crate::admit::Grant;
 use crate::bundle::Needle;
 use crate::glob;
 use crate::guard::Expected;
-use crate::model::{Block, ClassId, Selector};
+use crate::model::{Block, ClassId, Mode, Selector};
 use crate::plan::Source;
 use crate::refusal::{Refusal, code};
 use crate::session_rules;
@@ -63,6 +63,8 @@ pub struct Allowed {
     pub(crate) expected: Option<Arc<[Expected]>>,
     /// Comparisons of protected columns with constants that a rule allows: the class and how many.
     pub comparisons: Vec<(ClassId, u32)>,
+    /// What it would be refused for if the role's mode were `enforce`.
+    pub softened: Vec<Refusal>,
     /// The statement whose rows come, where `EXECUTE` and `FETCH` stand for another.
     source: Source,
 }
@@ -98,11 +100,28 @@ impl Grant {
         let mut allowed = Vec::with_capacity(facts.statements.len());
         for statement in &facts.statements {
             match self.decide_one(text, statement, names) {
+                Ok(one) if self.mode == Mode::Observe => allowed.push(Allowed { guarded: false, ..one }),
                 Ok(one) => allowed.push(one),
+                Err(refusal) if self.only_observed(statement, &refusal) => allowed.push(Allowed {
+                    statement: Arc::clone(statement),
+                    guarded: false,
+                    expected: None,
+                    comparisons: Vec::new(),
+                    softened: vec![refusal],
+                    source: self.source(statement, names, 0).unwrap_or_default(),
+                }),
                 Err(refusal) => return Decision::Refuse(refusal),
             }
         }
         Decision::Allow(allowed)
+    }
+
+    /// The refusal is only recorded: the role is in observe mode, and the gateway itself does not depend on it.
+    fn only_observed(&self, statement: &Statement, refusal: &Refusal) -> bool {
+        let essential = |r: &Refusal| matches!(r.code, code::PINNED | code::SET_ROLE);
+        // A refusal that was found first must not hide one that counts.
+        let other = self.rules().and_then(|rules| session_rules::check(rules, statement).err());
+        self.mode == Mode::Observe && !essential(refusal) && !other.is_some_and(|r| essential(&r))
     }
 
     fn decide_one(&self, text: &str, statement: &Arc<Statement>, names: &dyn Names) -> Result<Allowed, Refusal> {
@@ -161,7 +180,8 @@ impl Grant {
         let source = self.source(statement, names, 0)?;
         if self.view.everything {
             let statement = Arc::clone(statement);
-            return Ok(Allowed { statement, guarded: false, expected: None, comparisons: Vec::new(), source });
+            let (comparisons, softened) = (Vec::new(), Vec::new());
+            return Ok(Allowed { statement, guarded: false, expected: None, comparisons, softened, source });
         }
         let own = self.guard(statement, names)?;
         // Judged when it was prepared, but perhaps under other rules.
@@ -182,7 +202,7 @@ impl Grant {
         let rows = inner.filter(|_| returned).unwrap_or(own);
         let source = source.filter(|_| returned);
         let statement = Arc::clone(statement);
-        Ok(Allowed { statement, guarded, expected: rows.expected, comparisons, source })
+        Ok(Allowed { statement, guarded, expected: rows.expected, comparisons, softened: rows.softened, source })
     }
 
     /// The statement that `EXECUTE` or `FETCH` stands for.

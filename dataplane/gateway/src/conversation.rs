@@ -196,7 +196,10 @@ async fn open(
     let settings = &core.settings.targets[target];
     let channels = {
         let roles = &grant.epoch().bundle().model().roles;
-        let patterns = roles.iter().find(|r| r.name == grant.role()).map(|r| r.channels.clone()).unwrap_or_default();
+        let patterns = match grant.mode() {
+            policy::model::Mode::Observe => vec!["*".to_owned()],
+            _ => roles.iter().find(|r| r.name == grant.role()).map(|r| r.channels.clone()).unwrap_or_default(),
+        };
         Rc::new(move |channel: &[u8]| {
             std::str::from_utf8(channel).is_ok_and(|c| patterns.iter().any(|p| policy::glob::matches(p, c)))
         })

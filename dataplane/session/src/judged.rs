@@ -3,8 +3,8 @@
 use crate::names;
 use contract::{Admitted, Column, Format, Judge, Redacted, Redactor, Refusal, Via};
 use lineage::{Effects, Facts, SessionUse, Statement};
-use policy::ledger::Ledger;
-use policy::model::Redaction;
+use policy::ledger::{Ledger, Spent};
+use policy::model::{Mode, Redaction};
 use policy::{Allowed, ColumnShape, Grant, Grows, Names, PlannedColumn, Spending};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -90,6 +90,10 @@ pub struct Judged {
     /// What running it costs, and what with.
     pub(crate) spending: Option<Spending>,
     purse: Option<Purse>,
+    /// The role is only observed.
+    pub(crate) observed: bool,
+    /// In observe mode, what would have happened to the result.
+    pub(crate) unseen: RefCell<Vec<Refusal>>,
 }
 
 /// Kinds of names a statement can stand for another by.
@@ -131,7 +135,26 @@ impl Judged {
             masked: RefCell::default(),
             spending,
             purse,
+            observed: grant.mode() == Mode::Observe,
+            unseen: RefCell::default(),
         }
+    }
+
+    /// What the statements would be refused for if the role's mode were `enforce`.
+    pub(crate) fn softened(&self) -> impl Iterator<Item = &policy::Refusal> {
+        self.allowed.iter().flat_map(|a| &a.softened)
+    }
+
+    /// In observe mode, which budgets a result of this size would have ended at. It has been sent.
+    pub(crate) fn overdrawn(&self, rows: u64, bytes: u64) -> Vec<Refusal> {
+        let (Some(spending), Some(purse)) = (&self.spending, &self.purse) else { return Vec::new() };
+        let limits = spending.parts.iter().flatten().filter(|_| spending.observe);
+        let over = limits.filter_map(|limit| {
+            let cost = if limit.heading.of == Spent::Rows { rows } else { bytes };
+            let charged = purse.ledger.charge(&spending.who, &[(limit.clone(), cost)], purse.now_ns.get());
+            charged.err().map(|why| neutral(policy::used_up(limit, &why)))
+        });
+        over.collect()
     }
 
     /// Takes what a run costs before it goes upstream; a run that goes on after a row limit has paid.
@@ -183,7 +206,13 @@ impl Judged {
             .iter()
             .map(|c| ColumnShape { name: &c.name, table: c.table, attribute: c.attribute, type_oid: c.type_oid })
             .collect();
-        let plan = grant.plan(allowed, &shapes).map_err(neutral)?;
+        let plan = match grant.plan(allowed, &shapes) {
+            Err(refusal) if self.observed => {
+                *self.unseen.borrow_mut() = vec![neutral(refusal)];
+                return Ok(Masking::clear(columns.len()));
+            }
+            plan => plan.map_err(neutral)?,
+        };
         let mut masked = self.masked.borrow_mut();
         masked.clear();
         for planned in plan.columns() {
@@ -194,7 +223,16 @@ impl Judged {
                 method: method(grant, planned).to_owned(),
             });
         }
-        Ok(Masking::new(plan, columns.len()))
+        if self.observed {
+            return Ok(Masking::clear(columns.len()));
+        }
+        let mut warnings: Vec<Refusal> = allowed.softened.iter().cloned().map(neutral).collect();
+        for refusal in plan.softened().iter().cloned().map(neutral) {
+            if !warnings.iter().any(|w| w.message == refusal.message) {
+                warnings.push(refusal);
+            }
+        }
+        Ok(Masking::new(Some(plan), columns.len(), warnings))
     }
 }
 
@@ -241,17 +279,24 @@ pub struct Masking {
 
 #[derive(Debug)]
 struct Inner {
-    plan: policy::Plan,
+    plan: Option<policy::Plan>,
     planned: Vec<u16>,
     width: usize,
     grows: bool,
+    warnings: Vec<Refusal>,
 }
 
 impl Masking {
-    fn new(plan: policy::Plan, width: usize) -> Self {
-        let planned = plan.columns().iter().map(|c| c.index).collect();
-        let grows = plan.columns().iter().any(|c| c.grows != Grows::Never);
-        Self { inner: Rc::new(Inner { plan, planned, width, grows }) }
+    fn new(plan: Option<policy::Plan>, width: usize, warnings: Vec<Refusal>) -> Self {
+        let columns = plan.as_ref().map_or(&[][..], policy::Plan::columns);
+        let planned = columns.iter().map(|c| c.index).collect();
+        let grows = columns.iter().any(|c| c.grows != Grows::Never);
+        Self { inner: Rc::new(Inner { plan, planned, width, grows, warnings }) }
+    }
+
+    /// Changes nothing.
+    fn clear(width: usize) -> Self {
+        Self::new(None, width, Vec::new())
     }
 }
 
@@ -269,7 +314,8 @@ impl Redactor for Masking {
             Format::Text => policy::Format::Text,
             Format::Binary => policy::Format::Binary,
         };
-        match self.inner.plan.redact(i, format, value, scratch) {
+        let Some(plan) = &self.inner.plan else { return Redacted::Null };
+        match plan.redact(i, format, value, scratch) {
             policy::Redacted::Keep => Redacted::Keep,
             policy::Redacted::Null => Redacted::Null,
             policy::Redacted::Scratch => Redacted::Scratch,
@@ -278,5 +324,9 @@ impl Redactor for Masking {
 
     fn grows(&self) -> bool {
         self.inner.grows
+    }
+
+    fn warnings(&self) -> &[Refusal] {
+        &self.inner.warnings
     }
 }

@@ -241,7 +241,7 @@ impl<S: Serving<Verdicts>> Session<S> {
                 self.refuse(host, via, refusal)
             }
             Ask::Execute { token, row_limit, resumed, parameters } => {
-                if token.needs_shape && !self.names_still_stand(&token) {
+                if token.needs_shape && !token.observed && !self.names_still_stand(&token) {
                     let refusal = Refusal {
                         code: code::NAME_CHANGED,
                         rule: "default:name-changed".to_owned(),
@@ -296,11 +296,20 @@ impl<S: Serving<Verdicts>> Session<S> {
         resumed: bool,
         parameters: Option<[u8; 32]>,
     ) -> Result<(), Fault> {
-        if let Err(refusal) = token.pay(resumed) {
-            return self.refuse_run(host, &token, via, refusal);
+        let unpaid = token.pay(resumed).err();
+        if let Some(refusal) = &unpaid
+            && !token.observed
+        {
+            return self.refuse_run(host, &token, via, refusal.clone());
         }
         self.statements += 1;
         let number = self.statements;
+        for refusal in token.softened() {
+            self.observe(host, number, refusal.code, &refusal.rule, &[])?;
+        }
+        if let Some(refusal) = unpaid {
+            self.observe(host, number, refusal.code, &refusal.rule, &[])?;
+        }
         let since_ns = host.now_ns();
         let text = match via {
             Via::Simple => self.serving.text(&self.down),
@@ -414,8 +423,18 @@ impl<S: Serving<Verdicts>> Session<S> {
             Outcome::Cut => ("budget", *b"53400"),
         };
         let masked = done.token.masked.borrow();
-        let masked: Vec<MaskedColumn<'_>> =
+        let mut masked: Vec<MaskedColumn<'_>> =
             masked.iter().map(|m| MaskedColumn { column: &m.column, class: &m.class, method: &m.method }).collect();
+        if done.token.observed {
+            let over = done.token.overdrawn(done.rows, done.bytes);
+            for refusal in done.token.unseen.borrow().iter().chain(&over) {
+                self.observe(host, done.number, refusal.code, &refusal.rule, &[])?;
+            }
+            if !masked.is_empty() {
+                self.observe(host, done.number, "", "", &masked)?;
+            }
+            masked.clear();
+        }
         let record = Record::Result {
             session: self.info.id,
             statement: done.number,
@@ -426,6 +445,23 @@ impl<S: Serving<Verdicts>> Session<S> {
             duration_us: host.now_ns().saturating_sub(done.started_ns) / 1000,
             masked: &masked,
         };
+        match host.record(&record) {
+            Ok(_recorded) => Ok(()),
+            Err(_) => Err(NOT_RECORDED),
+        }
+    }
+
+    /// Records what would have happened under a role that enforces.
+    fn observe<H: Host>(
+        &self,
+        host: &H,
+        statement: u64,
+        code: &'static str,
+        rule: &str,
+        masked: &[MaskedColumn<'_>],
+    ) -> Result<(), Fault> {
+        let bundle = *self.grant.epoch().bundle().digest();
+        let record = Record::Observe { session: self.info.id, statement, bundle, masked, code, rule };
         match host.record(&record) {
             Ok(_recorded) => Ok(()),
             Err(_) => Err(NOT_RECORDED),

@@ -37,6 +37,10 @@ pub trait Redactor {
     fn redact(&self, i: usize, format: Format, value: &[u8], scratch: &mut Vec<u8>) -> Redacted;
     /// A replacement can be longer than the value it replaces.
     fn grows(&self) -> bool;
+    /// What the client is warned of when the result ends.
+    fn warnings(&self) -> &[Refusal] {
+        &[]
+    }
 }
 
 /// The types a session attaches to statements and result shapes.

@@ -14,6 +14,7 @@ mod lifecycle;
 mod limits;
 mod login;
 mod masking;
+mod modes;
 mod plain;
 mod tls;
 mod transparency;

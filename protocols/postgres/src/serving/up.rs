@@ -194,6 +194,15 @@ impl<J: Judge> Serve<J> {
         if self.withhold { up.skip(len) } else { up.pass(len) }
     }
 
+    /// Says what a plan warns of, ahead of the end of its result.
+    fn warn(&self, up: &mut Lane, plan: &J::Plan) {
+        if !self.withhold {
+            for refusal in plan.warnings() {
+                up.put_with(|out| faults::write_warning(out, refusal));
+            }
+        }
+    }
+
     fn count(&mut self, rows: u64, bytes: u64) {
         if let Some(Owed::Execute { run, .. } | Owed::Simple { run, .. }) = self.owed.front_mut() {
             run.rows += rows;
@@ -417,8 +426,11 @@ impl<J: Judge> Serve<J> {
                     started_ns: run.started_ns,
                 };
                 *part += 1;
-                *current = None;
+                let ended_shape = current.take();
                 let changes = J::changes_names(&run.token) && header.tag == b'C';
+                if let Some(Current { plan, .. }) = ended_shape {
+                    self.warn(up, &plan);
+                }
                 self.show(up, header.len);
                 Ok(if changes { Step::Done(ended) } else { Step::Settled })
             }
@@ -432,6 +444,9 @@ impl<J: Judge> Serve<J> {
                 }
                 if header.tag == b's' {
                     run.outcome = Outcome::Suspended;
+                }
+                if let Shape::Planned { plan, .. } = &*portal.shape.borrow() {
+                    self.warn(up, plan);
                 }
                 // A refused shape with no rows has said nothing yet; the completion alone tells the row count only.
                 let refused = match &*portal.shape.borrow() {
