@@ -9,7 +9,7 @@ use policy::{Bundle, Model};
 fn model(words: u32) -> Model {
     // Distinct pronounceable words, sorted because their syllables are counted up.
     let syllable = |n: u32| ["ba", "de", "fi", "go", "ku", "la", "me", "ni", "po", "ru"][n as usize % 10];
-    let word = |n: u32| (0..4).rev().map(|i| syllable(n / 10u32.pow(i))).collect::<String>();
+    let word = |n: u32| (0..6).rev().map(|i| syllable(n / 10u32.pow(i))).collect::<String>();
     Model {
         classes: vec![Class {
             name: "notes".into(),
@@ -18,7 +18,7 @@ fn model(words: u32) -> Model {
             detectors: vec![Detector::Words(0)],
             line: 0,
         }],
-        word_lists: vec![WordList { name: "names".into(), words: (0..words).map(word).collect() }],
+        word_lists: vec![WordList { name: "names".into(), words: (0..words).map(word).collect(), patterns: vec![] }],
         blocks: vec![Block {
             name: "exfiltration".into(),
             effects: 0,
@@ -37,7 +37,7 @@ fn model(words: u32) -> Model {
 
 fn load(c: &mut Criterion) {
     let mut group = c.benchmark_group("bundle-load");
-    for (name, words) in [("ten-words", 10), ("ten-thousand-words", 10_000)] {
+    for (name, words) in [("ten-words", 10), ("ten-thousand-words", 10_000), ("150-thousand-words", 150_000)] {
         let bytes = Bundle::encode(&model(words)).expect("a valid model");
         group.throughput(Throughput::Bytes(bytes.len() as u64));
         group.bench_function(name, |b| b.iter(|| Bundle::load(black_box(&bytes)).map(|b| *b.digest())));

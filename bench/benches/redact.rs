@@ -105,5 +105,42 @@ fn redact(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, redact);
+/// Arrays of a thousand elements and a JSON document, beside a copy of the same bytes.
+fn many_values(c: &mut Criterion) {
+    let mut group = c.benchmark_group("redact many values");
+    let binary = |element: u32, value: &[u8]| {
+        let mut array = [1i32.to_be_bytes(), 0i32.to_be_bytes(), element.to_be_bytes()].concat();
+        array.extend([1000i32, 1].map(i32::to_be_bytes).concat());
+        for _ in 0..1000 {
+            array.extend(u32::try_from(value.len()).unwrap_or(0).to_be_bytes());
+            array.extend(value);
+        }
+        array
+    };
+    let text = format!("{{{}123-45-6789}}", "123-45-6789,".repeat(999));
+    let json = format!("[{}0]", "{\"ssn\": \"123-45-6789\", \"n\": 17},".repeat(500));
+    let keep_last = || Redaction::KeepLast { count: 4, fill: '*' };
+    let cases: [(&str, Redaction, u32, Format, Vec<u8>); 5] = [
+        ("text[] in binary", keep_last(), 1009, Format::Binary, binary(25, b"123-45-6789")),
+        ("text[] in text", keep_last(), 1009, Format::Text, text.into_bytes()),
+        ("int4[] in binary", Redaction::AgeCap, 1007, Format::Binary, binary(23, &[0, 0, 0, 95])),
+        ("uuid[] in binary", keep_last(), 2951, Format::Binary, binary(2950, &[7; 16])),
+        ("json", keep_last(), 114, Format::Text, json.into_bytes()),
+    ];
+    for (name, redaction, type_oid, format, value) in cases {
+        let plan = plan(redaction, type_oid);
+        group.throughput(Throughput::Bytes(value.len() as u64));
+        let mut out = Vec::with_capacity(2 * value.len());
+        group.bench_function(name, |b| b.iter(|| plan.redact(0, format, black_box(&value), &mut out)));
+        group.bench_function(format!("{name}, passed"), |b| {
+            b.iter(|| {
+                out.clear();
+                out.extend_from_slice(black_box(&value));
+            })
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, redact, many_values);
 criterion_main!(benches);

@@ -5,7 +5,9 @@
 
 use std::rc::Rc;
 
-use contract::{Buffers, Chunk, Format, Judge, Lane, Limits, Redacted, Redactor, Serving, Step, Verdict};
+use contract::{
+    Buffers, Chunk, CopyFormat, CopyOut, Format, Judge, Lane, Limits, Redacted, Redactor, Serving, Step, Verdict,
+};
 use postgres::{Serve, frame};
 
 /// Columns of the rows.
@@ -28,7 +30,7 @@ pub enum MadeUp {}
 
 /// Fills values of the planned columns.
 #[derive(Clone, Debug)]
-pub struct Fill(Rc<(Vec<u16>, bool)>);
+pub struct Fill(Rc<(Vec<u16>, bool, Option<CopyFormat>)>);
 
 impl Redactor for Fill {
     fn width(&self) -> usize {
@@ -73,6 +75,11 @@ impl Judge for MadeUp {
     fn copies_in(_: &Option<Fill>) -> bool {
         false
     }
+
+    fn copies_out(token: &Option<Fill>) -> Option<Rc<[CopyOut]>> {
+        let format = token.as_ref()?.0.2.clone()?;
+        Some([CopyOut { part: 0, shape: "select * from people".into(), format }].into())
+    }
 }
 
 /// Whole DataRow frames, as many as fit into `bytes`.
@@ -84,6 +91,31 @@ pub fn rows(bytes: usize) -> Vec<u8> {
         for width in WIDTHS {
             b.extend(u32::try_from(width).unwrap_or(0).to_be_bytes());
             b.extend(std::iter::repeat_n(b'x', width));
+        }
+    });
+    row.repeat(bytes / row.len())
+}
+
+/// Whole CopyData frames in this format, as many as fit into `bytes`.
+#[must_use]
+pub fn copy_rows(bytes: usize, format: &CopyFormat) -> Vec<u8> {
+    let mut row = Vec::new();
+    frame::write(&mut row, b'd', |b| match format {
+        CopyFormat::Binary => {
+            b.extend(COLUMNS.to_be_bytes());
+            for width in WIDTHS {
+                b.extend(u32::try_from(width).unwrap_or(0).to_be_bytes());
+                b.extend(std::iter::repeat_n(b'x', width));
+            }
+        }
+        CopyFormat::Text { delimiter, .. } | CopyFormat::Csv { delimiter, .. } => {
+            for (i, width) in WIDTHS.into_iter().enumerate() {
+                if i > 0 {
+                    b.push(*delimiter);
+                }
+                b.extend(std::iter::repeat_n(b'x', width));
+            }
+            b.push(b'\n');
         }
     });
     row.repeat(bytes / row.len())
@@ -107,7 +139,7 @@ impl Conversation {
         let limits = Limits::default();
         let token = match needs {
             Needs::Nothing => None,
-            Needs::Plan(columns, grows) => Some(Fill(Rc::new((columns.to_vec(), grows)))),
+            Needs::Plan(columns, grows) => Some(Fill(Rc::new((columns.to_vec(), grows, None)))),
         };
         Self {
             serve: Serve::new(limits, Rc::new(|_: &[u8]| true)),
@@ -133,6 +165,37 @@ impl Conversation {
         let mut answer = this.prepared_answer();
         frame::write(&mut answer, b'2', |_| ());
         this.upstream(&answer);
+        this
+    }
+
+    /// One whose COPY is sending rows in this format, masked in these columns; none: they pass.
+    #[must_use]
+    pub fn copying(columns: &[u16], format: &CopyFormat) -> Self {
+        let mut this = Self::new(Needs::Nothing);
+        let mut answer = Vec::new();
+        if !columns.is_empty() {
+            this.token = Some(Fill(Rc::new((columns.to_vec(), true, Some(format.clone())))));
+            answer = this.prepared_answer();
+            frame::write(&mut answer, b'3', |_| ());
+        }
+        let mut query = Vec::new();
+        frame::write(&mut query, b'Q', |b| frame::text(b, b"copy people to stdout"));
+        this.downstream(&query);
+        this.upstream(&answer);
+        // The statement goes when its shape is planned.
+        this.advance(true);
+        this.drain();
+        let binary = *format == CopyFormat::Binary;
+        let mut begin = Vec::new();
+        frame::write(&mut begin, b'H', |b| {
+            b.push(u8::from(binary));
+            b.extend(COLUMNS.to_be_bytes());
+            (0..COLUMNS).for_each(|_| b.extend(u16::from(binary).to_be_bytes()));
+        });
+        if binary {
+            frame::write(&mut begin, b'd', |b| b.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0"));
+        }
+        this.upstream(&begin);
         this
     }
 
@@ -288,6 +351,16 @@ fn execute(out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_sends_rows() {
+        let text = CopyFormat::Text { delimiter: b'\t', null: b"\\N".to_vec(), header: false };
+        for format in [text, CopyFormat::Binary] {
+            for columns in [&[][..], &[2]] {
+                Conversation::copying(columns, &format).upstream(&copy_rows(100_000, &format));
+            }
+        }
+    }
 
     #[test]
     fn a_row_is_three_hundred_bytes_and_statements_run() {

@@ -5,7 +5,10 @@
 //! interrupted. It deliberately never judges: goals are printed beside the figures, the exit code only says that it ran.
 
 pub mod bouncer;
+pub mod bypass;
+pub mod bypass_random;
 pub mod conversation;
+pub mod detect;
 pub mod failure;
 pub mod folder;
 pub mod gateway;

@@ -1,8 +1,10 @@
-//! Measurement programs of the project; so far one: `load`.
+//! Measurement programs of the project: `load` (speed), `bypass` and `canary` (what comes out that should not), `detect`
+//! (what of labelled text is found).
 
 use std::{path::PathBuf, process::ExitCode};
 
 use bench::{
+    bypass as bypass_command, bypass_random, detect,
     failure::{Doing, Failure, Result, Stop},
     load::{self, Plan},
     target::Way,
@@ -22,6 +24,25 @@ struct Cli {
 enum Command {
     /// The same work direct, through pgbouncer and through the gateway, in turn.
     Load(Load),
+    /// How much of labelled text is found, beside Microsoft Presidio's pattern recognisers.
+    Detect(Detect),
+    /// Every known way round a mask, against any server or gateway: characters of protected data recovered.
+    Bypass(bypass_command::Bypass),
+    /// Random statements, and no protected value in any answer.
+    Canary(bypass_random::Canary),
+}
+
+#[derive(Args)]
+struct Detect {
+    /// Folder with the labelled sets (`pii-anon`, `presidio-tests`); without it only the made-up clinic's notes.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Python that has presidio-analyzer.
+    #[arg(long, value_name = "PYTHON", default_value = "python3")]
+    python: PathBuf,
+    /// Also print up to N examples of what was missed, and of false hits, of each kind.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    misses: usize,
 }
 
 #[derive(Args)]
@@ -60,9 +81,20 @@ struct Load {
 }
 
 fn main() -> ExitCode {
-    let Command::Load(load) = Cli::parse().command;
-    match run(&load) {
-        Ok(()) => ExitCode::SUCCESS,
+    let done = match Cli::parse().command {
+        Command::Load(load) => run(&load).map(|()| ExitCode::SUCCESS),
+        Command::Bypass(bypass) => bypass_command::run(&bypass),
+        Command::Canary(canary) => bypass_random::run(&canary),
+        Command::Detect(d) => {
+            let plan = detect::Plan { data: d.data.as_deref(), python: &d.python, misses: d.misses };
+            detect::run(&plan).map(|tables| {
+                print!("{tables}");
+                ExitCode::SUCCESS
+            })
+        }
+    };
+    match done {
+        Ok(code) => code,
         Err(Failure::Interrupted) => {
             eprintln!("interrupted; everything that was started has been stopped");
             ExitCode::from(130)

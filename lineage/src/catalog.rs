@@ -10,6 +10,10 @@ pub struct Catalog {
     pub database: String,
     /// `server_version_num`, for instance 150018.
     pub server_version: u32,
+    /// Schemas that a name without one is looked up in, for the account that took the catalog
+    /// (`current_schemas(false)`); empty if not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub search_path: Vec<String>,
     /// Relations in (schema, name) order.
     pub relations: Vec<Relation>,
 }

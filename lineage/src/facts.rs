@@ -5,6 +5,8 @@
 
 use std::sync::Arc;
 
+use contract::CopyFormat;
+
 use crate::graph::Graph;
 
 /// Byte range in the statement text.
@@ -214,6 +216,8 @@ pub enum SessionUse {
         /// Literal value; `None` for DEFAULT.
         value: Option<String>,
     },
+    /// Several `set_config` calls: names and values as for [`SessionUse::Set`].
+    SetMany(Vec<(String, Option<String>)>),
     /// `RESET name`.
     Reset(String),
     /// `RESET ALL`, `DISCARD …`.
@@ -224,6 +228,15 @@ pub enum SessionUse {
     Listen(String),
     /// `NOTIFY channel`.
     Notify(String),
+}
+
+/// What a COPY TO STDOUT sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CopyOut {
+    /// A query whose result has the columns that are sent, to be described and never run.
+    pub shape: String,
+    /// How the rows are written.
+    pub format: CopyFormat,
 }
 
 /// Facts of one statement of the text.
@@ -243,6 +256,8 @@ pub struct Statement {
     pub graph: Graph,
     /// Session names.
     pub session: SessionUse,
+    /// COPY TO STDOUT, if its query and its options are understood.
+    pub copy_out: Option<CopyOut>,
     /// A statement with other literals may have other facts (ORDER BY 2, SET x = 'y', set_config('a', 'b')).
     pub literals_matter: bool,
     /// Normalised fingerprint (stable hash of the text with literals removed).

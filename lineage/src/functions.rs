@@ -95,7 +95,9 @@ pub(crate) fn standing_of_call(name: &[Node], constant_arguments: bool) -> Optio
         _ => false,
     };
     let lock = last.starts_with("pg_advisory_") || last.starts_with("pg_try_advisory_");
-    (built_in && lock && constant_arguments && DANGEROUS.contains(last)).then_some(FunctionStanding::Known)
+    // A seed that is a constant tells nothing.
+    let harmless = lock || last == "setseed";
+    (built_in && harmless && constant_arguments && DANGEROUS.contains(last)).then_some(FunctionStanding::Known)
 }
 
 /// `row.name` may be a call of the function `name` on the row.

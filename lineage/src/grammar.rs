@@ -84,15 +84,20 @@ fn guarded(text: &str) -> Result<Facts, NotUnderstood> {
     catch_unwind(AssertUnwindSafe(|| understand(text))).unwrap_or_else(|_| Err(refuse("the grammar failed")))
 }
 
-fn understand(text: &str) -> Result<Facts, NotUnderstood> {
+/// The parse tree of a text, or of a part of one that is being walked: the stack holds its depth.
+pub(crate) fn tree(text: &str) -> Result<pg_query::ParseResult, NotUnderstood> {
     let tree = {
         let _alone = GRAMMAR.lock().unwrap_or_else(PoisonError::into_inner);
         pg_query::parse(text, 0)
     };
-    let tree = tree.map_err(|error| match error {
+    tree.map_err(|error| match error {
         pg_query::Error::Parse(message) => NotUnderstood { message, position: 0 },
         _ => refuse("not a statement text"),
-    })?;
+    })
+}
+
+fn understand(text: &str) -> Result<Facts, NotUnderstood> {
+    let tree = tree(text)?;
     let mut statements = Vec::with_capacity(tree.protobuf.stmts.len());
     for raw in &tree.protobuf.stmts {
         if let Some(statement) = walk::statement(text, raw)? {

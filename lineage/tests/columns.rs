@@ -44,7 +44,12 @@ fn catalog() -> Catalog {
         parents: Vec::new(),
         estimated_rows: -1,
     });
-    Catalog { database: "d".to_owned(), server_version: 150_000, relations: relations.collect() }
+    Catalog {
+        database: "d".to_owned(),
+        server_version: 150_000,
+        relations: relations.collect(),
+        search_path: vec!["clinic".to_owned()],
+    }
 }
 
 fn one(sql: &str) -> Arc<Statement> {
@@ -127,7 +132,7 @@ fn check(show: fn(&Resolved) -> String, cases: &[(&str, &str)]) {
     let mut wrong = String::new();
     for (sql, expected) in cases {
         let statement = one(sql);
-        let found = resolve::resolve(&statement, &index).map_or_else(|_| "unresolved".to_owned(), |r| show(&r));
+        let found = resolve::resolve(&statement, &index, false).map_or_else(|_| "unresolved".to_owned(), |r| show(&r));
         if found != *expected {
             wrong.push_str(&format!("\n{sql}\n  expected {expected}\n  found    {found}\n"));
         }
@@ -472,14 +477,23 @@ fn names_are_those_the_server_sees() {
 }
 
 #[test]
+fn the_search_path_chooses_among_schemas() {
+    let index = Index::new(&catalog());
+    let show = |sql: &str, by_path| outputs(&resolve::resolve(&one(sql), &index, by_path).expect("small"));
+    assert_eq!(show("SELECT id FROM visits", true), "id=v.id");
+    assert_eq!(show("SELECT id FROM archive.visits", true), "id=archive.id");
+    assert_eq!(show("SELECT id FROM visits", false), "id=either(v.id archive.id)");
+}
+
+#[test]
 fn too_deep_and_too_large_is_not_followed() {
     let index = Index::new(&catalog());
     let deep = |n: usize| format!("{}SELECT ssn FROM patients{}", "SELECT * FROM (".repeat(n), ") q".repeat(n));
-    assert!(resolve::resolve(&one(&deep(20)), &index).is_ok());
-    assert!(resolve::resolve(&one(&deep(200)), &index).is_err());
+    assert!(resolve::resolve(&one(&deep(20)), &index, false).is_ok());
+    assert!(resolve::resolve(&one(&deep(200)), &index, false).is_err());
     let wide = format!("SELECT {} FROM patients", vec!["nothing"; 90_000].join(", "));
-    assert!(resolve::resolve(&one(&wide), &index).is_ok());
+    assert!(resolve::resolve(&one(&wide), &index, false).is_ok());
     let froms = (0..3000).map(|i| format!("patients p{i}")).collect::<Vec<_>>().join(", ");
     let many = format!("SELECT {} FROM {froms}", vec!["nothing"; 3000].join(", "));
-    assert!(resolve::resolve(&one(&many), &index).is_err());
+    assert!(resolve::resolve(&one(&many), &index, false).is_err());
 }

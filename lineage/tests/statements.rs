@@ -180,7 +180,7 @@ fn every_kind_of_statement_has_its_effects() {
             ("SELECT set_config('jit', 'off', false)", "SELECT: read set"),
             ("SELECT set_config('jit', a, false) FROM t", "SELECT: read dangerous-function"),
             ("SELECT set_config(a, 'off', false) FROM t", "SELECT: read dangerous-function"),
-            ("SELECT set_config('a', 'b', false), set_config('c', 'd', false)", "SELECT: read dangerous-function"),
+            ("SELECT set_config('a', 'b', false), set_config('c', 'd', false)", "SELECT: read set"),
             ("PREPARE s AS SELECT set_config('a', 'b', false)", "PREPARE: read prepare dangerous-function"),
             ("DISCARD ALL", "DISCARD ALL: discard"),
             ("DISCARD TEMP", "DISCARD: discard"),
@@ -376,6 +376,10 @@ fn session_uses_are_seen() {
         (
             "SELECT pg_catalog.set_config('jit', $1, true)",
             SessionUse::Set { name: "jit".into(), value: Some("$1".into()) },
+        ),
+        (
+            "SELECT set_config('jit', 'off', true), set_config('search_path', $1, false)",
+            SessionUse::SetMany(vec![("jit".into(), Some("off".into())), ("search_path".into(), Some("$1".into()))]),
         ),
         ("SELECT set_config('jit', NULL, true)", SessionUse::Set { name: "jit".into(), value: None }),
         ("RESET work_mem", SessionUse::Reset("work_mem".into())),

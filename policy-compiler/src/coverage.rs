@@ -88,7 +88,11 @@ pub fn detector_name(model: &Model, detector: Detector) -> String {
 /// The class of the library for what a detector finds.
 pub(crate) fn class_of_detector(detector: &str) -> &str {
     match detector {
-        "card" => "account",
+        "card" | "iban" => "account",
+        "plan" | "mbi" => "health-plan",
+        "npi" | "dea" => "license",
+        "vin" | "plate" => "vehicle",
+        "mac" => "device",
         other => other,
     }
 }

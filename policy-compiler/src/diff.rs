@@ -479,6 +479,13 @@ fn word_lists(old: &Model, new: &Model, changes: &mut Changes) {
         let Some(now) = new.word_lists.iter().find(|n| n.name == list.name) else { continue };
         let (a, b): (BTreeSet<_>, BTreeSet<_>) = (list.words.iter().collect(), now.words.iter().collect());
         let (gone, added) = (a.difference(&b).count(), b.difference(&a).count());
+        let (a, b): (BTreeSet<_>, BTreeSet<_>) = (list.patterns.iter().collect(), now.patterns.iter().collect());
+        for pattern in a.difference(&b) {
+            changes.more.push(format!("word list {}: {pattern} is no longer found in free text", list.name));
+        }
+        for pattern in b.difference(&a) {
+            changes.less.push(format!("word list {}: {pattern} is newly found in free text", list.name));
+        }
         if gone > 0 {
             changes.more.push(format!("word list {}: {gone} words are no longer found in free text", list.name));
         }

@@ -286,20 +286,7 @@ pub const CLASSES: &[LibraryClass] = &[
             "remarks",
             "dictation",
         ],
-        detectors: &[
-            Detector::Ssn,
-            Detector::Mrn,
-            Detector::Phone,
-            Detector::Email,
-            Detector::Card,
-            Detector::Date,
-            Detector::Age,
-            Detector::Ip,
-            Detector::Url,
-            Detector::Zip,
-            Detector::Plan,
-            Detector::Address,
-        ],
+        detectors: Detector::SHAPES,
     },
 ];
 

@@ -266,26 +266,39 @@ pub fn compare(a: &Redaction, b: &Redaction) -> Option<Ordering> {
 /// (`scanned`) every redaction works wherever there is text.
 #[must_use]
 pub fn unsuitable(redaction: &Redaction, type_name: &str, scanned: bool) -> Option<&'static str> {
-    let base = type_name.split('(').next().unwrap_or_default().trim();
+    let element = type_name.trim_end_matches("[]");
+    let base = element.split('(').next().unwrap_or_default().trim();
+    let base = if element.ends_with("citext") { "citext" } else { base };
     let text = matches!(
         base,
         "text" | "character varying" | "character" | "name" | "\"char\"" | "citext" | "bpchar" | "varchar"
     );
+    // Leaves of JSON are redacted as text.
+    let text = text || (!scanned && matches!(base, "json" | "jsonb"));
     let date = base == "date" || base.starts_with("timestamp");
-    let number = matches!(base, "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision");
+    let whole = matches!(base, "smallint" | "integer" | "bigint" | "numeric");
+    let number = whole || matches!(base, "real" | "double precision");
+    let bytes = matches!(base, "uuid" | "bytea" | "macaddr" | "macaddr8");
     if scanned {
         let structured = matches!(base, "json" | "jsonb" | "xml");
         return (!text && !structured && *redaction != Redaction::Clear).then_some("free text needs a text column");
     }
     match redaction {
-        Redaction::KeepFirst { .. } | Redaction::KeepLast { .. } | Redaction::Fill { .. } | Redaction::Token { .. }
-            if !text =>
+        Redaction::KeepFirst { fill, .. } | Redaction::KeepLast { fill, .. } | Redaction::Fill { fill }
+            if !(text || bytes || whole && fill.is_ascii_digit()) =>
         {
-            Some("it needs a text column")
+            Some(if whole {
+                "a number needs a digit as its fill"
+            } else {
+                "it needs text, a number, or bytes such as a UUID"
+            })
+        }
+        Redaction::Token { .. } if !(text || bytes || matches!(base, "bigint" | "numeric")) => {
+            Some("it needs text, a bigint or numeric, or bytes such as a UUID")
         }
         Redaction::Year if !(text || date) => Some("it needs a date, a timestamp or text"),
         Redaction::AgeCap if !(text || number) => Some("it needs a number or text"),
-        Redaction::Zip3 if !text => Some("it needs text"),
+        Redaction::Zip3 if !(text || whole) => Some("it needs text or a whole number"),
         _ => None,
     }
 }

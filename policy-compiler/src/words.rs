@@ -55,8 +55,9 @@ pub const CLASS: &[Key] = &[
 ];
 /// A word list.
 pub const WORD_LIST: &[Key] = &[
-    key("file", "Text file with one word per line, relative to the rule file; # begins a comment."),
+    key("file", "Text file with one word or phrase per line, relative to the rule file; # begins a comment."),
     key("words", "The words themselves."),
+    key("patterns", "Regular expressions of numbers or codes, of 3 to 64 bytes, found whole and in any case."),
 ];
 /// A role.
 pub const ROLE: &[Key] = &[
@@ -139,7 +140,7 @@ pub const COUNTED_REDACTIONS: &[(&str, &str)] = &[
 
 /// Names of the detectors with shapes built in.
 pub const DETECTORS: &[(&str, Detector, &str)] = &[
-    ("ssn", Detector::Ssn, "Social security numbers."),
+    ("ssn", Detector::Ssn, "Social security numbers, and taxpayer numbers in their shape."),
     ("mrn", Detector::Mrn, "Medical record numbers after a context word."),
     ("phone", Detector::Phone, "Telephone numbers."),
     ("email", Detector::Email, "Mail addresses."),
@@ -147,10 +148,21 @@ pub const DETECTORS: &[(&str, Detector, &str)] = &[
     ("date", Detector::Date, "Calendar dates."),
     ("age", Detector::Age, "Ages over 89."),
     ("ip", Detector::Ip, "IPv4 and IPv6 addresses."),
-    ("url", Detector::Url, "Web addresses."),
+    ("url", Detector::Url, "Web addresses and host names."),
     ("zip", Detector::Zip, "ZIP codes after a state or a context word."),
     ("plan", Detector::Plan, "Health plan and insurance numbers after a context word."),
-    ("address", Detector::Address, "Street addresses: a number, a name, a word such as Street."),
+    ("address", Detector::Address, "Street addresses (a number, a name, a word such as Street) and coordinates."),
+    ("npi", Detector::Npi, "National provider identifiers."),
+    ("dea", Detector::Dea, "DEA registration numbers."),
+    ("mbi", Detector::Mbi, "Medicare beneficiary identifiers."),
+    ("account", Detector::Account, "Bank account, routing and BIC numbers."),
+    ("iban", Detector::Iban, "International bank account numbers."),
+    ("vin", Detector::Vin, "Vehicle identification numbers."),
+    ("plate", Detector::Plate, "Vehicle plates after a context word."),
+    ("device", Detector::Device, "IMEI, UDI, UUID, and serial numbers after a context word."),
+    ("mac", Detector::Mac, "Hardware addresses of network interfaces."),
+    ("license", Detector::License, "Driving and professional licence, passport and visa numbers after a context word."),
+    ("code", Detector::Code, "Any other long number, code with a prefix, account name, wallet or key."),
 ];
 /// Values of `protocol`.
 pub const PROTOCOLS: &[&str] = &["postgres"];

@@ -110,19 +110,21 @@ impl Grant {
         }
         let mut classes = BTreeSet::new();
         let strange = |s: &Statement| {
-            s.relations.iter().any(|r| r.read && self.epoch.candidates(r).next().is_none() && !resolve::is_system(r))
+            s.relations
+                .iter()
+                .any(|r| r.read && self.epoch.candidates(r, false).next().is_none() && !resolve::is_system(r))
         };
         if statement.effects.contains(Effects::COPY_OUT) {
             if strange(statement) {
                 return Held::All;
             }
-            let read = statement.relations.iter().flat_map(|r| self.epoch.candidates(r));
+            let read = statement.relations.iter().flat_map(|r| self.epoch.candidates(r, false));
             for column in read.filter_map(|r| self.epoch.relations.get(r)).flat_map(|r| &r.columns) {
                 add_classes(&column.marking, &mut classes);
             }
             return Held::These(classes);
         }
-        let Ok(resolved) = resolve::resolve(statement, &self.epoch.index) else { return Held::All };
+        let Ok(resolved) = resolve::resolve(statement, &self.epoch.index, false) else { return Held::All };
         for source in resolved.outputs.iter().flat_map(|o| o.value.sources.as_slice()) {
             match source {
                 Source::Column(relation, column) => {

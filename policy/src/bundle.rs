@@ -3,8 +3,9 @@
 //! Layout, all integers little-endian: magic, format version (u32), zero (u32), content length (u64), SHA-256 of the
 //! content, then the content: length of the model (u64), the model (postcard), the automata one after the other.
 //! Encoding is deterministic: the same model gives the same bytes. Loading trusts nothing: length before hash before
-//! decoding before the check of every index, and an expression that does not compile is refused with the rest.
-//! Deliberately absent: rule-file syntax, signatures, compatibility with formats older than the first.
+//! decoding before the check of every index, and an expression that does not compile is refused with the rest. Format 2 has
+//! word lists of any length (an automaton, and a dictionary for long ones) and their expressions.
+//! Deliberately absent: rule-file syntax, signatures, compatibility with formats older than its own.
 
 use std::fmt;
 
@@ -12,8 +13,8 @@ use regex_automata::meta::Regex;
 use regex_automata::util::syntax;
 use sha2::{Digest, Sha256};
 
-use crate::automaton::Automaton;
 use crate::model::{BindingBy, Detector, Model, Redaction};
+use scan::{Automaton, Words};
 
 const MAGIC: [u8; 8] = *b"TIDEGATE";
 /// The format that this program writes and the newest it reads.
@@ -34,7 +35,9 @@ pub struct Bundle {
     pub(crate) patterns: Vec<Vec<Regex>>,
     /// Words of the free-text classes: index into `words` per class, `None` where it has no word lists.
     pub(crate) words_of: Vec<Option<usize>>,
-    pub(crate) words: Vec<Automaton>,
+    pub(crate) words: Vec<Words>,
+    /// The expressions of each word list.
+    pub(crate) numbers: Vec<Vec<Regex>>,
 }
 
 /// Why a model cannot be made into a bundle.
@@ -138,7 +141,7 @@ impl Bundle {
         for set in &sets {
             let words = set_words(model, set);
             let name = set.first().and_then(|l| model.word_lists.get(usize::from(*l))).map_or("", |l| l.name.as_str());
-            Automaton::build(&words).map_err(|_| too_many(&format!("word list {name}")))?.write(&mut content);
+            Words::build(&words).map_err(|_| too_many(&format!("word list {name}")))?.write(&mut content);
         }
         let mut out = Vec::with_capacity(HEADER + content.len());
         out.extend(MAGIC);
@@ -208,7 +211,17 @@ impl Bundle {
         let (texts, needles) = needles(&model);
         let statements = next(&texts)?;
         let (words_of, sets) = word_sets(&model);
-        let words = sets.iter().map(|s| next(&set_words(&model, s))).collect::<Result<Vec<_>, _>>()?;
+        let mut words = Vec::with_capacity(sets.len());
+        for set in &sets {
+            let (set, rest) = Words::read(automata, &set_words(&model, set))?;
+            automata = rest;
+            words.push(set);
+        }
+        let numbers = model
+            .word_lists
+            .iter()
+            .map(|l| l.patterns.iter().map(|p| number_pattern(p)).collect())
+            .collect::<Result<Vec<Vec<_>>, _>>()?;
         if !automata.is_empty() {
             return Err("bytes after the automata".to_owned());
         }
@@ -217,7 +230,7 @@ impl Bundle {
             .iter()
             .map(|b| b.patterns.iter().map(|p| compile(&p.expression)).collect())
             .collect::<Result<Vec<Vec<_>>, _>>()?;
-        Ok(Self { model, digest, statements, needles, patterns, words_of, words })
+        Ok(Self { model, digest, statements, needles, patterns, words_of, words, numbers })
     }
 
     /// SHA-256 of the content: the identity of the rules, written to every audit record.
@@ -252,6 +265,25 @@ pub(crate) fn compile(expression: &str) -> Result<Regex, String> {
         )
         .build(expression)
         .map_err(|e| format!("expression {expression:?} does not compile ({e})"))
+}
+
+/// Fewest and most bytes of what an expression of a word list matches. The upper bound keeps the search linear: no match is
+/// tried over more than so many bytes from each place.
+const NUMBER_BYTES: std::ops::RangeInclusive<usize> = 3..=64;
+
+/// Compiles an expression of a word list: case-insensitive, and what it matches has 3 to 64 bytes.
+///
+/// # Errors
+/// Why it cannot be used.
+pub fn number_pattern(expression: &str) -> Result<Regex, String> {
+    let config = syntax::Config::new().case_insensitive(true).nest_limit(50);
+    let parsed = syntax::parse_with(expression, &config)
+        .map_err(|e| format!("expression {expression:?} is not a valid one ({e})"))?;
+    let length = |n: Option<usize>| n.is_some_and(|n| NUMBER_BYTES.contains(&n));
+    if !length(parsed.properties().minimum_len()) || !length(parsed.properties().maximum_len()) {
+        return Err(format!("expression {expression:?} matches texts of less than 3 or more than 64 bytes"));
+    }
+    compile(expression)
 }
 
 /// Texts of the statement automaton in order, and what each stands for. A function of the model, so that it need not be stored.
@@ -365,6 +397,11 @@ fn check(model: &Model) -> Result<(), String> {
     }
     if model.word_lists.iter().any(|l| l.words.iter().any(String::is_empty)) {
         return Err("a word list has an empty word".to_owned());
+    }
+    for list in &model.word_lists {
+        for p in &list.patterns {
+            number_pattern(p).map_err(|e| format!("word list {}: {e}", list.name))?;
+        }
     }
     for c in &model.columns {
         let binding_ok = c.binding.is_none_or(|b| usize::try_from(b).is_ok_and(|b| b < model.bindings.len()));

@@ -28,6 +28,9 @@ pub trait Names {
     fn cursor(&self, name: &str) -> Option<Arc<Statement>>;
     /// This session has made a temporary relation of this name; what is in it came through the gateway.
     fn temporary(&self, name: &str) -> bool;
+    /// The session still has the search path that its account is given at login. When this changes, what was decided
+    /// before is decided again ([`Grant::forget`]).
+    fn by_path(&self) -> bool;
 }
 
 /// No names at all.
@@ -40,6 +43,9 @@ impl Names for () {
     }
     fn temporary(&self, _: &str) -> bool {
         false
+    }
+    fn by_path(&self) -> bool {
+        true
     }
 }
 
@@ -124,6 +130,11 @@ impl Grant {
         self.mode == Mode::Observe && !essential(refusal) && !other.is_some_and(|r| essential(&r))
     }
 
+    /// Forgets decisions: names mean something else now.
+    pub fn forget(&self) {
+        self.memo.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn decide_one(&self, text: &str, statement: &Arc<Statement>, names: &dyn Names) -> Result<Allowed, Refusal> {
         let by_name = matches!(statement.session, SessionUse::Execute(_) | SessionUse::Fetch(_));
         let judged = if by_name { Arc::new(self.judge(statement, names)) } else { self.remembered(statement, names) };
@@ -154,7 +165,7 @@ impl Grant {
     fn judge(&self, statement: &Arc<Statement>, names: &dyn Names) -> Judged {
         let mut armed = Vec::new();
         let verdict = self.verdict(statement, names, &mut armed);
-        let lasting = statement.relations.iter().all(|r| self.epoch.candidates(r).next().is_some());
+        let lasting = statement.relations.iter().all(|r| self.epoch.candidates(r, names.by_path()).next().is_some());
         Judged { _statement: Arc::clone(statement), armed, verdict, lasting }
     }
 
@@ -261,7 +272,11 @@ impl Grant {
                 Some(written) => schema(written),
                 // Without a schema it may be the one of any schema; of a relation nobody knows, of the pattern's own.
                 None => {
-                    let mut known = self.epoch.candidates(used).filter_map(|r| self.epoch.relations.get(r)).peekable();
+                    let mut known = self
+                        .epoch
+                        .candidates(used, names.by_path())
+                        .filter_map(|r| self.epoch.relations.get(r))
+                        .peekable();
                     let own = known.peek().is_none() && names.temporary(&used.name);
                     !own && (known.peek().is_none() || known.any(|r| schema(&r.schema)))
                 }
@@ -281,9 +296,7 @@ impl Grant {
         bundle.statements.for_each(hay, |needle, end| {
             let start = end.saturating_sub(bundle.statements.lengths().get(needle).map_or(0, |n| *n as usize));
             match bundle.needles.get(needle) {
-                Some(Needle::Word { block })
-                    if armed.contains(block) && crate::automaton::whole_word(hay, start, end) =>
-                {
+                Some(Needle::Word { block }) if armed.contains(block) && scan::whole_word(hay, start, end) => {
                     keep(*block);
                 }
                 // A literal may occur often; its expression is tried once.

@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::bundle::Bundle;
 use crate::glob;
 use crate::model::{BindingBy, ClassId, Model, Redaction};
+use crate::pg_types::oid;
 use crate::redact::TokenKey;
 use crate::role::RoleView;
 use crate::system;
@@ -92,6 +93,8 @@ pub struct Epoch {
     target: usize,
     pub(crate) relations: Vec<MarkedRelation>,
     by_oid: HashMap<u32, usize>,
+    /// Types of extensions that are text by another name, and arrays of them: the built-in type they are read as.
+    texts: HashMap<u32, u32>,
     pub(crate) index: Index,
     /// Per redaction of the model.
     pub(crate) tokens: Vec<Option<TokenKey>>,
@@ -114,6 +117,7 @@ impl Epoch {
     pub fn resolve(bundle: Arc<Bundle>, target: usize, catalog: &Catalog, keys: &Keys) -> Self {
         let model = bundle.model();
         let name = model.targets.get(target).map_or("", |t| t.name.as_str());
+        let texts = extension_texts(catalog);
         let index = Index::new(catalog);
         let relations = mark(model, name, catalog, &index);
         let by_oid = relations.iter().enumerate().map(|(i, r)| (r.oid, i)).collect();
@@ -132,7 +136,7 @@ impl Epoch {
             .collect();
         let roles = model.roles.iter().map(|_| OnceLock::new()).collect();
         let missing = missing.into_iter().collect();
-        Self { number: 0, target, relations, by_oid, index, tokens, missing, roles, bundle }
+        Self { number: 0, target, relations, by_oid, index, texts, tokens, missing, roles, bundle }
     }
 
     /// Which epoch this is; 0 until [`Epoch::with_number`].
@@ -166,13 +170,18 @@ impl Epoch {
         &self.missing
     }
 
+    /// The type whose forms values of this type have.
+    pub(crate) fn read_as(&self, type_oid: u32) -> u32 {
+        self.texts.get(&type_oid).copied().unwrap_or(type_oid)
+    }
+
     pub(crate) fn by_oid(&self, oid: u32) -> Option<usize> {
         self.by_oid.get(&oid).copied()
     }
 
-    /// The relations that a name in a statement can mean: without a schema, those of every schema.
-    pub(crate) fn candidates<'a>(&'a self, used: &'a RelationUse) -> impl Iterator<Item = usize> + 'a {
-        self.index.candidates(used).map(|i| i as usize)
+    /// The relations that a name in a statement can mean ([`Index::candidates`]).
+    pub(crate) fn candidates<'a>(&'a self, used: &'a RelationUse, by_path: bool) -> impl Iterator<Item = usize> + 'a {
+        self.index.candidates(used, by_path).map(|i| i as usize)
     }
 
     /// What the role sees of this epoch; computed at first use.
@@ -211,6 +220,18 @@ pub fn deciding_binding(model: &Model, target: &str, relation: &Relation, column
         }
     }
     best.map(|(_, i)| i)
+}
+
+/// `citext` has another OID in every database; the catalog says which.
+fn extension_texts(catalog: &Catalog) -> HashMap<u32, u32> {
+    let columns = catalog.relations.iter().flat_map(|r| &r.columns);
+    let read_as = |name: &str| match name.rsplit('.').next() {
+        Some("citext") => Some(oid::TEXT),
+        Some("citext[]") => Some(oid::TEXT_ARRAY),
+        _ => None,
+    };
+    let user = columns.filter(|c| c.type_oid >= system::FIRST_USER_OID);
+    user.filter_map(|c| Some((c.type_oid, read_as(&c.type_name)?))).collect()
 }
 
 /// Marks every column of the catalog.
@@ -331,7 +352,7 @@ impl<'a> Views<'a> {
             }
         }
         for used in statement.iter().flat_map(|s| &s.relations) {
-            let mut known = self.index.candidates(used).peekable();
+            let mut known = self.index.candidates(used, true).peekable();
             if known.peek().is_none() {
                 opaque |= !resolve::is_system(used) || system::leaks(used);
             }
@@ -346,7 +367,7 @@ impl<'a> Views<'a> {
         }
         let resolved = statement.as_deref().filter(|_| !opaque).and_then(|s| {
             let code = Effects::UNKNOWN_FUNCTION.with(Effects::DANGEROUS_FUNCTION);
-            let resolved = resolve::resolve(s, self.index).ok()?;
+            let resolved = resolve::resolve(s, self.index, true).ok()?;
             (!s.effects.contains(Effects::UNKNOWN)).then_some((resolved, s.effects.intersects(code)))
         });
         let markings = self.markings(view, resolved.as_ref(), &read, relations);

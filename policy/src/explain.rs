@@ -62,7 +62,7 @@ impl Grant {
     /// for one that cannot be followed, which is refused.
     #[must_use]
     pub fn plan_columns(&self, statement: &Statement) -> Vec<PlannedOutput> {
-        let resolved = resolve::resolve(statement, &self.epoch.index).unwrap_or_default();
+        let resolved = resolve::resolve(statement, &self.epoch.index, true).unwrap_or_default();
         resolved.outputs.iter().map(|c| self.planned(c)).collect()
     }
 

@@ -54,7 +54,7 @@ impl Grant {
         let mut guarded = false;
         let mut strangers = false;
         for used in &statement.relations {
-            let known = self.epoch.candidates(used).next().is_some();
+            let known = self.epoch.candidates(used, names.by_path()).next().is_some();
             let system = resolve::is_system(used);
             if (system || !known) && system::leaks(used) {
                 return Err(Refusal::new(
@@ -67,7 +67,8 @@ impl Grant {
             }
             guarded |= used.name == "pg_stat_activity";
             strangers |= !known && !system && used.read && !names.temporary(&used.name);
-            guarded |= self.epoch.candidates(used).any(|r| self.view.guarded.get(r).copied().unwrap_or(true));
+            guarded |=
+                self.epoch.candidates(used, names.by_path()).any(|r| self.view.guarded.get(r).copied().unwrap_or(true));
         }
         if strangers && self.view.unclassified == Treatment::Refuse(None) {
             return Err(Refusal::new(
@@ -80,10 +81,19 @@ impl Grant {
         if !(guarded || (strangers && self.view.unclassified != Treatment::Clear)) {
             return Ok(Guarded::default());
         }
+        if is_unmasked_copy(statement) {
+            return Err(Refusal::new(
+                code::COPY_OUT,
+                "default:copy-out",
+                "COPY TO of a relation with protected columns, written in a way that cannot be masked",
+            )
+            .hint("COPY … TO STDOUT in UTF8 and with the default NULL is masked; or SELECT the rows")
+            .at(statement.span.start));
+        }
         if guarded && statement.effects.intersects(Effects::ALTER) {
             return Err(self.definition(statement));
         }
-        let resolved = resolve::resolve(statement, &self.epoch.index).map_err(|_| {
+        let resolved = resolve::resolve(statement, &self.epoch.index, names.by_path()).map_err(|_| {
             Refusal::new(
                 code::UNKNOWN_CONSTRUCT,
                 "default:unknown-construct",
@@ -236,6 +246,11 @@ impl Grant {
     }
 }
 
+/// A COPY TO STDOUT without a query to stand for its rows, by whose plan they could be masked.
+fn is_unmasked_copy(statement: &Statement) -> bool {
+    statement.effects.intersects(Effects::COPY_OUT) && statement.copy_out.is_none()
+}
+
 /// Most restrictive first.
 pub(crate) const fn rank(treatment: Treatment) -> u8 {
     match treatment {
@@ -276,7 +291,7 @@ impl Judge<'_> {
     fn is_strange(&self, source: Source) -> bool {
         source == Source::Stranger
             && self.statement.relations.iter().any(|r| {
-                self.grant.epoch.candidates(r).next().is_none()
+                self.grant.epoch.candidates(r, self.names.by_path()).next().is_none()
                     && !resolve::is_system(r)
                     && !self.names.temporary(&r.name)
             })
@@ -385,7 +400,9 @@ impl Judge<'_> {
 
     /// Rows that go into an object: nothing protected, unless into a column that is protected the same way.
     fn stored(&self, stored: &Stored) -> Result<(), Refusal> {
-        let targets = self.target_columns(stored);
+        // ON CONFLICT DO UPDATE can put what was proposed for one column into another.
+        let moved = self.statement.effects.intersects(Effects::UPDATE.with(Effects::MERGE));
+        let targets = if moved { None } else { self.target_columns(stored) };
         for (i, column) in stored.columns.iter().enumerate() {
             let own = targets.as_ref().and_then(|t| t.get(i)).copied();
             let protected = column.value.sources.as_slice().iter().map(|s| (*s, self.treatment(*s)));
@@ -415,7 +432,7 @@ impl Judge<'_> {
     /// What the columns written are protected by, in the order of the rows; `None` if that is not certain.
     fn target_columns(&self, stored: &Stored) -> Option<Vec<Treatment>> {
         let used = self.statement.relations.get(stored.relation? as usize)?;
-        let mut candidates = self.grant.epoch.candidates(used);
+        let mut candidates = self.grant.epoch.candidates(used, self.names.by_path());
         let (relation, None) = (candidates.next()?, candidates.next()) else { return None };
         let columns = &self.grant.epoch.relations.get(relation)?.columns;
         let treatment = |i: usize| Some(self.grant.treatment(u32::try_from(relation).ok()?, u32::try_from(i).ok()?));

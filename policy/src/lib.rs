@@ -9,30 +9,33 @@
 //! (policy-compiler does that).
 
 mod admit;
-mod automaton;
+mod array_values;
 mod budget;
 mod bundle;
-mod dates;
+mod byte_values;
+mod constants;
 mod decide;
 mod epoch;
 mod explain;
+mod free_text;
 pub mod glob;
 mod guard;
+mod json_values;
 pub mod ledger;
 pub mod model;
+mod number_values;
 mod numeric;
+mod pg_types;
 mod plan;
 mod redact;
 mod refusal;
 mod role;
-pub mod scan;
 mod session_rules;
-mod shapes;
 mod system;
 
 pub use admit::{Grant, Identity, admit, preview};
 pub use budget::{Spending, used_up};
-pub use bundle::{BuildError, Bundle, LoadError};
+pub use bundle::{BuildError, Bundle, LoadError, number_pattern};
 pub use decide::{Allowed, Decision, Names};
 pub use epoch::{Epoch, Keys, deciding_binding};
 pub use explain::{Fate, Origin, PlannedOutput};

@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use scan::Detector;
+
 /// Index into [`Model::classes`].
 pub type ClassId = u16;
 /// Index into [`Model::redactions`].
@@ -101,45 +103,15 @@ pub struct Class {
     pub line: u32,
 }
 
-/// What the free-text scanner looks for. Shapes are built in; words come from lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Detector {
-    /// Social security numbers.
-    Ssn,
-    /// Medical record numbers after a context word.
-    Mrn,
-    /// North American and international telephone numbers.
-    Phone,
-    /// Mail addresses.
-    Email,
-    /// Payment cards.
-    Card,
-    /// Calendar dates.
-    Date,
-    /// Ages over 89.
-    Age,
-    /// IPv4 and IPv6 addresses.
-    Ip,
-    /// URLs.
-    Url,
-    /// US postal codes after a state or context word.
-    Zip,
-    /// Health plan and insurance numbers after a context word.
-    Plan,
-    /// Street addresses: a number, a name, and a word such as Street or Ave.
-    Address,
-    /// Words of [`Model::word_lists`] (index), as whole words, ASCII case-insensitive.
-    Words(u16),
-}
-
 /// Words to find in free text.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WordList {
     /// Name.
     pub name: String,
-    /// Words, lower case, sorted, distinct.
+    /// Words, and phrases of several; lower case, sorted, distinct.
     pub words: Vec<String>,
+    /// Regular expressions of numbers and codes, see [`crate::number_pattern`].
+    pub patterns: Vec<String>,
 }
 
 /// A glob pattern over names: `*` stands for any run of characters, everything else for itself.

@@ -1,6 +1,9 @@
-//! The binary form of PostgreSQL's `numeric`, as far as redactions need it: reading for ages, writing for constants.
+//! The two forms of PostgreSQL's `numeric`, as far as redactions need them: reading and writing of finite values.
 //!
 //! Deliberately absent: arithmetic.
+
+/// Longest text read: more digits than the type can have.
+const TEXT_BYTES_MAX: usize = 160_000;
 
 /// Base-10000 digits, exponent of the first, sign word, digits after the point.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +31,7 @@ impl Numeric {
         Some(Self { digits, weight: i16::from_ne_bytes(weight.to_ne_bytes()), negative: sign == NEGATIVE, scale })
     }
 
-    /// Reads plain decimal text: an optional sign, digits, and at most one point; at most 60 characters.
+    /// Reads plain decimal text: an optional sign, digits, and at most one point.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let (negative, text) = match text.split_first()? {
             (b'-', rest) => (true, rest),
@@ -38,7 +41,8 @@ impl Numeric {
         let point = text.iter().position(|b| *b == b'.').unwrap_or(text.len());
         let (whole, fraction) = (text.get(..point)?, text.get(point + 1..).unwrap_or_default());
         let plain = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
-        if !plain(whole) || !plain(fraction) || whole.is_empty() || text.len() > 60 || text.ends_with(b".") {
+        if !plain(whole) || !plain(fraction) || whole.is_empty() || text.len() > TEXT_BYTES_MAX || text.ends_with(b".")
+        {
             return None;
         }
         let lead = (4 - whole.len() % 4) % 4;
@@ -59,6 +63,38 @@ impl Numeric {
         }
         let negative = negative && !digits.is_empty();
         Some(Self { digits, weight, negative, scale: u16::try_from(fraction.len()).ok()? })
+    }
+
+    /// Plain decimal text, as the server writes it.
+    pub(crate) fn text(&self) -> Vec<u8> {
+        let digit = |position: i32| {
+            let index = usize::try_from(i32::from(self.weight) - position).ok();
+            index.and_then(|i| self.digits.get(i)).copied().unwrap_or(0)
+        };
+        let mut whole = Vec::new();
+        for position in (0..=i32::from(self.weight)).rev() {
+            whole.extend_from_slice(format!("{:04}", digit(position)).as_bytes());
+        }
+        let zeros = whole.iter().take_while(|b| **b == b'0').count();
+        let mut out = Vec::with_capacity(whole.len() + usize::from(self.scale) + 2);
+        if self.negative {
+            out.push(b'-');
+        }
+        match whole.get(zeros..) {
+            None | Some([]) => out.push(b'0'),
+            Some(rest) => out.extend_from_slice(rest),
+        }
+        if self.scale > 0 {
+            out.push(b'.');
+            let end = out.len() + usize::from(self.scale);
+            let mut position = -1;
+            while out.len() < end {
+                out.extend_from_slice(format!("{:04}", digit(position)).as_bytes());
+                position -= 1;
+            }
+            out.truncate(end);
+        }
+        out
     }
 
     /// Appends the binary form.
@@ -102,11 +138,23 @@ mod tests {
             assert_eq!((&n.digits, n.weight, n.scale), (&digits, weight, scale), "{text}");
             let mut bytes = Vec::new();
             n.write(&mut bytes);
-            assert_eq!(Numeric::read(&bytes), Some(n), "{text}");
+            assert_eq!(Numeric::read(&bytes).as_ref(), Some(&n), "{text}");
+            assert_eq!(n.text(), text.as_bytes(), "{text}");
         }
         for bad in ["", "-", ".5", "5.", "1e5", "NaN", "1.2.3", " 1"] {
             assert_eq!(Numeric::parse(bad.as_bytes()), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn text_is_as_the_server_writes_it() {
+        for (text, want) in
+            [("007", "7"), ("-0", "0"), ("+1.50", "1.50"), ("0.000001", "0.000001"), ("100000000", "100000000")]
+        {
+            assert_eq!(Numeric::parse(text.as_bytes()).unwrap().text(), want.as_bytes(), "{text}");
+        }
+        let digits = "9".repeat(2000);
+        assert_eq!(Numeric::parse(digits.as_bytes()).unwrap().text(), digits.as_bytes());
     }
 
     #[test]

@@ -10,13 +10,15 @@ use std::sync::Arc;
 use lineage::Statement;
 
 use crate::admit::Grant;
+use crate::array_values;
 use crate::decide::Allowed;
+use crate::free_text::Scanner;
 use crate::guard::Expected;
 use crate::model::{ClassId, Mode, Redaction, RedactionId};
+use crate::pg_types::element_of;
 use crate::redact::{Format, Grows, Redacted, Step};
 use crate::refusal::{Refusal, code};
 use crate::role::Treatment;
-use crate::scan::Scanner;
 use crate::system;
 
 /// One column of a row description.
@@ -50,6 +52,8 @@ pub struct PlannedColumn {
 enum Work {
     Step(Step),
     Scan(Box<Scanner>),
+    /// Free text in an array of this type's.
+    ScanElements(Box<Scanner>, u32),
 }
 
 /// What becomes of the columns of one result; cheap to clone.
@@ -86,6 +90,12 @@ impl Plan {
         match self.columns.get(i).map(|c| &c.work) {
             Some(Work::Step(step)) => step.apply(format, value, scratch),
             Some(Work::Scan(scanner)) => scanner.apply(format, value, scratch),
+            Some(Work::ScanElements(scanner, of)) => {
+                match array_values::redact(&**scanner, *of, format, value, scratch) {
+                    Some(()) => Redacted::Scratch,
+                    None => Redacted::Null,
+                }
+            }
             None => Redacted::Null,
         }
     }
@@ -127,7 +137,7 @@ impl Grant {
                     let grows = match &work {
                         Work::Step(step) => step.grows(),
                         Work::Scan(scanner) if scanner.keeps_length() => Grows::Never,
-                        Work::Scan(_) => Grows::Unbounded,
+                        Work::Scan(_) | Work::ScanElements(..) => Grows::Unbounded,
                     };
                     let redaction = match treatment {
                         Treatment::Redact(id, _) => Some(id),
@@ -218,13 +228,16 @@ impl Grant {
                 let redaction = bundle.model().redactions.get(usize::from(id)).unwrap_or(&Redaction::Null);
                 let key = self.epoch.tokens.get(usize::from(id)).and_then(Option::as_ref);
                 let free_text = bundle.model().classes.get(usize::from(class)).is_some_and(|c| !c.detectors.is_empty());
+                let type_oid = self.epoch.read_as(column.type_oid);
                 let work = if free_text {
-                    match Scanner::prepare(bundle, class, redaction, column.type_oid, key) {
-                        Some(scanner) => Work::Scan(Box::new(scanner)),
-                        None => Work::Step(Step::Null),
+                    let element = element_of(type_oid);
+                    match (Scanner::prepare(bundle, class, redaction, element.unwrap_or(type_oid), key), element) {
+                        (Some(scanner), None) => Work::Scan(Box::new(scanner)),
+                        (Some(scanner), Some(of)) => Work::ScanElements(Box::new(scanner), of),
+                        (None, _) => Work::Step(Step::Null),
                     }
                 } else {
-                    match Step::prepare(redaction, column.type_oid, key) {
+                    match Step::prepare(redaction, type_oid, key) {
                         Some(step) => Work::Step(step),
                         None => return Ok(None),
                     }

@@ -1,41 +1,23 @@
 //! Redactions, value by value: bytes of one non-NULL value in, what the client gets instead out.
 //!
-//! Invariants: the result is valid for the column's type and format (what would not be becomes NULL); keeping *n* characters
-//! reveals at most *n*, and never a whole value; the work is linear in the value and needs no memory beyond the result.
+//! Invariants: the result is valid for the column's type and format (what would not be becomes NULL), and the same value in
+//! both formats; keeping *n* characters reveals at most *n*, and never a whole value; work and memory are linear in value
+//! and result, and a result of many parts is bounded. Elements of arrays and leaves of JSON are values of their own.
 //! A redaction is prepared once per column ([`Step::prepare`]), so that types are not looked at per value.
 //! Deliberately absent: framing of values, and finding what to redact inside free text (the scanner does that).
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use crate::dates;
+use crate::array_values::{self, Element};
+use crate::byte_values::{self, Bytes};
+use crate::constants::{self, Written};
+use crate::json_values;
 use crate::model::Redaction;
+use crate::number_values::{self, Number};
 use crate::numeric::Numeric;
-
-/// PostgreSQL type OIDs that redactions know.
-pub(crate) mod oid {
-    pub(crate) const BOOL: u32 = 16;
-    pub(crate) const CHAR: u32 = 18;
-    pub(crate) const NAME: u32 = 19;
-    pub(crate) const INT8: u32 = 20;
-    pub(crate) const INT2: u32 = 21;
-    pub(crate) const INT4: u32 = 23;
-    pub(crate) const TEXT: u32 = 25;
-    pub(crate) const JSON: u32 = 114;
-    pub(crate) const XML: u32 = 142;
-    pub(crate) const FLOAT4: u32 = 700;
-    pub(crate) const FLOAT8: u32 = 701;
-    pub(crate) const UNKNOWN: u32 = 705;
-    pub(crate) const BPCHAR: u32 = 1042;
-    pub(crate) const VARCHAR: u32 = 1043;
-    pub(crate) const DATE: u32 = 1082;
-    pub(crate) const TIMESTAMP: u32 = 1114;
-    pub(crate) const TIMESTAMPTZ: u32 = 1184;
-    pub(crate) const NUMERIC: u32 = 1700;
-    pub(crate) const CSTRING: u32 = 2275;
-    pub(crate) const UUID: u32 = 2950;
-    pub(crate) const JSONB: u32 = 3802;
-}
+use crate::pg_types::{element_of, oid};
+use scan::dates;
 
 /// How a value is written on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +81,10 @@ impl Kind {
             _ => Self::Other,
         }
     }
+
+    const fn is_json(self) -> bool {
+        matches!(self, Self::Json | Self::Jsonb)
+    }
 }
 
 /// A character that hides others, encoded once.
@@ -148,12 +134,17 @@ impl TokenKey {
         if secret.is_empty() { None } else { Hmac::new_from_slice(secret).ok().map(Self) }
     }
 
+    /// The whole tag of `value`.
+    pub(crate) fn tag(&self, value: &[u8]) -> [u8; 32] {
+        let mut mac = self.0.clone();
+        mac.update(value);
+        mac.finalize().into_bytes().into()
+    }
+
     /// Appends the first `length` hexadecimal digits of the token of `value`.
     pub(crate) fn write(&self, value: &[u8], length: u8, out: &mut Vec<u8>) {
         const HEX: &[u8; 16] = b"0123456789abcdef";
-        let mut mac = self.0.clone();
-        mac.update(value);
-        let tag = mac.finalize().into_bytes();
+        let tag = self.tag(value);
         let digits = tag.iter().flat_map(|b| [HEX[usize::from(b >> 4)], HEX[usize::from(b & 15)]]);
         out.extend(digits.take(usize::from(length)));
     }
@@ -198,37 +189,101 @@ pub(crate) enum Step {
     Age(Age),
     /// A ZIP code in text.
     Zip,
+    /// `uuid` and other types written in hexadecimal.
+    Bytes(Bytes, byte_values::Change),
+    /// Exact numbers, by their digits.
+    Number(Number, number_values::Change),
+    /// JSON, leaf by leaf; whether its binary form has a version byte.
+    Json { leaf: Box<Self>, version: bool },
+    /// An array of a type, element by element.
+    Array { element: Box<Self>, of: u32 },
+}
+
+/// A result of many parts that grows past this becomes NULL.
+pub(crate) const fn grown_max(value: &[u8]) -> usize {
+    const FLOOR: usize = 16 << 20;
+    let most = value.len().saturating_mul(4);
+    if most > FLOOR { most } else { FLOOR }
 }
 
 impl Step {
     /// Prepares `redaction` for a column of this type; `None` for [`Redaction::Clear`].
     pub(crate) fn prepare(redaction: &Redaction, type_oid: u32, key: Option<&TokenKey>) -> Option<Self> {
-        let kind = Kind::of(type_oid);
-        let textual = matches!(kind, Kind::Text | Kind::Padded);
-        let mask = |keep: Keep, fill: char| match kind {
-            Kind::Text => Self::Mask { keep, fill: Filler::new(fill), padded: false },
-            Kind::Padded => Self::Mask { keep, fill: Filler::new(fill), padded: true },
-            // One character: nothing of it is ever kept.
-            Kind::Char if fill.is_ascii() => Self::Mask { keep: Keep::None, fill: Filler::new(fill), padded: false },
-            Kind::Xml if keep == Keep::None && !matches!(fill, '<' | '&') => {
-                Self::Mask { keep, fill: Filler::new(fill), padded: false }
-            }
-            Kind::Char | Kind::Xml | Kind::Json | Kind::Jsonb | Kind::Other => Self::Null,
-        };
-        Some(match redaction {
+        let whole = |text: &str| Kind::of(type_oid).is_json() && constants::is_document(text);
+        match redaction {
             Redaction::Clear => return None,
-            Redaction::Null | Redaction::Refuse => Self::Null,
-            Redaction::Constant(text) => {
-                let (text, binary) = constant(text, type_oid);
-                Self::Constant { text, binary }
+            Redaction::Null | Redaction::Refuse => return Some(Self::Null),
+            Redaction::Constant(text) if whole(text) => return Some(Self::constant(text, type_oid)),
+            _ => {}
+        }
+        if let Some(of) = element_of(type_oid) {
+            return Some(match (redaction, Self::prepare(redaction, of, key)?) {
+                (Redaction::Constant(text), _) if text.trim() == "{}" => {
+                    let binary = [[0; 4], [0; 4], of.to_be_bytes()].concat();
+                    Self::Constant { text: Some(b"{}".to_vec()), binary: Some(binary) }
+                }
+                (_, Self::Null) => Self::Null,
+                (_, element) => Self::Array { element: Box::new(element), of },
+            });
+        }
+        if Kind::of(type_oid).is_json() {
+            return Some(match Self::prepare(redaction, oid::TEXT, key)? {
+                Self::Null => Self::Null,
+                leaf => Self::Json { leaf: Box::new(leaf), version: type_oid == oid::JSONB },
+            });
+        }
+        Some(Self::scalar(redaction, type_oid, key))
+    }
+
+    fn constant(text: &str, type_oid: u32) -> Self {
+        match constants::constant(text, type_oid) {
+            Some((text, binary)) => Self::Constant { text: Some(text), binary: Some(binary) },
+            None => Self::Null,
+        }
+    }
+
+    fn mask(keep: Keep, fill: char, type_oid: u32) -> Self {
+        let filler = Filler::new(fill);
+        let digit = fill.to_digit(10).and_then(|d| u8::try_from(d).ok());
+        match (Kind::of(type_oid), Bytes::of(type_oid), Number::of(type_oid), digit) {
+            (Kind::Text, ..) => Self::Mask { keep, fill: filler, padded: false },
+            (Kind::Padded, ..) => Self::Mask { keep, fill: filler, padded: true },
+            // One character: nothing of it is ever kept.
+            (Kind::Char, ..) if fill.is_ascii() => Self::Mask { keep: Keep::None, fill: filler, padded: false },
+            (Kind::Xml, ..) if keep == Keep::None && !matches!(fill, '<' | '&') => {
+                Self::Mask { keep, fill: filler, padded: false }
             }
-            Redaction::KeepFirst { count, fill } => mask(Keep::First(*count), *fill),
-            Redaction::KeepLast { count, fill } => mask(Keep::Last(*count), *fill),
-            Redaction::Fill { fill } => mask(Keep::None, *fill),
-            Redaction::Token { length, .. } => match key {
-                Some(key) if textual || kind == Kind::Xml => Self::Token { key: key.clone(), length: *length },
-                _ => Self::Null,
-            },
+            (Kind::Other, Some(bytes), ..) => Self::Bytes(bytes, byte_values::Change::mask(keep, fill)),
+            // A number with stars in it is none: the rule has to name a digit.
+            (Kind::Other, None, Some(number), Some(digit)) => {
+                Self::Number(number, number_values::Change::Mask { keep, digit })
+            }
+            _ => Self::Null,
+        }
+    }
+
+    fn token(length: u8, type_oid: u32, key: Option<&TokenKey>) -> Self {
+        let Some(key) = key.cloned() else { return Self::Null };
+        match (Kind::of(type_oid), Bytes::of(type_oid), Number::of(type_oid)) {
+            // A name is one byte shorter than the longest token.
+            (Kind::Text, ..) if type_oid == oid::NAME => Self::Token { key, length: length.min(63) },
+            (Kind::Text | Kind::Padded | Kind::Xml, ..) => Self::Token { key, length },
+            (_, Some(bytes), _) => Self::Bytes(bytes, byte_values::Change::Token { key, length }),
+            (_, _, Some(number)) if number.holds_tokens() => Self::Number(number, number_values::Change::Token(key)),
+            _ => Self::Null,
+        }
+    }
+
+    /// Of a type that is neither JSON nor an array.
+    fn scalar(redaction: &Redaction, type_oid: u32, key: Option<&TokenKey>) -> Self {
+        let textual = matches!(Kind::of(type_oid), Kind::Text | Kind::Padded);
+        match redaction {
+            Redaction::Clear | Redaction::Null | Redaction::Refuse => Self::Null,
+            Redaction::Constant(text) => Self::constant(text, type_oid),
+            Redaction::KeepFirst { count, fill } => Self::mask(Keep::First(*count), *fill, type_oid),
+            Redaction::KeepLast { count, fill } => Self::mask(Keep::Last(*count), *fill, type_oid),
+            Redaction::Fill { fill } => Self::mask(Keep::None, *fill, type_oid),
+            Redaction::Token { length, .. } => Self::token(*length, type_oid, key),
             Redaction::Year => match type_oid {
                 oid::DATE => Self::YearOfDate,
                 oid::TIMESTAMP => Self::YearOfTimestamp { zone: false },
@@ -247,8 +302,11 @@ impl Step {
                 _ => Self::Null,
             },
             Redaction::Zip3 if textual => Self::Zip,
-            Redaction::Zip3 => Self::Null,
-        })
+            Redaction::Zip3 => match Number::of(type_oid) {
+                Some(number) => Self::Number(number, number_values::Change::Zip),
+                None => Self::Null,
+            },
+        }
     }
 
     /// Bound on the result.
@@ -266,6 +324,12 @@ impl Step {
             Self::YearOfDate | Self::YearOfTimestamp { .. } | Self::YearOfText => Grows::Bounded(40),
             Self::Age(_) => Grows::Bounded(10),
             Self::Zip => Grows::Bounded(3),
+            Self::Bytes(_, byte_values::Change::Mask { .. }) => Grows::Never,
+            // Of `bytea`: the prefix and 64 digits.
+            Self::Bytes(_, byte_values::Change::Token { .. }) => bounded(66),
+            Self::Number(_, number_values::Change::Token(_) | number_values::Change::Zip) => bounded(20),
+            // In binary, filled zeros may need digits that zeros in the value did not.
+            Self::Number(..) | Self::Json { .. } | Self::Array { .. } => Grows::Unbounded,
         }
     }
 
@@ -309,8 +373,30 @@ impl Step {
                 }
                 None => Redacted::Null,
             },
+            Self::Bytes(bytes, change) => or_null(bytes.redact(change, format, value, out)),
+            Self::Number(number, change) => or_null(number.redact(change, format, value, out)),
+            Self::Json { leaf, version } => {
+                // Binary jsonb is a version byte and then the text.
+                let (head, json) = value.split_at(usize::from(*version && format == Format::Binary).min(value.len()));
+                if !matches!(head, [] | [1]) {
+                    return Redacted::Null;
+                }
+                out.extend_from_slice(head);
+                or_null(json_values::redact(leaf, json, out))
+            }
+            Self::Array { element, of } => or_null(array_values::redact(&**element, *of, format, value, out)),
         }
     }
+}
+
+impl Element for Step {
+    fn redact(&self, format: Format, value: &[u8], out: &mut Vec<u8>) -> Redacted {
+        self.apply(format, value, out)
+    }
+}
+
+fn or_null(written: Option<()>) -> Redacted {
+    if written.is_some() { Redacted::Scratch } else { Redacted::Null }
 }
 
 fn trim_padding(value: &[u8]) -> &[u8] {
@@ -354,150 +440,76 @@ pub(crate) fn mask(value: &[u8], keep: Keep, fill: Filler, out: &mut Vec<u8>) {
     }
 }
 
-/// The constant as a value of the type, in text and in binary.
-fn constant(text: &str, type_oid: u32) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
-    let bytes = text.as_bytes();
-    if bytes.contains(&0) {
-        return (None, None);
-    }
-    let written = |binary: Option<Vec<u8>>| match binary {
-        Some(binary) => (Some(text.trim().as_bytes().to_vec()), Some(binary)),
-        None => (None, None),
-    };
-    let both = |valid: bool| if valid { (Some(bytes.to_vec()), Some(bytes.to_vec())) } else { (None, None) };
-    let trimmed = text.trim();
-    match type_oid {
-        oid::BOOL => match trimmed.to_ascii_lowercase().as_str() {
-            "true" | "t" => (Some(b"t".to_vec()), Some(vec![1])),
-            "false" | "f" => (Some(b"f".to_vec()), Some(vec![0])),
-            _ => (None, None),
-        },
-        oid::INT2 => written(trimmed.parse::<i16>().ok().map(|n| n.to_be_bytes().to_vec())),
-        oid::INT4 => written(trimmed.parse::<i32>().ok().map(|n| n.to_be_bytes().to_vec())),
-        oid::INT8 => written(trimmed.parse::<i64>().ok().map(|n| n.to_be_bytes().to_vec())),
-        oid::FLOAT4 => written(trimmed.parse::<f32>().ok().filter(|n| n.is_finite()).map(|n| n.to_be_bytes().to_vec())),
-        oid::FLOAT8 => written(trimmed.parse::<f64>().ok().filter(|n| n.is_finite()).map(|n| n.to_be_bytes().to_vec())),
-        oid::NUMERIC => written(Numeric::parse(trimmed.as_bytes()).map(|n| {
-            let mut out = Vec::new();
-            n.write(&mut out);
-            out
-        })),
-        oid::DATE => written(iso_days(trimmed).and_then(|d| i32::try_from(d).ok()).map(|d| d.to_be_bytes().to_vec())),
-        oid::TIMESTAMP | oid::TIMESTAMPTZ => match iso_days(trimmed) {
-            Some(day) => {
-                let zone = if type_oid == oid::TIMESTAMPTZ { "+00" } else { "" };
-                let binary = (day * dates::DAY).to_be_bytes().to_vec();
-                (Some(format!("{trimmed} 00:00:00{zone}").into_bytes()), Some(binary))
-            }
-            None => (None, None),
-        },
-        oid::UUID => written(uuid(trimmed)),
-        _ => match Kind::of(type_oid) {
-            Kind::Text | Kind::Padded => both(true),
-            Kind::Char => both(bytes.len() == 1),
-            Kind::Xml => both(!text.contains(['<', '&'])),
-            Kind::Json => both(is_json(text)),
-            Kind::Jsonb if is_json(text) => {
-                (Some(bytes.to_vec()), Some(std::iter::once(1).chain(bytes.iter().copied()).collect()))
-            }
-            Kind::Jsonb | Kind::Other => (None, None),
-        },
-    }
-}
-
-fn is_json(text: &str) -> bool {
-    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
-}
-
-/// `YYYY-MM-DD` as days since 2000-01-01.
-fn iso_days(text: &str) -> Option<i64> {
-    let date = iso_date(text.as_bytes())?;
-    (date.len == text.len()).then(|| dates::days(i64::from(date.year), i64::from(date.month), i64::from(date.day)))
-}
-
-struct IsoDate {
-    year: u32,
-    month: u32,
-    day: u32,
-    len: usize,
-}
-
-/// Reads `YYYY-MM-DD` (four to six digits of year) at the start.
-fn iso_date(text: &[u8]) -> Option<IsoDate> {
-    let (year, y) = dates::number(text);
-    let (month, m) = dates::number(text.get(y + 1..)?);
-    let (day, d) = dates::number(text.get(y + 4..)?);
-    let dashes = text.get(y) == Some(&b'-') && text.get(y + 3) == Some(&b'-');
-    let valid = dashes && (4..=6).contains(&y) && m == 2 && d == 2 && year > 0 && dates::is_day(year, month, day);
-    valid.then_some(IsoDate { year, month, day, len: y + 6 })
-}
-
-fn uuid(text: &str) -> Option<Vec<u8>> {
-    let b = text.as_bytes();
-    let dashes = [8, 13, 18, 23].iter().all(|i| b.get(*i) == Some(&b'-'));
-    let digits: Vec<u8> = b
-        .iter()
-        .filter(|b| **b != b'-')
-        .map(|b| char::from(*b).to_digit(16))
-        .map(|d| d.and_then(|d| u8::try_from(d).ok()))
-        .collect::<Option<_>>()?;
-    (b.len() == 36 && dashes && digits.len() == 32)
-        .then(|| digits.chunks_exact(2).map(|p| p.iter().fold(0, |n, d| n << 4 | d)).collect())
-}
-
 /// 1 January of the value's year. Text in another `DateStyle` than ISO is not taken apart: NULL.
 fn year_of_date(format: Format, value: &[u8], out: &mut Vec<u8>) -> Option<Redacted> {
     match format {
         Format::Text => {
-            let date = iso_date(value)?;
-            let era = era(value.get(date.len..)?)?;
-            out.extend_from_slice(format!("{:04}-01-01{era}", date.year).as_bytes());
+            let (written, rest) = constants::iso(value)?;
+            let year = dates::year_of(day(written, rest)?);
+            first_of(year)?;
+            write_year(year, "", out);
         }
         Format::Binary => {
             let day = i32::from_be_bytes(value.try_into().ok()?);
             if day == i32::MAX || day == i32::MIN {
                 return None;
             }
-            let first = dates::days(dates::year_of(i64::from(day)), 1, 1);
+            let first = first_of(dates::year_of(i64::from(day)))?;
             out.extend_from_slice(&i32::try_from(first).ok()?.to_be_bytes());
         }
     }
     Some(Redacted::Scratch)
 }
 
-/// Midnight of 1 January. With a time zone the zone is UTC in both formats: the value's own offset would tell summer from
-/// winter.
+/// Midnight of 1 January. With a time zone everything is UTC, the year too, in both formats: the value's own offset would
+/// tell summer from winter.
 fn year_of_timestamp(format: Format, zone: bool, value: &[u8], out: &mut Vec<u8>) -> Option<Redacted> {
     match format {
         Format::Text => {
-            let date = iso_date(value)?;
-            let rest = value.get(date.len..)?;
-            let clock = dates::clock(rest);
-            if clock == 0 {
-                return None;
-            }
-            let era = era(rest.get(clock..)?)?;
-            let offset = if zone { "+00" } else { "" };
-            out.extend_from_slice(format!("{:04}-01-01 00:00:00{offset}{era}", date.year).as_bytes());
+            let (written, rest) = constants::iso(value)?;
+            let (clock, rest) = constants::time(rest.strip_prefix(b" ")?)?;
+            let end = rest.iter().position(|b| *b == b' ').unwrap_or(rest.len());
+            let (offset, era) = rest.split_at_checked(end)?;
+            let east = match (zone, offset) {
+                (true, [_, ..]) => constants::zone(offset)?,
+                (false, []) => 0,
+                _ => return None,
+            };
+            let micros = day(written, era)?.checked_mul(dates::DAY)?.checked_add(clock - east * 1_000_000)?;
+            let year = dates::year_of(micros.div_euclid(dates::DAY));
+            first_of(year)?;
+            write_year(year, if zone { " 00:00:00+00" } else { " 00:00:00" }, out);
         }
         Format::Binary => {
             let micros = i64::from_be_bytes(value.try_into().ok()?);
             if micros == i64::MAX || micros == i64::MIN {
                 return None;
             }
-            let first = dates::days(dates::year_of(micros.div_euclid(dates::DAY)), 1, 1);
+            let first = first_of(dates::year_of(micros.div_euclid(dates::DAY)))?;
             out.extend_from_slice(&first.checked_mul(dates::DAY)?.to_be_bytes());
         }
     }
     Some(Redacted::Scratch)
 }
 
-fn era(rest: &[u8]) -> Option<&'static str> {
-    match rest {
-        b"" => Some(""),
-        b" BC" => Some(" BC"),
-        _ => None,
-    }
+/// Days since 2000-01-01 of a written date and the era behind it.
+fn day((year, month, day): Written, era: &[u8]) -> Option<i64> {
+    let (leaps_like, year) = match era {
+        b"" => (year, i64::from(year)),
+        b" BC" => (year - 1, 1 - i64::from(year)),
+        _ => return None,
+    };
+    dates::is_day(leaps_like, month, day).then(|| dates::days(year, i64::from(month), i64::from(day)))
+}
+
+/// Days since 2000-01-01 of 1 January; `None` before the server's calendar begins, in 4714 BC.
+fn first_of(year: i64) -> Option<i64> {
+    (year > -4713).then(|| dates::days(year, 1, 1))
+}
+
+fn write_year(year: i64, clock: &str, out: &mut Vec<u8>) {
+    let (year, era) = if year > 0 { (year, "") } else { (1 - year, " BC") };
+    out.extend_from_slice(format!("{year:04}-01-01{clock}{era}").as_bytes());
 }
 
 /// The age above which all are the same.

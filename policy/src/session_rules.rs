@@ -16,9 +16,12 @@ pub(crate) fn check(role: &Role, statement: &Statement) -> Result<(), Refusal> {
         Err(Refusal::new(code, format!("default:{rule}"), message).hint(hint).at(statement.span.start))
     };
     let effects = statement.effects;
-    if effects.intersects(Effects::COPY_PROGRAM.with(Effects::COPY_FILE)) {
-        let message = "COPY to or from a file or program of the server".to_owned();
-        return refuse(code::SERVER_FILES, "server-files", message, "use COPY FROM STDIN, or SELECT");
+    // What the gateway itself depends on comes first: a role in observe mode is refused nothing else.
+    // Facts have room for one parameter: any other call could set anything.
+    let hidden = statement.functions.iter().any(|f| f.name == "set_config" && f.standing != FunctionStanding::Known);
+    if hidden {
+        let message = "set_config with something else than one pair of literals".to_owned();
+        return refuse(code::PINNED, "pinned-parameter", message, "use SET");
     }
     if effects.intersects(Effects::SET_ROLE) {
         let message = "changes of role inside the database".to_owned();
@@ -29,15 +32,29 @@ pub(crate) fn check(role: &Role, statement: &Statement) -> Result<(), Refusal> {
             "your role is given by the gateway; log in as somebody else",
         );
     }
+    if effects.intersects(Effects::COPY_PROGRAM.with(Effects::COPY_FILE)) {
+        let message = "COPY to or from a file or program of the server".to_owned();
+        return refuse(code::SERVER_FILES, "server-files", message, "use COPY FROM STDIN, or SELECT");
+    }
     if effects.intersects(Effects::SERVER) {
         let message = format!("{}: administration of the server", statement.kind);
         return refuse(code::SERVER, "server", message, "connect to the server directly for administration");
     }
     match &statement.session {
-        SessionUse::Set { name, value } => {
-            if let Some(why) = pinned(name, value.as_deref()) {
-                let message = format!("{name} cannot be set so: {why}");
-                return refuse(code::PINNED, "pinned-parameter", message, "leave the parameter as it is at login");
+        SessionUse::Set { .. } | SessionUse::SetMany(_) => {
+            let one = match &statement.session {
+                SessionUse::Set { name, value } => Some((name, value)),
+                _ => None,
+            };
+            let many = match &statement.session {
+                SessionUse::SetMany(all) => all.as_slice(),
+                _ => &[],
+            };
+            for (name, value) in one.into_iter().chain(many.iter().map(|(n, v)| (n, v))) {
+                if let Some(why) = pinned(name, value.as_deref()) {
+                    let message = format!("{name} cannot be set so: {why}");
+                    return refuse(code::PINNED, "pinned-parameter", message, "leave the parameter as it is at login");
+                }
             }
         }
         SessionUse::Listen(channel) | SessionUse::Notify(channel)
@@ -47,12 +64,6 @@ pub(crate) fn check(role: &Role, statement: &Statement) -> Result<(), Refusal> {
             return refuse(code::CHANNEL, "channel", message, "a rule file can list it under the role's channels");
         }
         _ => {}
-    }
-    // Facts have room for one parameter: any other call could set anything.
-    let hidden = statement.functions.iter().any(|f| f.name == "set_config" && f.standing != FunctionStanding::Known);
-    if hidden {
-        let message = "set_config with something else than one pair of literals".to_owned();
-        return refuse(code::PINNED, "pinned-parameter", message, "use SET");
     }
     Ok(())
 }
@@ -83,6 +94,9 @@ fn pinned(name: &str, value: Option<&str>) -> Option<&'static str> {
 
 /// `pg_temp` or a schema before `pg_catalog` could give well-known names another meaning.
 fn search_path(value: &str) -> Option<&'static str> {
+    if value.strip_prefix('$').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) {
+        return Some("its value has to stand in the statement");
+    }
     let schemas: Vec<String> =
         value.split(',').map(|s| s.trim().trim_matches(|c| c == '"' || c == '\'').to_ascii_lowercase()).collect();
     if schemas.first().is_some_and(|s| s.starts_with("pg_temp")) {
@@ -109,6 +123,8 @@ mod tests {
             ("search_path", "", true),
             ("search_path", "pg_catalog, public", true),
             ("search_path", "public, pg_catalog", false),
+            ("search_path", "\"$user\", public", true),
+            ("search_path", "$1", false),
             ("search_path", "pg_temp, public", false),
             ("search_path", "\"pg_temp_3\"", false),
             ("client_min_messages", "warning", true),

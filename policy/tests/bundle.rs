@@ -30,6 +30,27 @@ fn round_trip_and_determinism() {
 }
 
 #[test]
+fn a_list_of_150_000_words_fits_and_is_checked() {
+    let syllables = ["ba", "de", "fi", "go", "ku", "la", "me", "ni", "po", "ru"];
+    let word = |n: usize| (0..6).rev().map(|i| syllables[n / 10usize.pow(i) % 10]).collect::<String>();
+    let mut large = model();
+    large.word_lists[0].words = (0..150_000).map(word).collect();
+    let bytes = Bundle::encode(&large).unwrap();
+    let content: usize = large.word_lists[0].words.iter().map(|w| w.len()).sum();
+    // Twice the words themselves (the model has them, too), and 14 bytes each of tables.
+    assert!(bytes.len() < 2 * content + 150_000 * 14, "{}", bytes.len());
+    assert_eq!(*Bundle::load(&bytes).unwrap().model(), large);
+    // The tables of one list with the words of another.
+    let mut other = large.clone();
+    other.word_lists[0].words[7] = "xxxxxxxxxxxx".into();
+    let (old, new) = (postcard::to_allocvec(&large).unwrap(), postcard::to_allocvec(&other).unwrap());
+    assert_eq!(old.len(), new.len());
+    let mut mixed = bytes.clone();
+    mixed[HEADER + 8..HEADER + 8 + new.len()].copy_from_slice(&new);
+    assert!(matches!(Bundle::load(&sealed(mixed)), Err(LoadError::Inconsistent(_))));
+}
+
+#[test]
 fn every_truncation_is_named() {
     let bytes = Bundle::encode(&model()).unwrap();
     assert_eq!(Bundle::load(&[]).unwrap_err(), LoadError::NotABundle);

@@ -24,6 +24,9 @@ impl Names for Session {
     fn temporary(&self, name: &str) -> bool {
         name == "scratch"
     }
+    fn by_path(&self) -> bool {
+        false
+    }
     fn cursor(&self, name: &str) -> Option<Arc<Statement>> {
         if name == "c" { one("DECLARE c CURSOR FOR SELECT id, ssn FROM clinic.patients") } else { None }
     }
@@ -90,6 +93,9 @@ const ANALYST: &[(&str, &str)] = &[
     ("execute count", "ok"),
     ("fetch 10 from c", "cols"),
     ("declare d cursor for select ssn from patients", "cols"),
+    ("copy patients (id, ssn) to stdout", "cols"),
+    ("copy (select id, ssn from patients) to stdout (format csv, header, null 'x')", "cols"),
+    ("copy (select count(*) from patients) to stdout (format binary)", "ok"),
     ("prepare q as select id from patients", "ok"),
     ("deallocate all", "open"),
     ("set search_path = clinic", "open"),
@@ -159,6 +165,11 @@ const ANALYST: &[(&str, &str)] = &[
     ("insert into states (code, title) select 'x', ssn from patients", "TG2005"),
     ("insert into patients (id, state) select id, ssn from patients", "TG2005"),
     ("create table t as execute masked", "TG2005"),
+    (
+        "insert into patients (id, ssn) select id, ssn from patients on conflict (id) do update set state = excluded.ssn \
+         returning state",
+        "TG2005",
+    ),
     ("create view v as select ssn from patients", "TG2014"),
     ("select ssn from patients union all select code from states order by 1", "TG2004"),
     ("select state from patients where query_that_is_not_there = 1", "TG2009"),
@@ -180,6 +191,14 @@ const ANALYST: &[(&str, &str)] = &[
     ("execute unknown_name", "TG3006"),
     ("fetch 1 from unknown_cursor", "TG3006"),
     ("copy patients to stdout", "TG2007"),
+    ("copy patients (id, diagnosis_secret) to stdout csv", "TG2007"),
+    ("copy (select ssn::int from patients) to stdout", "TG2003"),
+    ("copy (select upper(ssn) from patients) to stdout", "cols"),
+    ("copy (select id from patients where ssn = '1') to stdout", "TG2004"),
+    ("copy (select p from patients p) to stdout (format binary)", "TG2006"),
+    ("copy patients (id, ssn) to stdout (null 'x')", "TG2011"),
+    ("copy patients (id, ssn) to stdout (encoding 'latin1')", "TG2011"),
+    ("copy patients (id, ssn) to '/tmp/x'", "TG3001"),
     ("copy (select id from patients) to stdout", "ok"),
     ("select most_common_vals from pg_stats", "TG2012"),
     ("select query from pg_catalog.pg_stat_activity", "cols"),

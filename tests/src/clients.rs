@@ -68,6 +68,13 @@ pub fn python(endpoint: &Endpoint, program: &str, arguments: &[&str]) -> Finishe
     run(command.arg(source(program)).args(arguments).env("PYTHONHASHSEED", "0"), b"", LIMIT)
 }
 
+/// The tests' Python with its drivers, told where to connect; what it runs is the caller's.
+pub fn python_program(endpoint: &Endpoint) -> Command {
+    let mut command = client(packages().join("venv/bin/python"), endpoint);
+    command.env("PYTHONHASHSEED", "0");
+    command
+}
+
 /// Runs a Node program of `tests/clients` against an endpoint.
 #[track_caller]
 pub fn node(endpoint: &Endpoint, program: &str, arguments: &[&str]) -> Finished {

@@ -26,13 +26,21 @@ pub fn target() -> PathBuf {
     profile_folder().parent().unwrap().to_owned()
 }
 
-/// `target/<profile>`, found from the test program's own place in `target/<profile>/deps`.
+/// `target/<profile>`, found from the program's own place: in it, or for a test in `target/<profile>/deps`.
 fn profile_folder() -> PathBuf {
-    std::env::current_exe().unwrap().ancestors().nth(2).unwrap().to_owned()
+    let program = std::env::current_exe().unwrap();
+    let folder = program.parent().unwrap();
+    if folder.ends_with("deps") { folder.parent().unwrap().to_owned() } else { folder.to_owned() }
+}
+
+static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+
+/// Says where the programs are, before any is asked for; later it has no effect.
+pub fn built_in(folder: &Path) {
+    let _known_already = FOLDER.set(folder.to_owned());
 }
 
 fn folder() -> &'static Path {
-    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
         if let Some(folder) = std::env::var_os("TIDEGATE_PROGRAMS") {
             return folder.into();

@@ -12,8 +12,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("contract", &[]),
     ("postgres", &["contract"]),
     ("lineage", &["contract"]),
-    ("policy", &["contract", "lineage"]),
-    ("policy-compiler", &["contract", "lineage", "policy"]),
+    ("scan", &[]),
+    ("policy", &["contract", "lineage", "scan"]),
+    ("policy-compiler", &["contract", "lineage", "policy", "scan"]),
     ("audit", &[]),
     ("session", &["contract", "policy", "lineage", "audit"]),
     ("gateway", &["contract", "postgres", "lineage", "policy", "audit", "session"]),
@@ -29,6 +30,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "contract",
             "postgres",
             "lineage",
+            "scan",
             "policy",
             "policy-compiler",
             "audit",
@@ -37,17 +39,24 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "control",
             "tidegate",
             "clinic",
+            "bypass",
         ],
     ),
-    ("fuzz-targets", &["contract", "postgres", "lineage", "policy", "policy-compiler", "audit", "session", "tidegate"]),
+    (
+        "fuzz-targets",
+        &["contract", "postgres", "lineage", "scan", "policy", "policy-compiler", "audit", "session", "tidegate"],
+    ),
     // The tests drive the programs, not the crates.
     ("tests", &["clinic"]),
+    ("bypass", &["clinic", "tests"]),
+    ("useful", &["tests"]),
+    ("agent", &["clinic", "tests"]),
 ];
 
 /// Libraries that only some crates may name, because they bring a runtime, sockets or cryptography with them.
 const CONFINED: &[(&str, &[&str])] = &[
     ("glommio", &["gateway"]),
-    ("rustls", &["gateway", "control", "tidegate", "policy-compiler", "tests", "bench"]),
+    ("rustls", &["gateway", "control", "tidegate", "policy-compiler", "tests", "bypass", "bench"]),
     ("tokio", &["control", "tidegate", "policy-compiler", "tests", "bench"]),
     ("tokio-postgres", &["control", "tidegate", "policy-compiler", "tests", "bench"]),
     ("pg_query", &["lineage", "policy-compiler"]),

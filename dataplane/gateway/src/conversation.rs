@@ -194,6 +194,7 @@ async fn open(
         return None;
     }
     let settings = &core.settings.targets[target];
+    let own_path = request.parameters.iter().any(|(name, _)| name == "search_path");
     let channels = {
         let roles = &grant.epoch().bundle().model().roles;
         let patterns = match grant.mode() {
@@ -215,6 +216,7 @@ async fn open(
         database: settings.database.clone(),
         account: settings.account.clone(),
         strict: settings.audit == policy::model::AuditMode::Strict,
+        own_path,
     };
     let serving = Serve::new(limits.conversation, channels);
     login.greeting.accept(&mut up, dial.parameters(), core.process(handle), &handle.secret);

@@ -1,11 +1,11 @@
 //! What the session attaches to a forwarded statement, and to a result shape.
 
 use crate::names;
-use contract::{Admitted, Column, Format, Judge, Redacted, Redactor, Refusal, Via};
+use contract::{Admitted, Column, CopyOut, Format, Judge, Redacted, Redactor, Refusal, Via};
 use lineage::{Effects, Facts, SessionUse, Statement};
 use policy::ledger::{Ledger, Spent};
 use policy::model::{Mode, Redaction};
-use policy::{Allowed, ColumnShape, Grant, Grows, Names, PlannedColumn, Spending};
+use policy::{Allowed, ColumnShape, Fate, Grant, Grows, Names, PlannedColumn, Spending};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -32,6 +32,10 @@ impl Judge for Verdicts {
 
     fn copies_in(token: &Self::Token) -> bool {
         token.effects().contains(Effects::COPY_IN)
+    }
+
+    fn copies_out(token: &Self::Token) -> Option<Rc<[CopyOut]>> {
+        token.copies_out.clone()
     }
 
     fn changes_names(token: &Self::Token) -> bool {
@@ -86,7 +90,9 @@ pub struct Judged {
     pub(crate) changes_names: bool,
     /// What the names it runs or fetches from stood for when it was judged.
     pub(crate) stands_for: Vec<(NameKind, String, Option<Arc<Statement>>)>,
-    pub(crate) masked: RefCell<Vec<Masked>>,
+    /// With the statement of the text they belong to.
+    pub(crate) masked: RefCell<Vec<(usize, Masked)>>,
+    copies_out: Option<Rc<[CopyOut]>>,
     /// What running it costs, and what with.
     pub(crate) spending: Option<Spending>,
     purse: Option<Purse>,
@@ -123,6 +129,9 @@ impl Judged {
         let purse = spending.is_some().then(|| purse.clone());
         let guarded = allowed.iter().any(|a| a.guarded);
         let changes_names = facts.statements.iter().any(|s| names::changes(s));
+        let observed = grant.mode() == Mode::Observe;
+        let copies_out = if grant.sees_everything() || observed { None } else { copies_out(&facts) };
+        let masked = if observed { copied(grant, &allowed) } else { Vec::new() };
         Self {
             text: if via == Via::Prepare { text.into() } else { Box::default() },
             via,
@@ -132,11 +141,12 @@ impl Judged {
             needs_shape: !grant.sees_everything(),
             changes_names,
             stands_for,
-            masked: RefCell::default(),
+            masked: masked.into(),
             spending,
             purse,
-            observed: grant.mode() == Mode::Observe,
+            observed,
             unseen: RefCell::default(),
+            copies_out,
         }
     }
 
@@ -214,14 +224,12 @@ impl Judged {
             plan => plan.map_err(neutral)?,
         };
         let mut masked = self.masked.borrow_mut();
-        masked.clear();
+        masked.retain(|(of, _)| *of != part);
         for planned in plan.columns() {
             let name = columns.get(usize::from(planned.index)).map(|c| String::from_utf8_lossy(&c.name).into_owned());
-            masked.push(Masked {
-                column: name.unwrap_or_default(),
-                class: class_name(grant, planned).to_owned(),
-                method: method(grant, planned).to_owned(),
-            });
+            let column = name.unwrap_or_default();
+            let (class, method) = (class_name(grant, planned).to_owned(), method(grant, planned).to_owned());
+            masked.push((part, Masked { column, class, method }));
         }
         if self.observed {
             return Ok(Masking::clear(columns.len()));
@@ -236,6 +244,64 @@ impl Judged {
     }
 }
 
+/// COPYs of one text whose shapes are asked for.
+const COPIES_MAX: usize = 256;
+
+/// Number of statements at the start of a text, few of them COPYs, that cannot change what names mean to those behind
+/// them.
+fn steady(facts: &Facts) -> usize {
+    let ends = |s: &Statement| {
+        let stays = matches!(s.kind, "BEGIN" | "START TRANSACTION" | "SAVEPOINT" | "RELEASE" | "SET CONSTRAINTS");
+        s.effects.intersects(Effects::TRANSACTION.with(Effects::TWO_PHASE)) && !stays
+    };
+    let mut copies = 0;
+    let last = |s: &Arc<Statement>| {
+        copies += usize::from(s.copy_out.is_some());
+        s.effects.intersects(MOVING_EFFECTS) || ends(s) || copies == COPIES_MAX
+    };
+    facts.statements.iter().position(last).map_or(facts.statements.len(), |first| first + 1)
+}
+
+/// The columns of COPYs that would be masked, from the statements alone: an observed COPY is not asked for its shape.
+fn copied(grant: &Grant, allowed: &[Allowed]) -> Vec<(usize, Masked)> {
+    let classes = &grant.epoch().bundle().model().classes;
+    let copies = allowed.iter().enumerate().filter(|(_, a)| a.statement.effects.contains(Effects::COPY_OUT));
+    let columns = copies.flat_map(|(part, a)| {
+        grant.plan_columns(a.source()).into_iter().filter(|c| c.fate != Fate::Clear).map(move |c| (part, c))
+    });
+    let masked = columns.map(|(part, column)| {
+        let class = column.class.and_then(|c| classes.get(usize::from(c))).map_or("unclassified", |c| c.name.as_str());
+        let method = if column.fate == Fate::Refused { "refuse" } else { word(grant.redaction(&column.fate)) };
+        (part, Masked { column: column.output, class: class.to_owned(), method: method.to_owned() })
+    });
+    masked.collect()
+}
+
+/// The COPYs whose shapes can be asked for before the text runs.
+fn copies_out(facts: &Facts) -> Option<Rc<[CopyOut]>> {
+    let known = facts.statements.iter().take(steady(facts)).enumerate();
+    let copies = known.filter_map(|(part, s)| {
+        let copy = s.copy_out.as_ref()?;
+        Some(CopyOut { part, shape: copy.shape.as_str().into(), format: copy.format.clone() })
+    });
+    let copies: Rc<[CopyOut]> = copies.collect();
+    (!copies.is_empty()).then_some(copies)
+}
+
+/// A COPY of protected columns behind a statement of the same text that can change what its names mean.
+pub(crate) fn copy_behind_moved_names(facts: &Facts, allowed: &[Allowed]) -> Option<Refusal> {
+    let guarded = allowed.iter().any(|a| a.guarded);
+    let behind = facts.statements.iter().skip(steady(facts)).find(|s| s.copy_out.is_some());
+    behind.filter(|_| guarded).map(|s| Refusal {
+        code: policy::code::COPY_OUT,
+        rule: "default:copy-out".to_owned(),
+        message: "COPY behind a statement of the same text that can change what its names mean, or behind too many"
+            .to_owned(),
+        hint: Some("Send the COPY as a statement of its own: it is masked.".to_owned()),
+        position: Some(s.span.start),
+    })
+}
+
 fn class_name<'a>(grant: &'a Grant, planned: &PlannedColumn) -> &'a str {
     let classes = &grant.epoch().bundle().model().classes;
     planned.class.and_then(|c| classes.get(usize::from(c))).map_or("unclassified", |c| c.name.as_str())
@@ -244,7 +310,11 @@ fn class_name<'a>(grant: &'a Grant, planned: &PlannedColumn) -> &'a str {
 /// The redaction's word in rule files.
 fn method(grant: &Grant, planned: &PlannedColumn) -> &'static str {
     let model = grant.epoch().bundle().model();
-    let redaction = planned.redaction.and_then(|id| model.redactions.get(usize::from(id)));
+    word(planned.redaction.and_then(|id| model.redactions.get(usize::from(id))))
+}
+
+/// The word of a redaction in rule files; NULL for want of one.
+fn word(redaction: Option<&Redaction>) -> &'static str {
     match redaction {
         Some(Redaction::Clear) => "clear",
         Some(Redaction::Null) | None => "null",

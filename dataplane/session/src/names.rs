@@ -3,6 +3,7 @@
 //! Invariant: a name is in the map only after the database said that the statement that made it succeeded. A name that
 //! is not in the map is unknown, and policy refuses what uses it.
 
+use lineage::facts::FunctionStanding;
 use lineage::{Effects, SessionUse, Statement};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub(crate) struct Names {
     /// Temporary relations that this session made. Nothing but this session's own statements can write into them. One
     /// that is gone again stays: its name then means nothing, or what the catalog says.
     temporary: HashSet<String>,
+    /// The session has, or may have, another search path than its account is given.
+    pub(crate) own_path: bool,
 }
 
 impl policy::Names for Names {
@@ -30,6 +33,10 @@ impl policy::Names for Names {
 
     fn temporary(&self, name: &str) -> bool {
         self.temporary.contains(name)
+    }
+
+    fn by_path(&self) -> bool {
+        !self.own_path
     }
 }
 
@@ -73,9 +80,18 @@ impl policy::Names for NamesOfText<'_> {
         let made = |s: &Arc<Statement>| makes_temporary(s).any(|n| n == name);
         policy::Names::temporary(self.session, name) || self.statements.iter().any(made)
     }
+
+    fn by_path(&self) -> bool {
+        !(self.session.own_path || self.statements.iter().any(|s| moves_path(s)))
+    }
 }
 
 impl Names {
+    /// Of a new session.
+    pub(crate) fn new(own_path: bool) -> Self {
+        Self { own_path, ..Self::default() }
+    }
+
     /// The statement succeeded.
     pub(crate) fn apply(&mut self, statement: &Arc<Statement>) {
         for name in makes_temporary(statement) {
@@ -98,11 +114,22 @@ impl Names {
             | SessionUse::Execute(_)
             | SessionUse::Fetch(_)
             | SessionUse::Set { .. }
+            | SessionUse::SetMany(_)
             | SessionUse::Reset(_)
             | SessionUse::Show(_)
             | SessionUse::Listen(_)
             | SessionUse::Notify(_) => {}
         }
+    }
+}
+
+/// The statement can change the search path.
+pub(crate) fn moves_path(statement: &Statement) -> bool {
+    match &statement.session {
+        SessionUse::Set { name, .. } | SessionUse::Reset(name) => name == "search_path",
+        SessionUse::SetMany(all) => all.iter().any(|(name, _)| name == "search_path"),
+        SessionUse::ResetAll => true,
+        _ => statement.functions.iter().any(|f| f.name == "set_config" && f.standing != FunctionStanding::Known),
     }
 }
 

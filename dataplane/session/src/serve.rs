@@ -1,11 +1,12 @@
 //! The steady state of a session: what arrives is stepped, judged, recorded, forwarded.
 
 use crate::host::{Host, Stage};
-use crate::judged::{Judged, NameKind, Purse, Verdicts, neutral};
+use crate::judged::{Judged, NameKind, Purse, Verdicts, copy_behind_moved_names, neutral};
 use crate::names::{self, Names, NamesOfText};
 use audit::record::{Actor, MaskedColumn, Record, Recorded, SessionId};
 use contract::{Ask, Done, Fault, Lane, Outcome, Peer, Refusal, Serving, Step, Verdict, Via};
 use lineage::{Effects, SessionUse};
+use policy::model::Mode;
 use policy::{Decision, Grant, code};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -44,6 +45,8 @@ pub struct SessionInfo {
     pub account: String,
     /// Statements wait for their record to be durable.
     pub strict: bool,
+    /// The client asked for a search path of its own.
+    pub own_path: bool,
 }
 
 /// What a turn did.
@@ -100,13 +103,14 @@ impl<S: Serving<Verdicts>> Session<S> {
         up: Lane,
         host: &H,
     ) -> Result<Self, Fault> {
+        let names = Names::new(info.own_path);
         let session = Self {
             down,
             up,
             serving,
             grant,
             info,
-            names: Names::default(),
+            names,
             purse: Purse { ledger: Arc::clone(host.ledger()), now_ns: Rc::default() },
             pending: None,
             statements: 0,
@@ -195,6 +199,12 @@ impl<S: Serving<Verdicts>> Session<S> {
     fn forward<H: Host>(&mut self, host: &H, token: Rc<Judged>, number: u64, recorded: Recorded) -> Result<(), Fault> {
         drop(recorded);
         self.close_names(&token);
+        if !self.names.own_path && token.facts.statements.iter().any(|s| names::moves_path(s)) {
+            // Whatever becomes of it, from here on a name without a schema may mean that of any.
+            self.names.own_path = true;
+            self.grant.forget();
+            self.judge_again(host);
+        }
         let verdict = Verdict::Forward { token, number, now_ns: host.now_ns() };
         self.serving.resolve(&mut self.down, &mut self.up, verdict)
     }
@@ -371,6 +381,11 @@ impl<S: Serving<Verdicts>> Session<S> {
         let plan = token.plan(part, &columns, &self.grant);
         if let Err(refusal) = &plan {
             block(host, &self.info, self.statements, token.text.as_bytes(), refusal, &self.grant)?;
+            if refusal.code == code::DISAGREEMENT {
+                // The gateway and the database do not mean the same by a statement: somebody has to know.
+                let alarm = Record::Alarm { session: self.info.id, kind: "disagreement", detail: refusal.code };
+                host.record(&alarm).map(drop).map_err(|_| NOT_RECORDED)?;
+            }
         }
         self.serving.plan(&mut self.up, &mut self.down, plan)
     }
@@ -423,8 +438,10 @@ impl<S: Serving<Verdicts>> Session<S> {
             Outcome::Cut => ("budget", *b"53400"),
         };
         let masked = done.token.masked.borrow();
-        let mut masked: Vec<MaskedColumn<'_>> =
-            masked.iter().map(|m| MaskedColumn { column: &m.column, class: &m.class, method: &m.method }).collect();
+        let mut masked: Vec<MaskedColumn<'_>> = masked
+            .iter()
+            .map(|(_, m)| MaskedColumn { column: &m.column, class: &m.class, method: &m.method })
+            .collect();
         if done.token.observed {
             let over = done.token.overdrawn(done.rows, done.bytes);
             for refusal in done.token.unseen.borrow().iter().chain(&over) {
@@ -479,13 +496,18 @@ impl<S: Serving<Verdicts>> Session<S> {
             .renew(&epoch)
             .map_err(|_| Fault::downstream("this identity is no longer admitted to the target").with_state("57P01"))?;
         self.grant = grant;
+        self.judge_again(host);
+        Ok(())
+    }
+
+    /// Every prepared statement is judged and planned again.
+    fn judge_again<H: Host>(&mut self, host: &H) {
         let (grant, names, purse) = (&self.grant, &self.names, &self.purse);
         self.serving.renewed(&mut |token: &Rc<Judged>, columns| {
             let judged = Rc::new(judge(host, grant, names, &|_| true, purse, &token.text, Via::Prepare)?);
             let plan = columns.map(|columns| judged.plan(0, columns, grant));
             Ok((judged, plan))
         });
-        Ok(())
     }
 
     /// The cancellation that [`Progress::cancel`] asked for was delivered, or cannot be.
@@ -569,7 +591,10 @@ fn judge<H: Host>(
     let facts = host.facts(text).map_err(|n| neutral(policy::Refusal::not_understood(&n)))?;
     let names = NamesOfText { session, statements: &facts.statements, taken };
     match grant.decide(text, &facts, &names) {
-        Decision::Allow(allowed) => Ok(Judged::new(text, via, Arc::clone(&facts), allowed, grant, &names, purse)),
+        Decision::Allow(allowed) => match copy_behind_moved_names(&facts, &allowed) {
+            Some(refusal) if !grant.sees_everything() && grant.mode() != Mode::Observe => Err(refusal),
+            _ => Ok(Judged::new(text, via, Arc::clone(&facts), allowed, grant, &names, purse)),
+        },
         Decision::Refuse(refusal) => Err(neutral(refusal)),
     }
 }

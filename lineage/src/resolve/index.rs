@@ -11,6 +11,7 @@ use crate::facts::RelationUse;
 pub struct Index {
     pub(super) relations: Vec<Entry>,
     by_name: HashMap<String, Vec<u32>>,
+    search_path: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -30,15 +31,22 @@ impl Index {
             let columns = relation.columns.iter().map(|c| (c.name.clone(), Kind::of(c.type_oid))).collect();
             relations.push(Entry { schema: relation.schema.clone(), columns });
         }
-        Self { relations, by_name }
+        Self { relations, by_name, search_path: catalog.search_path.clone() }
     }
 
-    /// The relations that a name in a statement can mean: without a schema, those of every schema.
-    pub fn candidates<'a>(&'a self, used: &'a RelationUse) -> impl Iterator<Item = u32> + 'a {
+    /// The relations that a name in a statement can mean. A name without a schema is that of the first schema of the
+    /// account's search path that has it, if the session still has that path, else that of any schema.
+    pub fn candidates<'a>(&'a self, used: &'a RelationUse, by_path: bool) -> impl Iterator<Item = u32> + 'a {
         let all = self.by_name.get(&used.name).map_or(&[][..], Vec::as_slice);
-        all.iter().copied().filter(move |i| {
-            used.schema.as_ref().is_none_or(|s| self.relations.get(*i as usize).is_some_and(|r| r.schema == *s))
-        })
+        let schema_of = |i: u32| self.relations.get(i as usize).map(|r| r.schema.as_str());
+        let first = if by_path && used.schema.is_none() && all.len() > 1 {
+            let found = |schema: &&String| all.iter().any(|i| schema_of(*i) == Some(schema.as_str()));
+            self.search_path.iter().find(found)
+        } else {
+            None
+        };
+        let only = used.schema.as_ref().or(first);
+        all.iter().copied().filter(move |i| only.is_none_or(|s| schema_of(*i) == Some(s.as_str())))
     }
 }
 

@@ -93,16 +93,17 @@ pub struct Stored {
     pub span: Span,
 }
 
-/// Gives the names of `statement` their meaning.
+/// Gives the names of `statement` their meaning; `by_path` if the session still has the search path of the catalog.
 ///
 /// # Errors
 /// The statement is too large or too deep to follow.
-pub fn resolve(statement: &Statement, index: &Index) -> Result<Resolved, Unresolved> {
+pub fn resolve(statement: &Statement, index: &Index, by_path: bool) -> Result<Resolved, Unresolved> {
     let graph = &statement.graph;
     let mut resolver = Resolver {
         graph,
         relations: &statement.relations,
         index,
+        by_path,
         queries: vec![State::New; graph.queries.len()],
         ranges: vec![None; graph.ranges.len()],
         settled: Vec::new(),
@@ -127,6 +128,7 @@ struct Resolver<'a> {
     graph: &'a Graph,
     relations: &'a [RelationUse],
     index: &'a Index,
+    by_path: bool,
     queries: Vec<State>,
     ranges: Vec<Option<Rc<ranges::Visible>>>,
     /// Queries in the order they were worked out.

@@ -141,7 +141,7 @@ impl<'a> Resolver<'a> {
             };
             return Visible { columns: ACTIVITY.iter().map(column).collect(), uncertain: false, table: true };
         }
-        let mut candidates = self.index.candidates(used);
+        let mut candidates = self.index.candidates(used, self.by_path);
         let system = is_system(used);
         let Some(first) = candidates.next() else {
             let columns = vec![if system { many(Value::CLEAR) } else { stranger() }];

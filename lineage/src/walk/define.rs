@@ -20,10 +20,16 @@ impl<'a> Walker<'a> {
     }
 
     /// Like [`Walker::on_relation`]; the expressions of `body` see the relation's columns.
-    fn over_relation(&mut self, effects: Effects, range: Option<&'a RangeVar>, body: impl FnOnce(&mut Self)) {
+    fn over_relation(
+        &mut self,
+        effects: Effects,
+        range: Option<&'a RangeVar>,
+        read: bool,
+        body: impl FnOnce(&mut Self),
+    ) {
         self.effects.add(effects);
         let query = self.open(Some(self.scope), Span::default());
-        let relation = self.changed(range, false, query);
+        let relation = self.changed(range, read, query);
         for alias in ["old", "new"] {
             self.hidden(alias, relation.map_or(FromKind::Computed, FromKind::Relation), query);
         }
@@ -156,7 +162,14 @@ impl<'a> Walker<'a> {
             Some(NodeEnum::IndexElem(element)) => self.index_element(element, At::EVALUATED, -1),
             Some(NodeEnum::PartitionElem(element)) => self.optional(element.expr.as_deref(), At::EVALUATED),
             Some(NodeEnum::PartitionRangeDatum(datum)) => self.optional(datum.value.as_deref(), At::EVALUATED),
-            Some(NodeEnum::TableLikeClause(like)) => drop(self.relation(like.relation.as_ref(), true, false)),
+            Some(NodeEnum::TableLikeClause(like)) => {
+                let _ = self.relation(like.relation.as_ref(), true, false);
+                // Defaults and generated columns come with it, and they may be calls of anything.
+                const DEFAULTS_OR_GENERATED: u32 = 1 << 3 | 1 << 4;
+                if like.options & DEFAULTS_OR_GENERATED != 0 {
+                    self.relations.iter_mut().for_each(|r| r.temporary = false);
+                }
+            }
             Some(NodeEnum::RangeVar(range)) => drop(self.relation(Some(range), true, true)),
             Some(NodeEnum::PartitionCmd(command)) => drop(self.relation(command.name.as_ref(), true, true)),
             Some(NodeEnum::StatsElem(element)) => {
@@ -167,7 +180,7 @@ impl<'a> Walker<'a> {
             }
             Some(NodeEnum::PublicationObjSpec(object)) => {
                 if let Some(table) = object.pubtable.as_deref() {
-                    self.over_relation(Effects::NONE, table.relation.as_ref(), |walker| {
+                    self.over_relation(Effects::NONE, table.relation.as_ref(), true, |walker| {
                         walker.optional(table.where_clause.as_deref(), At::SHAPING);
                     });
                 }
@@ -209,7 +222,7 @@ impl<'a> Walker<'a> {
     }
 
     pub(super) fn alter_table(&mut self, alter: &'a AlterTableStmt) {
-        self.over_relation(Effects::ALTER, alter.relation.as_ref(), |walker| {
+        self.over_relation(Effects::ALTER, alter.relation.as_ref(), false, |walker| {
             for command in &alter.cmds {
                 match command.node.as_ref() {
                     Some(NodeEnum::AlterTableCmd(command)) => {
@@ -224,7 +237,7 @@ impl<'a> Walker<'a> {
     }
 
     pub(super) fn index(&mut self, index: &'a IndexStmt) {
-        self.over_relation(Effects::CREATE, index.relation.as_ref(), |walker| {
+        self.over_relation(Effects::CREATE, index.relation.as_ref(), false, |walker| {
             walker.definitions(&index.index_params);
             walker.definitions(&index.index_including_params);
             walker.optional(index.where_clause.as_deref(), At::SHAPING);
@@ -242,7 +255,7 @@ impl<'a> Walker<'a> {
         if relation.is_none() {
             self.unknown();
         }
-        self.over_relation(Effects::CREATE, relation, |walker| walker.definitions(&statistics.exprs));
+        self.over_relation(Effects::CREATE, relation, true, |walker| walker.definitions(&statistics.exprs));
     }
 
     pub(super) fn view(&mut self, view: &'a ViewStmt) {
@@ -256,7 +269,7 @@ impl<'a> Walker<'a> {
     }
 
     pub(super) fn rule(&mut self, rule: &'a RuleStmt) {
-        self.over_relation(Effects::CREATE_VIEW, rule.relation.as_ref(), |walker| {
+        self.over_relation(Effects::CREATE_VIEW, rule.relation.as_ref(), false, |walker| {
             walker.optional(rule.where_clause.as_deref(), At::SHAPING);
             for action in &rule.actions {
                 walker.inner(action);
@@ -267,7 +280,7 @@ impl<'a> Walker<'a> {
     pub(super) fn trigger(&mut self, trigger: &'a CreateTrigStmt) {
         let _ = self.relation(trigger.constrrel.as_ref(), true, false);
         self.named_function(&trigger.funcname, -1);
-        self.over_relation(Effects::CREATE_CODE, trigger.relation.as_ref(), |walker| {
+        self.over_relation(Effects::CREATE_CODE, trigger.relation.as_ref(), false, |walker| {
             walker.optional(trigger.when_clause.as_deref(), At::SHAPING);
         });
     }

@@ -27,6 +27,9 @@ impl<'a> Walker<'a> {
     /// A statement whose rows go to the client, unless they were stored.
     fn rows(&mut self, query: impl FnOnce(&mut Self) -> crate::graph::QueryId) {
         let query = query(self);
+        if matches!(self.graph.query(query).map(|q| &q.body), Some(crate::graph::Body::Values(..))) {
+            self.effects.add(Effects::READ);
+        }
         match self.into.take() {
             Some(into) => self.store_into(into, query),
             None => self.graph.root = Some(query),

@@ -3,6 +3,7 @@
 //! One [`Walker`] per statement. Every column reference becomes a leaf of the graph, in the query it stands in; every node
 //! kind that is not listed sets `Effects::UNKNOWN`. Deliberately absent: catalogs, types, the meaning of names.
 
+mod copy;
 mod define;
 mod effects;
 mod expression;
@@ -76,6 +77,7 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
     if full {
         return Err(NotUnderstood { message: "statement has too many parts".to_owned(), position: 0 });
     }
+    let copy_out = copy::out(text, span, node);
     let body = text.get(span.start as usize..span.end as usize).unwrap_or(text);
     Ok(Some(Statement {
         kind,
@@ -85,7 +87,9 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
         functions: walker.functions,
         graph: walker.graph,
         session: walker.session,
-        literals_matter: walker.literals_matter,
+        // The query and the options of a COPY are taken from its text.
+        literals_matter: walker.literals_matter || copy_out.is_some(),
+        copy_out,
         fingerprint: normalise::fingerprint(body.as_bytes()),
     }))
 }
@@ -202,23 +206,29 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// One `set_config` with literal arguments is SET by another spelling, as drivers use it. Several, or one beside
-    /// another session use, stay dangerous: the facts have room for one parameter.
+    /// `set_config` with literal arguments is SET by another spelling, as drivers use it. A call with other arguments, or
+    /// one beside another session use, stays dangerous.
     fn settle_settings(&mut self) {
         let calls = self.functions.iter().filter(|f| f.name == "set_config").count();
-        let Some((function, name, value)) = self.settings.pop() else { return };
-        if calls != 1 || self.session != SessionUse::None {
+        if self.settings.is_empty() || calls != self.settings.len() || self.session != SessionUse::None {
             return;
         }
-        let name = name.to_lowercase();
-        if matches!(name.as_str(), "role" | "session_authorization") {
-            self.effects.add(Effects::SET_ROLE);
-        } else {
-            self.effects.add(Effects::SET);
-            if let Some(function) = self.functions.get_mut(function) {
-                function.standing = FunctionStanding::Known;
+        let mut settings = Vec::with_capacity(calls);
+        for (function, name, value) in std::mem::take(&mut self.settings) {
+            let name = name.to_lowercase();
+            if matches!(name.as_str(), "role" | "session_authorization") {
+                self.effects.add(Effects::SET_ROLE);
+            } else {
+                self.effects.add(Effects::SET);
+                if let Some(function) = self.functions.get_mut(function) {
+                    function.standing = FunctionStanding::Known;
+                }
             }
+            settings.push((name, value));
         }
-        self.session = SessionUse::Set { name, value };
+        self.session = match (settings.pop(), settings.is_empty()) {
+            (Some((name, value)), true) => SessionUse::Set { name, value },
+            (last, _) => SessionUse::SetMany(settings.into_iter().chain(last).collect()),
+        };
     }
 }

@@ -60,7 +60,9 @@ impl<'a> Walker<'a> {
     fn select_into(&mut self, select: &'a SelectStmt, query: QueryId) {
         let ctes = self.ctes.len();
         self.within(query, |walker| {
-            walker.effects.add(Effects::READ);
+            if select.values_lists.is_empty() {
+                walker.effects.add(Effects::READ);
+            }
             walker.with(select.with_clause.as_ref());
             if matches!(select.op(), SetOperation::SetopNone | SetOperation::Undefined) {
                 if select.values_lists.is_empty() {

@@ -17,6 +17,9 @@ use crate::yaml::Value;
 const WORDS_MAX: usize = 1_000_000;
 /// Longest word.
 const WORD_BYTES_MAX: usize = 64;
+/// Longest phrase of a file, in bytes and in words.
+const PHRASE_BYTES_MAX: usize = 200;
+const PHRASE_WORDS_MAX: usize = 8;
 
 impl Build<'_> {
     pub(super) fn word_lists(&mut self, written: &[Named<'_>]) {
@@ -29,20 +32,28 @@ impl Build<'_> {
                     format!("call it `{}-words`", named.name),
                 );
             }
-            let list = self.word_list(named);
-            self.model.word_lists.push(WordList { name: named.name.to_owned(), words: list });
+            let (words, patterns) = self.word_list(named);
+            self.model.word_lists.push(WordList { name: named.name.to_owned(), words, patterns });
             self.origins.word_lists.push(named.place);
         }
     }
 
-    fn word_list(&mut self, named: &Named<'_>) -> Vec<String> {
+    /// Words and expressions of a list.
+    fn word_list(&mut self, named: &Named<'_>) -> (Vec<String>, Vec<String>) {
         let what = format!("word list `{}`", named.name);
         let mut found: Vec<String> = Vec::new();
+        let mut patterns: Vec<String> = Vec::new();
         let inline;
         if let Value::List(_) = &named.node.value {
             inline = read::texts(named.node, &what, self.report);
         } else if let Some(fields) = Fields::of(named.node, words::WORD_LIST, &what, self.report) {
             inline = fields.texts("words", self.report);
+            for (expression, place) in fields.texts("patterns", self.report) {
+                match policy::number_pattern(expression) {
+                    Ok(_) => patterns.push(expression.to_owned()),
+                    Err(why) => self.error(place, why, "write it with fixed bounds, for instance `HC-[0-9]{7}`"),
+                }
+            }
             if let (Some(path), Some(node)) = (fields.text("file", self.report), fields.get("file")) {
                 match self.files.read(self.sources.name(named.place), path).map(String::from_utf8) {
                     Ok(Ok(content)) => self.words_of_file(&content, path, node.place, &mut found),
@@ -53,15 +64,15 @@ impl Build<'_> {
                 }
             }
         } else {
-            return found;
+            return (found, patterns);
         }
         for (word, place) in inline {
             self.word(word, place, None, &mut found);
         }
         found.sort();
         found.dedup();
-        if found.is_empty() && self.report.is_ok() {
-            self.error(named.place, format!("{what} has no words"), "add `words: […]` or `file: …`");
+        if found.is_empty() && patterns.is_empty() && self.report.is_ok() {
+            self.error(named.place, format!("{what} has no words"), "add `words: […]`, `file: …` or `patterns: […]`");
         }
         if found.len() > WORDS_MAX {
             self.error(
@@ -71,7 +82,7 @@ impl Build<'_> {
             );
             found.clear();
         }
-        found
+        (found, patterns)
     }
 
     fn words_of_file(&mut self, content: &str, path: &str, place: Place, into: &mut Vec<String>) {
@@ -85,14 +96,18 @@ impl Build<'_> {
 
     fn word(&mut self, word: &str, place: Place, file: Option<(&str, usize)>, into: &mut Vec<String>) {
         let at = file.map_or(String::new(), |(path, line)| format!("{path}:{line}: "));
-        if word.len() > WORD_BYTES_MAX || word.contains(char::is_whitespace) || word.chars().any(char::is_control) {
+        // A line of a file is one entry, so it may be a phrase; in a list, two words are more likely two entries forgotten.
+        let parts = word.split_whitespace().count();
+        let phrase = file.is_some() && parts <= PHRASE_WORDS_MAX && word.len() <= PHRASE_BYTES_MAX;
+        if word.chars().any(char::is_control) || !phrase && (parts > 1 || word.len() > WORD_BYTES_MAX) {
+            let most = if file.is_some() { PHRASE_BYTES_MAX } else { WORD_BYTES_MAX };
             self.error(
                 place,
-                format!("{at}`{}` is not one word of at most {WORD_BYTES_MAX} bytes", shorten(word)),
-                "write one word per entry; several words are several entries",
+                format!("{at}`{}` is not one word of at most {most} bytes", shorten(word)),
+                "write one word per entry; several words are several entries, a phrase is a line of a file",
             );
         } else {
-            into.push(word.to_lowercase());
+            into.push(word.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase());
         }
     }
 

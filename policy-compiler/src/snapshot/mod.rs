@@ -122,13 +122,15 @@ async fn fetch_within(client: &Client) -> Result<Catalog, Error> {
         "SELECT i.inhrelid, i.inhparent FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE {OURS} ORDER BY i.inhrelid, i.inhseqno"
     );
-    let named = "SELECT pg_catalog.current_database()::text, pg_catalog.current_setting('server_version_num')::int4";
+    let named = "SELECT pg_catalog.current_database()::text, pg_catalog.current_setting('server_version_num')::int4, \
+         pg_catalog.current_schemas(false)::text[]";
 
     let row = client.query_one(named, &[]).await?;
     let version: i32 = row.try_get(1)?;
     let mut catalog = Catalog {
         database: row.try_get(0)?,
         server_version: u32::try_from(version).unwrap_or_default(),
+        search_path: row.try_get(2)?,
         relations: Vec::new(),
     };
     let mut index: HashMap<u32, usize> = HashMap::new();

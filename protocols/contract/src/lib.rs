@@ -7,12 +7,14 @@
 //!
 //! Deliberately absent: policy, identities, sockets, clocks, logging.
 
+mod copy;
 mod fault;
 mod lane;
 mod limits;
 mod protocol;
 mod reader;
 
+pub use copy::{CopyFormat, CopyOut, Quoted};
 pub use fault::{Fault, Peer};
 pub use lane::{BUFFER_LARGE_BYTES, BUFFER_SMALL_BYTES, Buffers, Chunk, Lane};
 pub use limits::Limits;

@@ -4,8 +4,9 @@
 //! [`Serving`] (everything after). Calls that find something to be judged return it and *hold* the frame; the session
 //! answers with `resolve` or `plan`, and only then is the frame settled.
 
-use crate::{Fault, Lane};
+use crate::{CopyOut, Fault, Lane};
 use bytes::Bytes;
+use std::rc::Rc;
 
 /// Text or binary representation of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,10 @@ pub trait Judge {
     fn needs_shape(token: &Self::Token) -> bool;
     /// It can read COPY data from the client.
     fn copies_in(token: &Self::Token) -> bool;
+    /// Its statements that send rows in bulk, which pass only under a plan for the columns of their shape.
+    fn copies_out(_token: &Self::Token) -> Option<Rc<[CopyOut]>> {
+        None
+    }
     /// It can change which relations the names in other statements mean.
     fn moves_names(token: &Self::Token) -> bool;
     /// It can rename or drop prepared statements of the session when it ends.

@@ -16,6 +16,9 @@
 //! Deliberately absent: decisions. `resolve` and `plan` bring them in.
 
 mod bind;
+mod copy_giant;
+mod copy_rows;
+mod copy_shapes;
 mod cut;
 mod down;
 mod rows;
@@ -27,6 +30,8 @@ use bytes::Bytes;
 use contract::{
     Column, Done, Fault, Format, Judge, Lane, Limits, Outcome, Refusal, Rejudge, Serving, Step, Verdict, Via,
 };
+use copy_rows::{Copying, Planned};
+use copy_shapes::Shaping;
 use rows::Giant;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -147,6 +152,8 @@ struct Run<J: Judge> {
     rows: u64,
     bytes: u64,
     outcome: Outcome,
+    /// Plans for the COPYs of its text.
+    copies: Vec<Planned<J::Plan>>,
 }
 
 impl<J: Judge> Run<J> {
@@ -175,6 +182,8 @@ enum Owed<J: Judge> {
         shape: SharedShape<J>,
     },
     Bind,
+    /// Our own Parse, Describe and Close of a COPY's shape; the replies end here.
+    CopyShape,
     /// The client's Describe of a statement: ParameterDescription, then RowDescription or NoData.
     Describe,
     Execute {
@@ -230,6 +239,8 @@ enum Down<J: Judge> {
     Discard(usize),
     Bind(Box<BindWalk<J>>),
     Held(Box<Held<J>>),
+    /// Held until the shapes of its COPYs are planned.
+    Shaping(Box<Shaping<J>>),
 }
 
 /// What the database's lane is doing between frames.
@@ -242,6 +253,8 @@ enum Up {
     },
     Discard(usize),
     Giant(Box<Giant>),
+    /// In a CopyData frame that is masked as it comes.
+    Copy(usize),
     /// A RowDescription of this length is held.
     Columns(usize),
 }
@@ -280,6 +293,8 @@ pub struct Serve<J: Judge> {
     copying: bool,
     /// A guarded statement ran in this transaction.
     guarded: bool,
+    /// The COPY out that is running, if its rows have a plan.
+    copy_out: Option<Box<Copying<J::Plan>>>,
     /// Statements in flight whose rows are counted; nothing is forwarded behind one.
     metered: usize,
     /// The database was asked to flush what it has said about it.
@@ -342,6 +357,7 @@ impl<J: Judge> Serve<J> {
             transaction: b'I',
             copying: false,
             guarded: false,
+            copy_out: None,
             metered: 0,
             meter_flushed: false,
             cut: None,
@@ -409,7 +425,7 @@ impl<J: Judge> Serving<J> for Serve<J> {
     fn text<'a>(&self, down: &'a Lane) -> &'a [u8] {
         match &self.down {
             Down::Held(held) => down.input().get(held.text.0..held.text.1).unwrap_or_default(),
-            Down::Frames | Down::Pass(_) | Down::Discard(_) | Down::Bind(_) => &[],
+            Down::Frames | Down::Pass(_) | Down::Discard(_) | Down::Bind(_) | Down::Shaping(_) => &[],
         }
     }
 
@@ -428,12 +444,16 @@ impl<J: Judge> Serving<J> for Serve<J> {
 
     fn unanswered(&mut self) -> Vec<Done<J>> {
         let mut left: Vec<Done<J>> = self.done.drain(..).collect();
+        if let Down::Shaping(shaping) = std::mem::replace(&mut self.down, Down::Frames) {
+            left.push(shaping.abandoned().done());
+        }
         for entry in self.owed.drain(..) {
             match entry {
                 Owed::Execute { run, .. } | Owed::Simple { run, .. } => left.push(run.done()),
                 Owed::Parse { .. }
                 | Owed::Shape { .. }
                 | Owed::Bind
+                | Owed::CopyShape
                 | Owed::Describe
                 | Owed::Close { .. }
                 | Owed::Sync { .. }
@@ -446,7 +466,7 @@ impl<J: Judge> Serving<J> for Serve<J> {
     }
 
     fn is_busy(&self) -> bool {
-        !self.owed.is_empty() || !self.done.is_empty()
+        !self.owed.is_empty() || !self.done.is_empty() || matches!(self.down, Down::Shaping(_))
     }
 
     fn is_idle(&self) -> bool {

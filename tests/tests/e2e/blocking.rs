@@ -124,7 +124,7 @@ fn in_a_pipeline_a_refusal_waits_its_turn_and_skips_to_sync() {
     wire.send(
         &[
             run("select beds from clinic.departments limit 2"),
-            run("select upper(ssn) from clinic.patients"),
+            run("select ssn::date from clinic.patients"),
             run("select 3"),
             sync(),
             run("select 4"),
@@ -148,7 +148,7 @@ fn in_a_pipeline_a_refusal_waits_its_turn_and_skips_to_sync() {
 #[test]
 fn a_refused_parse_leaves_no_statement_behind() {
     let mut wire = wire("ana");
-    wire.send(&[parse("bad", "select upper(ssn) from clinic.patients"), sync()].concat());
+    wire.send(&[parse("bad", "select ssn::date from clinic.patients"), sync()].concat());
     let first = wire.until_ready(1);
     wire.send(&[bind("", "bad", &[], 0), execute("", 0), sync()].concat());
     let second = wire.until_ready(1);

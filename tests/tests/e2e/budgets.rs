@@ -227,6 +227,39 @@ fn a_budget_of_a_class_counts_results_made_of_it_masked_or_not() {
 }
 
 #[test]
+fn a_masked_copy_ends_where_its_budget_does() {
+    for (sql, passed) in [
+        ("copy till to stdout", 25),
+        ("copy (select ssn, pad from till) to stdout (format csv, header)", 25),
+        // The signature is in the first piece, with the first row.
+        ("copy till to stdout (format binary)", 25),
+        ("copy (select id from slips) to stdout", 0),
+    ] {
+        for extended in [false, true] {
+            let gateway = gateway("budgets: [{rows: 25, class: ssn, per: hour}]");
+            let mut wire = Wire::login(&gateway.endpoint("ana"));
+            wire.query("begin");
+            let frames = if extended {
+                wire.send(&[parse("", sql), bind("", "", &[], 0), execute("", 0), sync()].concat());
+                wire.until_ready(1)
+            } else {
+                wire.query(sql)
+            };
+            let pieces = frames.iter().filter(|f| f.tag == b'd').count();
+            assert!(!tests::wire::bytes(&frames).windows(6).any(|w| w == b"SECRET"), "{sql}");
+            if passed == 0 {
+                assert_eq!((error(&frames), status(&frames)), (None, 'T'), "{sql}");
+            } else {
+                assert_eq!((pieces, status(&frames)), (passed, 'E'), "{sql} {:?}", error(&frames));
+                assert!(error(&frames).unwrap().field(b'M').unwrap().contains("TG2016"), "{sql}");
+            }
+            wire.query("rollback");
+            assert_eq!(tags(&wire.query("select 1 as one")), "TDCZ", "{sql}");
+        }
+    }
+}
+
+#[test]
 fn sessions_of_one_user_share_a_budget_that_outlives_a_reload() {
     let setup = Setup::new(&bundle("budgets: [{rows: 100, per: day}]", ""), server()).cores(2);
     let gateway = setup.start();

@@ -67,7 +67,7 @@ fn catalog(relation: &str) -> Catalog {
         parents: Vec::new(),
         estimated_rows: 0,
     };
-    Catalog { database: "a".to_owned(), server_version: 150_000, relations: vec![relation] }
+    Catalog { database: "a".to_owned(), server_version: 150_000, relations: vec![relation], search_path: Vec::new() }
 }
 
 fn admitted(world: &World, target: usize, group: &str) -> bool {

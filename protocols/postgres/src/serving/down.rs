@@ -57,6 +57,7 @@ impl<J: Judge> Serve<J> {
                 return Ok(if down.input().len() < before { Step::Settled } else { Step::NeedMore });
             }
             Down::Held(_) => return Ok(Step::Blocked),
+            Down::Shaping(_) => return Ok(self.step_shaping(down)),
         }
         if self.owed.len() >= self.limits.owed_max || down.scratch_queued() > self.limits.scratch_bytes_max {
             return Ok(Step::Blocked);
@@ -137,7 +138,7 @@ impl<J: Judge> Serve<J> {
     }
 
     /// A transaction can end with this cycle, and take back what moved names.
-    fn end_cycle(&mut self) {
+    pub(super) fn end_cycle(&mut self) {
         self.cycles_sent += 1;
         self.resolution += u64::from(self.moved);
     }
@@ -155,7 +156,7 @@ impl<J: Judge> Serve<J> {
     }
 
     /// Drops a frame, as much of it as is here.
-    fn discard(&mut self, down: &mut Lane, len: usize) {
+    pub(super) fn discard(&mut self, down: &mut Lane, len: usize) {
         let here = len.min(down.input().len());
         down.skip(here);
         if here < len {
@@ -393,7 +394,7 @@ impl<J: Judge> Serve<J> {
         self.poison_parse(down, len, error);
     }
 
-    fn refuse_extended(&mut self, down: &mut Lane, len: usize, refusal: &Refusal, text: &[u8]) {
+    pub(super) fn refuse_extended(&mut self, down: &mut Lane, len: usize, refusal: &Refusal, text: &[u8]) {
         let mut error = Vec::new();
         faults::write_refusal(&mut error, "ERROR", refusal, text);
         self.poison_parse(down, len, error);
@@ -412,7 +413,7 @@ impl<J: Judge> Serve<J> {
         self.skip_to_sync = true;
     }
 
-    fn refuse_simple(&mut self, down: &mut Lane, len: usize, refusal: &Refusal, text: &[u8]) {
+    pub(super) fn refuse_simple(&mut self, down: &mut Lane, len: usize, refusal: &Refusal, text: &[u8]) {
         let mut error = Vec::new();
         faults::write_refusal(&mut error, "ERROR", refusal, text);
         self.discard(down, len);
@@ -431,7 +432,8 @@ impl<J: Judge> Serve<J> {
             self.discard(down, held.len);
             if let (Verdict::Forward { token, number, now_ns }, Via::Simple | Via::Execute) = (verdict, held.via) {
                 let outcome = Outcome::Skipped;
-                self.done.push_back(Run { token, number, started_ns: now_ns, rows: 0, bytes: 0, outcome }.done());
+                let run = Run { token, number, started_ns: now_ns, rows: 0, bytes: 0, outcome, copies: Vec::new() };
+                self.done.push_back(run.done());
             }
             return Ok(());
         }
@@ -450,21 +452,34 @@ impl<J: Judge> Serve<J> {
                 return Ok(());
             }
         };
-        self.note_forwarded_if_run(held.via, &token);
-        let run = |token| Run { token, number, started_ns: now_ns, rows: 0, bytes: 0, outcome: Outcome::Ok };
+        if held.via != Via::Prepare
+            && let Some(outs) = J::copies_out(&token).filter(|outs| !outs.is_empty())
+        {
+            self.ask_copy_shapes(down, *held, token, number, now_ns, outs);
+            return Ok(());
+        }
+        let outcome = Outcome::Ok;
+        let run = Run { token, number, started_ns: now_ns, rows: 0, bytes: 0, outcome, copies: Vec::new() };
+        self.forward_run(down, *held, run);
+        Ok(())
+    }
+
+    /// Sends the held frame to the database.
+    pub(super) fn forward_run(&mut self, down: &mut Lane, held: Held<J>, run: Run<J>) {
+        self.note_forwarded_if_run(held.via, &run.token);
         match held.via {
             Via::Simple => {
                 down.pass(held.len);
                 self.end_cycle();
-                self.copying = J::copies_in(&token);
+                self.copying = J::copies_in(&run.token);
                 self.portals.remove(&b""[..]);
-                self.owed.push_back(Owed::Simple { run: run(token), part: 0, current: None });
+                self.owed.push_back(Owed::Simple { run, part: 0, current: None });
             }
             Via::Prepare => {
                 let name = down.input()[held.name.0..held.name.1].to_vec();
-                let needs_shape = J::needs_shape(&token);
+                let needs_shape = J::needs_shape(&run.token);
                 let prepared = Rc::new(Prepared {
-                    token: RefCell::new(token),
+                    token: RefCell::new(run.token),
                     shape: RefCell::new(Rc::new(RefCell::new(Shape::Unknown))),
                     resolution: Cell::new(self.resolution),
                 });
@@ -476,14 +491,13 @@ impl<J: Judge> Serve<J> {
             }
             Via::Execute => {
                 down.pass(held.len);
-                self.copying = J::copies_in(&token);
+                self.copying = J::copies_in(&run.token);
                 if let Some(portal) = held.portal {
                     portal.started.set(true);
-                    self.owed.push_back(Owed::Execute { portal, run: run(token) });
+                    self.owed.push_back(Owed::Execute { portal, run });
                 }
             }
         }
-        Ok(())
     }
 
     /// Has the database parse the held text, under no name, and makes sure that nothing comes of it.

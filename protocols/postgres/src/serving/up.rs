@@ -8,9 +8,11 @@
 //! | `E` `N` | made canonical while a guarded statement is about |
 //! | `S` ParameterStatus | checked against the pins |
 //! | `A` NotificationResponse | by channel |
-//! | `G` `H` `d` `c` COPY | passed; out of a guarded statement a fault |
+//! | `H` `d` `c` COPY out | masked by plan; without one passed, out of a guarded statement a fault |
+//! | `G` COPY in | passed |
 //! | `W` CopyBothResponse, `V`, `R`, `K`, anything else | fault |
 
+use super::copy_rows::Copying;
 use super::{Current, Owed, Run, Serve, Shape, Up, check_parameter, rows};
 use crate::faults::{self, Fields};
 use crate::frame::{self, HEADER_BYTES, Header};
@@ -65,13 +67,24 @@ impl<J: Judge> Serve<J> {
                 return Ok(Step::Settled);
             }
             Up::Giant(_) => return self.giant(up),
+            Up::Copy(len) => {
+                let len = *len;
+                return self.copy_data(up, len);
+            }
             Up::Columns(_) => return Ok(Step::Blocked),
         }
         let Some(header) = frame::header(up.input(), Peer::Upstream)? else { return Ok(Step::NeedMore) };
         match header.tag {
             b'D' => return self.data_rows(up, header),
+            b'd' if self.withhold => {
+                self.up = Up::Discard(header.len);
+                return Ok(Step::Settled);
+            }
+            b'd' if self.copy_out.as_ref().is_some_and(|copy| !copy.is_clear()) => {
+                return self.copy_data(up, header.len);
+            }
             b'd' => {
-                if self.owed_token_guarded() {
+                if self.copy_out.is_none() && self.owed_token_guarded() {
                     return Err(Fault::upstream("COPY data of a protected table from the database"));
                 }
                 if self.withhold || !self.admitted_one(header.len) {
@@ -98,6 +111,9 @@ impl<J: Judge> Serve<J> {
     /// A whole frame other than a row.
     fn frame(&mut self, up: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
         let body = HEADER_BYTES..header.len;
+        if let Some(step) = self.copy_shape_answer(up, header)? {
+            return Ok(step);
+        }
         match header.tag {
             b'1' => match self.owed.pop_front() {
                 Some(Owed::Parse { name, prepared }) => {
@@ -177,13 +193,16 @@ impl<J: Judge> Serve<J> {
                 }
                 self.show(up, header.len);
             }
-            b'H' => {
-                if self.owed_token_guarded() {
-                    return Err(Fault::upstream("COPY out of a protected table from the database"));
+            b'H' => self.copy_begins(up, header)?,
+            b'c' => {
+                if let Some(copy) = self.copy_out.take()
+                    && !copy.is_clear()
+                    && !self.withhold
+                {
+                    copy.finish()?;
                 }
                 self.show(up, header.len);
             }
-            b'c' => self.show(up, header.len),
             _ => return Err(SURPRISE),
         }
         Ok(Step::Settled)
@@ -208,6 +227,65 @@ impl<J: Judge> Serve<J> {
             run.rows += rows;
             run.bytes += bytes;
         }
+    }
+
+    /// CopyOutResponse.
+    fn copy_begins(&mut self, up: &mut Lane, header: Header) -> Result<(), Fault> {
+        match self.planned_copy() {
+            _ if self.withhold => up.skip(header.len),
+            None if self.owed_token_guarded() => {
+                return Err(Fault::upstream("COPY out of a protected table from the database"));
+            }
+            None => up.pass(header.len),
+            Some(planned) => match Copying::new(planned, &up.input()[HEADER_BYTES..header.len])? {
+                Some(copy) => {
+                    self.copy_out = Some(Box::new(copy));
+                    up.pass(header.len);
+                }
+                None => {
+                    if let Some(Owed::Simple { run, .. } | Owed::Execute { run, .. }) = self.owed.front_mut() {
+                        run.outcome = Outcome::Withheld;
+                    }
+                    up.skip(header.len);
+                    up.put_with(|out| faults::write_refusal(out, "ERROR", &other_columns(), b""));
+                    self.withhold = true;
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// The plan for the COPY that begins now.
+    fn planned_copy(&mut self) -> Option<super::Planned<J::Plan>> {
+        let (run, part) = match self.owed.front_mut()? {
+            Owed::Simple { run, part, .. } => (run, *part),
+            Owed::Execute { run, .. } => (run, 0),
+            _ => return None,
+        };
+        let at = run.copies.iter().position(|p| p.part == part)?;
+        Some(run.copies.swap_remove(at))
+    }
+
+    /// CopyData under a plan.
+    fn copy_data(&mut self, up: &mut Lane, len: usize) -> Result<Step<J>, Fault> {
+        let mut max = usize::MAX;
+        if self.is_counting() && !matches!(self.up, Up::Copy(_)) {
+            let complete = super::copy_rows::batch(up.input());
+            if complete > 0 {
+                max = self.admitted(up, complete, 0).0;
+            } else if len > up.capacity_max() && !self.admitted_one(len) {
+                max = 0;
+            }
+            if max == 0 {
+                return Ok(Step::Settled);
+            }
+        }
+        let Some(copy) = &mut self.copy_out else { return Err(SURPRISE) };
+        let batch = copy.step(up, len, max, &mut self.scratch)?;
+        self.up = if copy.is_within_frame() { Up::Copy(len) } else { Up::Frames };
+        let Some(batch) = batch else { return Ok(Step::NeedMore) };
+        self.count(batch.rows, batch.bytes);
+        Ok(Step::Settled)
     }
 
     fn owed_token_guarded(&self) -> bool {
@@ -253,6 +331,10 @@ impl<J: Judge> Serve<J> {
             return Ok(());
         };
         let (columns, formats) = rows::description(&up.input()[HEADER_BYTES..len])?;
+        let plan = match self.plan_copy_shape(up, len, plan)? {
+            Ok(()) => return Ok(()),
+            Err(plan) => plan,
+        };
         if let Ok(plan) = &plan
             && plan.width() != columns.len()
         {
@@ -535,6 +617,11 @@ impl<J: Judge> Serve<J> {
 
     /// The oldest owed entry failed: in the extended protocol everything up to Sync is answered by that.
     fn failed(&mut self, state: [u8; 5]) {
+        self.copy_out = None;
+        if matches!(self.owed.front(), Some(Owed::CopyShape)) {
+            self.copy_shape_failed(state);
+            return;
+        }
         let set = |run: &mut Run<J>| {
             if !matches!(run.outcome, Outcome::Withheld | Outcome::Cut) {
                 run.outcome = Outcome::Error(state);
@@ -568,6 +655,7 @@ impl<J: Judge> Serve<J> {
                 Owed::Parse { .. }
                 | Owed::Shape { .. }
                 | Owed::Bind
+                | Owed::CopyShape
                 | Owed::Describe
                 | Owed::Close { .. }
                 | Owed::Probe
@@ -577,5 +665,16 @@ impl<J: Judge> Serve<J> {
             first = false;
         }
         self.skip_to_sync = true;
+    }
+}
+
+/// `SELECT *` has generated columns, and `COPY` of the table has not.
+fn other_columns() -> Refusal {
+    Refusal {
+        code: "TG2011",
+        rule: "default:copy-out".to_owned(),
+        message: "COPY sends other columns than its relation has, so they cannot be told apart".to_owned(),
+        hint: Some("Name the columns: COPY table (a, b) TO STDOUT.".to_owned()),
+        position: None,
     }
 }

@@ -4,8 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use contract::{
-    Ask, BUFFER_LARGE_BYTES, Buffers, Chunk, Column, Done, Fault, Format, Judge, Lane, Limits, Redacted, Redactor,
-    Refusal, Serving as _, Step, Verdict, Via,
+    Ask, BUFFER_LARGE_BYTES, Buffers, Chunk, Column, CopyFormat, CopyOut, Done, Fault, Format, Judge, Lane, Limits,
+    Quoted, Redacted, Redactor, Refusal, Serving as _, Step, Verdict, Via,
 };
 use postgres::Serve;
 use std::rc::Rc;
@@ -55,7 +55,25 @@ impl Judge for Double {
         token.starts_with("create")
     }
     fn copies_in(token: &Rc<str>) -> bool {
-        token.starts_with("copy")
+        token.starts_with("copy") && !token.contains("to stdout")
+    }
+    fn copies_out(token: &Rc<str>) -> Option<Rc<[CopyOut]>> {
+        let mut format = match token.split_once(" to stdout ")?.1.trim_end_matches(" header") {
+            "text" => CopyFormat::Text { delimiter: b'\t', null: b"\\N".to_vec(), header: false },
+            "binary" => CopyFormat::Binary,
+            _ => CopyFormat::Csv {
+                delimiter: b',',
+                quote: b'"',
+                escape: b'"',
+                null: Vec::new(),
+                header: false,
+                quoted: Quoted::Columns(Vec::new()),
+            },
+        };
+        if let CopyFormat::Text { header, .. } | CopyFormat::Csv { header, .. } = &mut format {
+            *header = token.ends_with("header");
+        }
+        Some([CopyOut { part: 0, shape: "select shape".into(), format }].into())
     }
     fn changes_names(token: &Rc<str>) -> bool {
         token.starts_with("deallocate")

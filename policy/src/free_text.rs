@@ -1,133 +1,16 @@
-//! Free text: finding identifiers by shape, checksum or context, and redacting only what was found.
+//! Free text in a column: what `scan` finds in a value, redacted, and nothing else of it.
 //!
-//! One pass looks for triggers (the first digit of a run, `@`, `:`) and skips everything else in blocks; each trigger is
-//! verified once, looking at a bounded neighbourhood, so the work is linear in the value whatever it contains. Word lists
-//! are a second pass of their automaton. Hits are collected, overlapping ones united, and then redacted.
-//! This is a backstop for prose and never a boundary: identifiers that are spelled out, encoded, or written with look-alike
-//! characters are not found. Deliberately absent: regular expressions, and any language but English for context words.
+//! Hits come united and in order; between them the value is copied. JSON stays JSON and XML stays XML, or the value is NULL.
+//! This is a backstop for prose and never a boundary. Deliberately absent: finding (the `scan` crate does that).
 
-use std::ops::ControlFlow;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use memchr::memmem;
+use scan::{Detector, Folded, Hit, Shapes, dates};
 
 use crate::bundle::Bundle;
-use crate::dates;
-use crate::model::{ClassId, Detector, Redaction};
+use crate::model::{ClassId, Redaction};
 use crate::redact::{self, Filler, Format, Keep, Kind, Redacted, TokenKey};
-use crate::shapes;
-
-/// Something found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hit {
-    /// First byte.
-    pub start: usize,
-    /// One past the last byte.
-    pub end: usize,
-    /// What found it.
-    pub detector: Detector,
-}
-
-/// A set of built-in shapes; word lists are apart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Shapes(u16);
-
-impl Shapes {
-    const fn bit(detector: Detector) -> u16 {
-        match detector {
-            Detector::Ssn => 1,
-            Detector::Mrn => 1 << 1,
-            Detector::Phone => 1 << 2,
-            Detector::Email => 1 << 3,
-            Detector::Card => 1 << 4,
-            Detector::Date => 1 << 5,
-            Detector::Age => 1 << 6,
-            Detector::Ip => 1 << 7,
-            Detector::Url => 1 << 8,
-            Detector::Zip => 1 << 9,
-            Detector::Plan => 1 << 10,
-            Detector::Address => 1 << 11,
-            Detector::Words(_) => 0,
-        }
-    }
-
-    pub(crate) fn of(detectors: &[Detector]) -> Self {
-        Self(detectors.iter().fold(0, |set, d| set | Self::bit(*d)))
-    }
-
-    pub(crate) const fn has(self, detector: Detector) -> bool {
-        self.0 & Self::bit(detector) != 0
-    }
-}
-
-/// Finds what the built-in shapes among `detectors` match, in order of position, overlaps united. Word lists are ignored
-/// here: they need a bundle.
-pub fn find(detectors: &[Detector], text: &[u8]) -> Vec<Hit> {
-    let mut hits = Vec::new();
-    find_shapes(Shapes::of(detectors), text, &mut hits);
-    unite(&mut hits);
-    hits
-}
-
-/// A block of text at a time: whether any byte of it can trigger.
-const BLOCK: usize = 32;
-
-#[inline]
-const fn triggers(b: u8) -> bool {
-    (b.wrapping_sub(b'0') < 10) | (b == b'@') | (b == b':')
-}
-
-fn find_shapes(shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>) {
-    if shapes.0 == 0 {
-        return;
-    }
-    let mut done = 0;
-    let mut visit = |at: usize, hits: &mut Vec<Hit>| {
-        if at < done {
-            return;
-        }
-        let before = hits.len();
-        shapes::verify(shapes, text, at, hits);
-        if let Some(end) = hits.get(before..).unwrap_or_default().iter().map(|h| h.end).max() {
-            done = end;
-        }
-    };
-    let mut previous_digit = false;
-    let mut base = 0;
-    for block in text.chunks(BLOCK) {
-        // Written as a fold without early exit, so that it compiles to vector compares.
-        if block.iter().fold(0u8, |any, b| any | u8::from(triggers(*b))) != 0 {
-            for (i, b) in block.iter().enumerate() {
-                let digit = b.is_ascii_digit();
-                if triggers(*b) && !(digit && previous_digit) {
-                    visit(base + i, hits);
-                }
-                previous_digit = digit;
-            }
-        } else {
-            previous_digit = false;
-        }
-        base += block.len();
-    }
-    if shapes.has(Detector::Url) {
-        static WWW: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"www."));
-        for at in WWW.find_iter(text) {
-            hits.extend(shapes::url_from(text, at));
-        }
-    }
-}
-
-/// Sorts and unites overlapping hits; the one that begins first gives its name.
-fn unite(hits: &mut Vec<Hit>) {
-    hits.sort_by_key(|h| (h.start, usize::MAX - h.end));
-    hits.dedup_by(|next, kept| {
-        let overlap = next.start < kept.end;
-        if overlap {
-            kept.end = kept.end.max(next.end);
-        }
-        overlap
-    });
-}
 
 /// What becomes of a hit.
 #[derive(Clone, Debug)]
@@ -147,6 +30,8 @@ pub(crate) struct Scanner {
     shapes: Shapes,
     words: Option<usize>,
     list: u16,
+    /// Word lists with expressions.
+    numbers: Vec<u16>,
     change: Change,
     kind: Kind,
 }
@@ -187,9 +72,14 @@ impl Scanner {
             Redaction::Zip3 => Change::Zip,
             Redaction::Constant(_) | Redaction::Null | Redaction::Refuse | Redaction::Clear => mask(Keep::None, '*'),
         };
+        let numbers = detectors
+            .iter()
+            .filter_map(|d| if let Detector::Words(n) = d { Some(*n) } else { None })
+            .filter(|n| bundle.numbers.get(usize::from(*n)).is_some_and(|l| !l.is_empty()))
+            .collect();
         let list = detectors.iter().find_map(|d| if let Detector::Words(n) = d { Some(*n) } else { None }).unwrap_or(0);
         let words = bundle.words_of.get(usize::from(class)).copied().flatten();
-        Some(Self { bundle: Arc::clone(bundle), shapes: Shapes::of(detectors), words, list, change, kind })
+        Some(Self { bundle: Arc::clone(bundle), shapes: Shapes::of(detectors), words, list, numbers, change, kind })
     }
 
     /// Whether the result can be longer than the value.
@@ -199,16 +89,27 @@ impl Scanner {
 
     /// What is found in `text`, in order, overlaps united.
     fn hits(&self, text: &[u8]) -> Vec<Hit> {
+        let folded = Folded::of(text);
+        let plain = folded.as_ref().map_or(text, Folded::text);
         let mut hits = Vec::new();
-        find_shapes(self.shapes, text, &mut hits);
+        scan::collect(self.shapes, plain, &mut hits);
         if let Some(words) = self.words.and_then(|w| self.bundle.words.get(w)) {
-            words.whole_words(text, |_, start, end| {
-                hits.push(Hit { start, end, detector: Detector::Words(self.list) });
-                ControlFlow::Continue(())
-            });
+            let detector = Detector::Words(self.list);
+            words.for_each(plain, |start, end| hits.push(Hit { start, end, detector }));
+        }
+        for list in &self.numbers {
+            for number in self.bundle.numbers.get(usize::from(*list)).into_iter().flatten() {
+                let found = number.find_iter(plain).filter(|m| scan::whole_word(plain, m.start(), m.end()));
+                hits.extend(found.map(|m| Hit { start: m.start(), end: m.end(), detector: Detector::Words(*list) }));
+            }
+        }
+        if let Some(folded) = &folded {
+            for hit in &mut hits {
+                (hit.start, hit.end) = folded.origin(text, hit.start, hit.end);
+            }
         }
         if hits.len() > 1 {
-            unite(&mut hits);
+            scan::unite(&mut hits);
         }
         hits
     }
@@ -323,5 +224,5 @@ fn outside_tags(text: &[u8], hits: &[Hit]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "scan_tests.rs"]
+#[path = "free_text_tests.rs"]
 mod tests;

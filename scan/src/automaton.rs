@@ -19,7 +19,7 @@ const HEAD: usize = 6 * 4 + 256;
 
 /// A compiled set of words.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Automaton {
+pub struct Automaton {
     classes: Box<[u8]>,
     /// Stride is `1 << shift`.
     shift: u32,
@@ -35,7 +35,7 @@ pub(crate) struct Automaton {
 
 /// Why a set of words cannot be compiled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TooLarge {
+pub enum TooLarge {
     /// More transitions than fit in a bundle.
     Transitions,
     /// The builder refused.
@@ -44,7 +44,7 @@ pub(crate) enum TooLarge {
 
 impl Automaton {
     /// Compiles `patterns`; empty ones never match.
-    pub(crate) fn build<P: AsRef<[u8]>>(patterns: &[P]) -> Result<Self, TooLarge> {
+    pub fn build<P: AsRef<[u8]>>(patterns: &[P]) -> Result<Self, TooLarge> {
         let nfa = noncontiguous::Builder::new()
             .match_kind(MatchKind::Standard)
             .ascii_case_insensitive(true)
@@ -116,7 +116,7 @@ impl Automaton {
     }
 
     /// Appends the encoding.
-    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+    pub fn write(&self, out: &mut Vec<u8>) {
         let states = self.table.len() >> self.shift;
         for n in [
             states,
@@ -135,7 +135,7 @@ impl Automaton {
     }
 
     /// Reads and checks one encoding; returns it and what follows. Allocates no more than the bytes it was given.
-    pub(crate) fn read(bytes: &[u8]) -> Result<(Self, &[u8]), &'static str> {
+    pub fn read(bytes: &[u8]) -> Result<(Self, &[u8]), &'static str> {
         const SHORT: &str = "an automaton is cut short";
         let (head, mut rest) = bytes.split_at_checked(HEAD).ok_or(SHORT)?;
         let (counts, classes) = head.split_at(6 * 4);
@@ -178,13 +178,13 @@ impl Automaton {
     }
 
     /// Lengths of the patterns in bytes, to compare with the model the automaton is meant to be of.
-    pub(crate) fn lengths(&self) -> &[u32] {
+    pub fn lengths(&self) -> &[u32] {
         &self.lengths
     }
 
     /// Calls `found(pattern, end)` for every occurrence, in order of their ends, until it breaks.
     #[inline]
-    pub(crate) fn for_each(&self, hay: &[u8], mut found: impl FnMut(usize, usize) -> ControlFlow<()>) {
+    pub fn for_each(&self, hay: &[u8], mut found: impl FnMut(usize, usize) -> ControlFlow<()>) {
         if self.lengths.is_empty() {
             return;
         }
@@ -209,7 +209,7 @@ impl Automaton {
 
     /// Whole-word occurrences as `(pattern, start, end)`.
     #[inline]
-    pub(crate) fn whole_words(&self, hay: &[u8], mut found: impl FnMut(usize, usize, usize) -> ControlFlow<()>) {
+    pub fn whole_words(&self, hay: &[u8], mut found: impl FnMut(usize, usize, usize) -> ControlFlow<()>) {
         self.for_each(hay, |p, end| {
             let start = end.saturating_sub(self.lengths.get(p).map_or(0, |n| *n as usize));
             if whole_word(hay, start, end) { found(p, start, end) } else { ControlFlow::Continue(()) }
@@ -249,14 +249,14 @@ fn byte_classes<P: AsRef<[u8]>>(patterns: &[P]) -> (Box<[u8]>, Vec<u8>) {
 
 /// A byte that continues a word: ASCII letters and digits, `_`, and every byte of a non-ASCII character.
 #[inline]
-pub(crate) const fn is_word(byte: u8) -> bool {
+pub const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
 /// `hay[start..end]` neither continues a word to its left nor to its right. An edge that is itself no word byte needs no
 /// boundary (`#mrn` is found after a letter).
 #[inline]
-pub(crate) fn whole_word(hay: &[u8], start: usize, end: usize) -> bool {
+pub fn whole_word(hay: &[u8], start: usize, end: usize) -> bool {
     let at = |i: usize| hay.get(i).copied().is_some_and(is_word);
     let left = start.checked_sub(1).is_some_and(at) && at(start);
     let right = at(end) && end.checked_sub(1).is_some_and(at);

@@ -6,10 +6,10 @@
 /// Days from 1970-01-01 to 2000-01-01, where PostgreSQL's binary dates begin.
 const EPOCH: i64 = 10_957;
 /// Microseconds of a day.
-pub(crate) const DAY: i64 = 86_400_000_000;
+pub const DAY: i64 = 86_400_000_000;
 
 /// Days since 2000-01-01 of a proleptic Gregorian date; years before 1 as 0, -1, …
-pub(crate) const fn days(year: i64, month: i64, day: i64) -> i64 {
+pub const fn days(year: i64, month: i64, day: i64) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };
     let era = y.div_euclid(400);
     let yoe = y.rem_euclid(400);
@@ -18,19 +18,27 @@ pub(crate) const fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + doe - 719_468 - EPOCH
 }
 
-/// The year that a number of days since 2000-01-01 falls in.
-pub(crate) const fn year_of(days_since_2000: i64) -> i64 {
+/// The date that a number of days since 2000-01-01 falls on: year (0, -1, … before 1), month, day.
+pub const fn civil(days_since_2000: i64) -> (i64, i64, i64) {
     let z = days_since_2000 + EPOCH + 719_468;
     let era = z.div_euclid(146_097);
     let doe = z.rem_euclid(146_097);
     let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
     let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
     // Days of the year count from 1 March: 306 and later are January and February of the next year.
-    yoe + era * 400 + if doy >= 306 { 1 } else { 0 }
+    let month = (5 * doy + 2) / 153;
+    let day = doy - (153 * month + 2) / 5 + 1;
+    let year = yoe + era * 400 + if doy >= 306 { 1 } else { 0 };
+    (year, if month < 10 { month + 3 } else { month - 9 }, day)
+}
+
+/// The year that a number of days since 2000-01-01 falls in.
+pub const fn year_of(days_since_2000: i64) -> i64 {
+    civil(days_since_2000).0
 }
 
 /// Whether year, month and day name a day.
-pub(crate) const fn is_day(year: u32, month: u32, day: u32) -> bool {
+pub const fn is_day(year: u32, month: u32, day: u32) -> bool {
     let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let last = match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
@@ -43,7 +51,7 @@ pub(crate) const fn is_day(year: u32, month: u32, day: u32) -> bool {
 }
 
 /// Leading ASCII digits of `text`, at most nine of them, as a number and how many there are (all of them).
-pub(crate) fn number(text: &[u8]) -> (u32, usize) {
+pub fn number(text: &[u8]) -> (u32, usize) {
     let len = text.iter().take_while(|b| b.is_ascii_digit()).count();
     let n = text.iter().take(len.min(9)).fold(0u32, |n, b| n * 10 + u32::from(b - b'0'));
     (n, len)
@@ -65,7 +73,7 @@ const MONTHS: [&str; 12] = [
 ];
 
 /// The month (1 to 12) that `word` names, whole or by its first three letters (and `sept`), in any case.
-pub(crate) fn month(word: &[u8]) -> Option<u32> {
+pub fn month(word: &[u8]) -> Option<u32> {
     let at = MONTHS.iter().position(|m| {
         let full = m.as_bytes();
         word.eq_ignore_ascii_case(full)
@@ -77,17 +85,17 @@ pub(crate) fn month(word: &[u8]) -> Option<u32> {
 
 /// A date found in text, and the length of what was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
+pub struct Found {
     /// Four-digit year, if it was written with four digits.
-    pub(crate) year: Option<u32>,
+    pub year: Option<u32>,
     /// Bytes read.
-    pub(crate) len: usize,
+    pub len: usize,
     /// Day, month and year are all there.
-    pub(crate) complete: bool,
+    pub complete: bool,
 }
 
 /// Reads a numeric date at the start of `text`: `y-m-d`, `m/d/y`, `d.m.y` with one kind of separator.
-pub(crate) fn numeric(text: &[u8]) -> Option<Found> {
+pub fn numeric(text: &[u8]) -> Option<Found> {
     let (a, la) = number(text);
     let separator = *text.get(la)?;
     if !matches!(separator, b'-' | b'/' | b'.') {
@@ -118,7 +126,7 @@ pub(crate) fn numeric(text: &[u8]) -> Option<Found> {
 }
 
 /// Reads a date that begins with a day: `5 Jan 1952`, `05-JAN-52`, `5th of January, 1952`.
-pub(crate) fn day_first(text: &[u8]) -> Option<Found> {
+pub fn day_first(text: &[u8]) -> Option<Found> {
     let (day, digits) = number(text);
     if !(1..=31).contains(&day) || digits > 2 {
         return None;
@@ -128,14 +136,136 @@ pub(crate) fn day_first(text: &[u8]) -> Option<Found> {
     if text.get(at..at + 3).is_some_and(|w| w.eq_ignore_ascii_case(b"of ")) {
         at += 3;
     }
+    if let Some(found) = abroad(text, at) {
+        return Some(found);
+    }
     let word = letters(text.get(at..)?);
     month(text.get(at..at + word)?)?;
     at += word;
+    // `13MAY1952`
+    let (year, year_digits) = number(text.get(at..)?);
+    if year_digits == 4 && (1000..=2999).contains(&year) {
+        return Some(Found { year: Some(year), len: at + 4, complete: true });
+    }
+    if word == 3 && at <= 5 && year_digits == 2 && !text.get(at + 2).is_some_and(u8::is_ascii_alphanumeric) {
+        return Some(Found { year: None, len: at + 2, complete: true });
+    }
     Some(with_year(text, at, true))
 }
 
+/// Months of other languages that differ from English, without accents: Spanish, Portuguese, French, Italian, German.
+const MONTHS_ABROAD: &[&str] = &[
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "setiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+    "janeiro",
+    "fevereiro",
+    "maio",
+    "junho",
+    "julho",
+    "setembro",
+    "outubro",
+    "novembro",
+    "dezembro",
+    "janvier",
+    "mars",
+    "avril",
+    "mai",
+    "juin",
+    "juillet",
+    "septembre",
+    "octobre",
+    "novembre",
+    "gennaio",
+    "febbraio",
+    "aprile",
+    "maggio",
+    "giugno",
+    "luglio",
+    "settembre",
+    "ottobre",
+    "dicembre",
+    "januar",
+    "februar",
+    "juni",
+    "juli",
+    "oktober",
+    "dezember",
+    "marz",
+    "fevrier",
+    "aout",
+    "decembre",
+    "marco",
+];
+
+/// `5 de mayo de 1952` and the like from the month at `at` on; the year is required.
+fn abroad(text: &[u8], mut at: usize) -> Option<Found> {
+    if text.get(at..at + 3)?.eq_ignore_ascii_case(b"de ") {
+        at += 3;
+    }
+    let mut folded = [0u8; 12];
+    let mut len = 0;
+    while let Some(&b) = text.get(at) {
+        let letter = match b {
+            b'a'..=b'z' | b'A'..=b'Z' => b.to_ascii_lowercase(),
+            // Latin letters with accents: e, u, a, c are those that months have.
+            0xc3 => match text.get(at + 1)? | 0x20 {
+                0xa8..=0xab => b'e',
+                0xb9..=0xbc => b'u',
+                0xa0..=0xa5 => b'a',
+                0xa7 => b'c',
+                _ => return None,
+            },
+            _ => break,
+        };
+        *folded.get_mut(len)? = letter;
+        len += 1;
+        at += if b == 0xc3 { 2 } else { 1 };
+    }
+    let word = folded.get(..len)?;
+    MONTHS_ABROAD.iter().find(|m| m.as_bytes() == word)?;
+    at += gap(text.get(at..)?);
+    for of in [&b"de "[..], b"del "] {
+        if text.get(at..at + of.len())?.eq_ignore_ascii_case(of) {
+            at += of.len();
+        }
+    }
+    let (year, digits) = number(text.get(at..)?);
+    (digits == 4 && (1000..=2999).contains(&year)).then_some(Found { year: Some(year), len: at + 4, complete: true })
+}
+
+/// The length of a date with the signs for year, month and day of China, Japan or Korea.
+pub fn east_asian(text: &[u8]) -> Option<usize> {
+    const SIGNS: [[&str; 3]; 2] = [["\u{5e74}", "\u{6708}", "\u{65e5}"], ["\u{b144}", "\u{c6d4}", "\u{c77c}"]];
+    let (year, digits) = number(text);
+    if digits != 4 || !(1000..=2999).contains(&year) || text.get(4)? < &0x80 {
+        return None;
+    }
+    let signs = SIGNS.iter().find(|s| text.get(4..).is_some_and(|t| t.starts_with(s[0].as_bytes())))?;
+    let mut at = 4 + signs[0].len();
+    for sign in signs.iter().skip(1) {
+        let blank = usize::from(text.get(at) == Some(&b' '));
+        let digits = number(text.get(at + blank..)?).1;
+        if !(1..=2).contains(&digits) || !text.get(at + blank + digits..)?.starts_with(sign.as_bytes()) {
+            break;
+        }
+        at += blank + digits + sign.len();
+    }
+    Some(at)
+}
+
 /// Reads a date that begins with a month: `January 5, 1952`, `Jan. 5th`, `March 1952`.
-pub(crate) fn month_first(text: &[u8]) -> Option<Found> {
+pub fn month_first(text: &[u8]) -> Option<Found> {
     let word = letters(text);
     month(text.get(..word)?)?;
     let mut at = word;
@@ -153,7 +283,7 @@ pub(crate) fn month_first(text: &[u8]) -> Option<Found> {
 }
 
 /// What a clock time after a date takes: `T14:05:00.5Z`, ` 14:05:00+02`.
-pub(crate) fn clock(text: &[u8]) -> usize {
+pub fn clock(text: &[u8]) -> usize {
     let Some(b'T' | b't' | b' ') = text.first() else { return 0 };
     let (hour, h) = number(text.get(1..).unwrap_or_default());
     let minutes = text.get(1 + h..).unwrap_or_default();
@@ -187,7 +317,7 @@ pub(crate) fn clock(text: &[u8]) -> usize {
 }
 
 /// The year of a text that is a date and nothing else.
-pub(crate) fn year_of_text(text: &[u8]) -> Option<u32> {
+pub fn year_of_text(text: &[u8]) -> Option<u32> {
     let text = text.trim_ascii();
     let (n, digits) = number(text);
     if digits == 4 && text.len() == 4 {
@@ -246,6 +376,9 @@ mod tests {
             assert_eq!((year_of(first - 1), year_of(first), year_of(days(year, 12, 31))), (year - 1, year, year));
             assert_eq!(year_of(days(year, 2, 28)), year);
             assert_eq!(year_of(days(year, 3, 1)), year);
+            for (month, day) in [(1, 1), (2, 28), (3, 1), (7, 31), (12, 31)] {
+                assert_eq!(civil(days(year, month, day)), (year, month, day));
+            }
         }
     }
 

@@ -1,0 +1,397 @@
+//! Which digits are worth a look: a few comparisons that let go of doses, vital signs and laboratory values.
+//!
+//! It looks at the run of digits, what follows and the byte before, and may say yes too often but never no to a digit that
+//! [`crate::shapes`] would make a hit of; a test holds it to that with every shape. Bytes are first sorted by a table, so
+//! that the usual case is two look-ups and one branch. Deliberately absent: verification.
+
+use crate::context;
+use crate::detector::Detector;
+use crate::find::Shapes;
+
+/// What the shapes of a set need to be looked at for, worked out once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    dates: bool,
+    ages: bool,
+    addresses: bool,
+    codes: bool,
+    plates: bool,
+}
+
+impl Wanted {
+    #[inline]
+    pub(crate) fn of(shapes: Shapes) -> Self {
+        const CODES: Shapes = Shapes::of(&[
+            Detector::Mrn,
+            Detector::Plan,
+            Detector::Dea,
+            Detector::Mbi,
+            Detector::Account,
+            Detector::Iban,
+            Detector::Vin,
+            Detector::Plate,
+            Detector::Device,
+            Detector::License,
+            Detector::Code,
+        ]);
+        Self {
+            dates: shapes.has(Detector::Date),
+            ages: shapes.has(Detector::Age),
+            addresses: shapes.has(Detector::Address),
+            plates: shapes.has(Detector::Plate),
+            codes: shapes.meets(CODES),
+        }
+    }
+}
+
+/// A digit after it is worth a look.
+const LEADS: u8 = 1;
+/// May stand between groups of digits.
+const PARTS: u8 = 1 << 1;
+/// Of a token: letters, hyphen, low line.
+const TOKEN: u8 = 1 << 2;
+/// Not ASCII: a sign of a date, or degrees.
+const HIGH: u8 = 1 << 3;
+const UPPER: u8 = 1 << 4;
+const DIGIT: u8 = 1 << 5;
+const LOWER: u8 = 1 << 6;
+/// Between a month and a number.
+const GAP: u8 = 1 << 7;
+
+static CLASS: [u8; 256] = {
+    let mut class = [0u8; 256];
+    let mut i = 0;
+    while i < 256 {
+        let b = i as u8;
+        class[i] = match b {
+            b'+' | b'%' => LEADS,
+            b'(' => LEADS | PARTS,
+            b')' => PARTS,
+            b' ' | b'.' | b'/' => PARTS | GAP,
+            b',' => GAP,
+            b'-' => PARTS | GAP | TOKEN,
+            b'_' => TOKEN,
+            b'0'..=b'9' => TOKEN | DIGIT,
+            b'A'..=b'Z' => TOKEN | UPPER,
+            b'a'..=b'z' => TOKEN | LOWER,
+            0x80..=0xff => HIGH,
+            _ => 0,
+        };
+        i += 1;
+    }
+    class
+};
+
+#[inline(always)]
+fn at(text: &[u8], i: usize) -> u8 {
+    text.get(i).copied().unwrap_or(0)
+}
+
+#[inline(always)]
+fn class(text: &[u8], i: usize) -> u8 {
+    CLASS[usize::from(at(text, i))]
+}
+
+/// Pairs of letters, one bit each.
+struct Pairs([u32; 32]);
+
+impl Pairs {
+    const fn of(pairs: &[&[u8; 2]]) -> Self {
+        let mut bits = [0u32; 32];
+        let mut i = 0;
+        while i < pairs.len() {
+            bits[(pairs[i][0] & 31) as usize] |= 1 << (pairs[i][1] & 31);
+            i += 1;
+        }
+        Self(bits)
+    }
+
+    /// Letters of either case, and bytes that share five bits with one: too many, never too few.
+    #[inline(always)]
+    fn have(&self, first: u8, second: u8) -> bool {
+        self.0[usize::from(first & 31)] >> (second & 31) & 1 == 1
+    }
+}
+
+/// How English months and their abbreviations end.
+static ENDS: Pairs = Pairs::of(&[
+    b"an", b"eb", b"ar", b"pr", b"ay", b"un", b"ul", b"ug", b"ep", b"ct", b"ov", b"ec", b"ry", b"ch", b"il", b"ne",
+    b"ly", b"st", b"er", b"pt",
+]);
+/// How months begin anywhere, and `of`, `de`, and the letters of ordinals.
+static BEGINS: Pairs = Pairs::of(&[
+    b"ja", b"fe", b"ma", b"ap", b"ju", b"au", b"se", b"oc", b"no", b"de", b"en", b"ab", b"ag", b"di", b"ou", b"av",
+    b"ge", b"ot", b"ok", b"gi", b"lu", b"ao", b"of", b"st", b"nd", b"rd", b"th",
+]);
+
+/// Whether a run of one to three digits is certainly of no shape: the cases that fill clinical notes, by four bytes before
+/// and four after. False means that it must be looked at.
+#[inline(always)]
+pub(crate) fn dull(wanted: Wanted, text: &[u8], start: usize, len: usize) -> bool {
+    let end = start + len;
+    let Some(&[w0, w1, w2, w3]) = text.get(..start).and_then(|t| t.last_chunk::<4>()) else { return false };
+    let Some(&[a0, a1, a2, a3]) = text.get(end..).and_then(|t| t.first_chunk::<4>()) else { return false };
+    let of = |b: u8| CLASS[usize::from(b)];
+    let (before, after, next) = (of(w3), of(a0), of(a1));
+    if (before & (LEADS | HIGH)) | (after & (HIGH | DIGIT)) | (next & HIGH) != 0 {
+        return false;
+    }
+    // More groups, but for `98.6,` and `98.6 a`.
+    if after & PARTS != 0 && next & (DIGIT | PARTS) != 0 {
+        let alone = |b: u8| of(b) & (PARTS | DIGIT | HIGH) == 0;
+        let decimal = a0 == b'.' && next & DIGIT != 0 && (alone(a2) || a2 == b' ' && alone(a3));
+        if !decimal {
+            return false;
+        }
+    }
+    // Part of a token, but for `25mg` and `SpO2`.
+    if wanted.codes && (before | after) & TOKEN != 0 {
+        let unit = before & TOKEN == 0
+            && after & LOWER != 0
+            && (next & TOKEN == 0 || next & LOWER != 0 && of(a2) & (TOKEN | HIGH) == 0);
+        let suffix = !wanted.plates
+            && len <= 2
+            && after & TOKEN == 0
+            && before & (UPPER | LOWER) != 0
+            && (of(w2) & (TOKEN | HIGH) == 0 || of(w2) & (UPPER | LOWER) != 0 && of(w1) & (TOKEN | HIGH) == 0);
+        if !unit && !suffix {
+            return false;
+        }
+    }
+    if wanted.plates && len == 3 && a0 == b' ' {
+        return false;
+    }
+    if wanted.ages && len >= 2 {
+        let first = at(text, start);
+        if len == 2 && first == b'9' || len == 3 && first <= b'1' {
+            return false;
+        }
+    }
+    if wanted.addresses {
+        let follows = |b: u8| of(b) & (UPPER | DIGIT) != 0 || b == b' ';
+        if a0 == b' ' && follows(a1) || after & (UPPER | LOWER) != 0 && a1 == b' ' && follows(a2) {
+            return false;
+        }
+    }
+    if wanted.dates && len <= 2 {
+        if before & GAP != 0 {
+            let (x, y) = if of(w2) & GAP != 0 { (w0, w1) } else { (w1, w2) };
+            if ENDS.have(x, y) {
+                return false;
+            }
+        }
+        if after & (GAP | LOWER | UPPER) != 0 {
+            let (x, y) = if after & GAP != 0 { (a1, a2) } else { (a0, a1) };
+            let more = after & GAP != 0 && next & GAP != 0;
+            if more || (of(a1) | of(a2) | of(a3)) & HIGH != 0 || BEGINS.have(x, y) {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+/// Whether the run of digits that begins at `start` may belong to a shape; `known` of its digits have been counted.
+#[inline(never)]
+pub(crate) fn likely(wanted: Wanted, text: &[u8], start: usize, known: usize) -> bool {
+    let mut end = start + known;
+    while class(text, end) & DIGIT != 0 {
+        end += 1;
+        if end - start >= 4 {
+            return true;
+        }
+    }
+    let before = if start == 0 { 0 } else { class(text, start - 1) };
+    let after = class(text, end);
+    if (before & (LEADS | HIGH)) | (after & HIGH) != 0 {
+        return true;
+    }
+    if after & PARTS != 0 && class(text, end + 1) & (DIGIT | PARTS) != 0 && grouped(wanted, text, start, end) {
+        return true;
+    }
+    let len = end - start;
+    if wanted.codes
+        && ((before | after) & TOKEN != 0 && token(wanted.plates, text, start, end)
+            || wanted.plates && len == 3 && at(text, end) == b' ' && class(text, end + 1) & UPPER != 0)
+    {
+        return true;
+    }
+    if wanted.ages
+        && (len == 2 && at(text, start) == b'9' || len == 3 && at(text, start) <= b'1')
+        && at(text, end) != b'%'
+    {
+        return true;
+    }
+    if wanted.addresses && (at(text, end) == b' ' || after & (UPPER | LOWER) != 0) && capital_follows(text, end) {
+        return true;
+    }
+    // A month stands before the number, or after it and an ordinal's letters.
+    wanted.dates
+        && len <= 2
+        && (before & GAP != 0 && month_before(text, start)
+            || after & (GAP | LOWER | UPPER) != 0 && month_after(text, end))
+}
+
+/// More groups follow: three of any length, or two that have six digits or may be a day.
+#[inline]
+fn grouped(wanted: Wanted, text: &[u8], start: usize, end: usize) -> bool {
+    let mut to = end;
+    let mut total = end - start;
+    let mut slashed = None;
+    for groups in 1..4 {
+        let mut next = to;
+        // `) `, `) (`, ` - `
+        while next < to + 3 && class(text, next) & PARTS != 0 {
+            next += 1;
+        }
+        if next == to || class(text, next) & DIGIT == 0 {
+            return wanted.dates && slashed.is_some_and(|next| day(text, start, end, next, to));
+        }
+        slashed = (groups == 1 && at(text, to) == b'/').then_some(next);
+        to = next;
+        while class(text, to) & DIGIT != 0 && to - next < 8 {
+            to += 1;
+        }
+        total += to - next;
+        if groups >= 2 || total >= 6 {
+            return true;
+        }
+    }
+    false
+}
+
+/// `3/14` after a word that says so, or where the second number is too large for a scale.
+fn day(text: &[u8], start: usize, end: usize, next: usize, to: usize) -> bool {
+    let value = |from: usize, to: usize| {
+        text.get(from..to).unwrap_or_default().iter().fold(0u32, |n, b| n * 10 + u32::from(b - b'0'))
+    };
+    let (a, b) = (value(start, end), value(next, to));
+    a <= 31 && b <= 31 && (b > 12 || context::day_before(text, start))
+}
+
+/// The digits are part of a token with three digits or more among five characters or more, or that may be a plate.
+#[inline]
+fn token(plates: bool, text: &[u8], start: usize, end: usize) -> bool {
+    let mut from = start;
+    while from > 0 && start - from < 40 && class(text, from - 1) & TOKEN != 0 {
+        from -= 1;
+    }
+    let mut to = end;
+    let mut digits = end - start;
+    let mut seen = if from < start { UPPER } else { 0 };
+    let mut letters = from < start;
+    let mut small = false;
+    while to - end < 40 {
+        let c = class(text, to);
+        if c & TOKEN == 0 {
+            break;
+        }
+        letters |= c & (UPPER | LOWER) != 0;
+        seen |= c & (UPPER | DIGIT);
+        // A hyphen or a low line.
+        seen |= if c & (UPPER | LOWER | DIGIT) == 0 { UPPER } else { 0 };
+        small |= c & LOWER != 0;
+        digits += usize::from(c & DIGIT != 0);
+        to += 1;
+    }
+    // `300mg`
+    if seen == 0 {
+        return false;
+    }
+    let head = text.get(from..start).unwrap_or_default();
+    digits += head.iter().filter(|b| b.is_ascii_digit()).count();
+    digits >= if letters { 3 } else { 5 } && to - from >= 5
+        || plates && to - from >= 4 && !small && !head.iter().any(u8::is_ascii_lowercase)
+}
+
+#[inline]
+fn capital_follows(text: &[u8], end: usize) -> bool {
+    let mut i = end + usize::from(at(text, end).is_ascii_alphabetic());
+    let from = i;
+    while i < from + 3 && at(text, i) == b' ' {
+        i += 1;
+    }
+    i > from && class(text, i) & (UPPER | DIGIT | HIGH) != 0
+}
+
+/// Three letters, in lower case, as a number.
+#[inline(always)]
+const fn three(letters: [u8; 3]) -> u32 {
+    (letters[0] as u32 | 0x20) << 16 | (letters[1] as u32 | 0x20) << 8 | (letters[2] as u32 | 0x20)
+}
+
+/// How months begin, in English and elsewhere.
+const MONTHS: &[&[u8; 3]] = &[
+    b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec", b"ene", b"abr",
+    b"ago", b"set", b"dic", b"fev", b"mai", b"out", b"dez", b"avr", b"jui", b"gen", b"ott", b"okt", b"mag", b"giu",
+    b"lug", b"aou",
+];
+
+const SLOTS: usize = 256;
+
+#[inline(always)]
+const fn slot(key: u32) -> usize {
+    (key.wrapping_mul(0x9e37_79b1) >> 24) as usize % SLOTS
+}
+
+/// Open addressing, 0 for nothing.
+static BEGINNINGS: [u32; SLOTS] = {
+    let mut table = [0u32; SLOTS];
+    let mut i = 0;
+    while i < MONTHS.len() {
+        let key = three(*MONTHS[i]);
+        let mut at = slot(key);
+        while table[at] != 0 {
+            at = (at + 1) % SLOTS;
+        }
+        table[at] = key;
+        i += 1;
+    }
+    table
+};
+
+#[inline(always)]
+fn is_month(key: u32) -> bool {
+    let mut at = slot(key);
+    loop {
+        match BEGINNINGS[at] {
+            0 => return false,
+            k if k == key => return true,
+            _ => at = (at + 1) % SLOTS,
+        }
+    }
+}
+
+#[inline]
+fn month_before(text: &[u8], start: usize) -> bool {
+    let mut end = start - 1;
+    if end > 0 && class(text, end - 1) & GAP != 0 {
+        end -= 1;
+    }
+    let mut from = end;
+    while from > 0 && end - from < 10 && class(text, from - 1) & (UPPER | LOWER) != 0 {
+        from -= 1;
+    }
+    end - from >= 3 && is_month(three([at(text, from), at(text, from + 1), at(text, from + 2)]))
+}
+
+#[inline]
+fn month_after(text: &[u8], end: usize) -> bool {
+    let mut i = end;
+    // An ordinal: `5th`, `1st`.
+    if matches!(at(text, i) | 0x20, b's' | b'n' | b'r' | b't') && matches!(at(text, i + 1) | 0x20, b't' | b'd' | b'h') {
+        i += 2;
+    }
+    let from = i;
+    while i < from + 3 && class(text, i) & GAP != 0 {
+        i += 1;
+    }
+    // `of`, `de`
+    if at(text, i + 2) == b' ' && matches!((at(text, i) | 0x20, at(text, i + 1) | 0x20), (b'o', b'f') | (b'd', b'e')) {
+        i += 3;
+    }
+    let third = class(text, i + 1) | class(text, i + 2);
+    class(text, i) & (UPPER | LOWER) != 0
+        // Accents: fév, aoû, déc, mär.
+        && (third & HIGH != 0 || is_month(three([at(text, i), at(text, i + 1), at(text, i + 2)])))
+}

@@ -1,0 +1,134 @@
+//! The shapes of identifiers in prose: given a trigger, decides whether it begins (or lies in) one, and how far it reaches.
+//!
+//! Every function looks at a bounded neighbourhood of its position and is total. They prefer to find too much: where a
+//! shape is ambiguous, a context word before it decides, and a checksum is never required of a value written in groups.
+//! Deliberately absent: checks that a number is issued, a domain exists, or a date is in the past.
+
+mod codes;
+mod groups;
+mod moments;
+mod net;
+mod numbers;
+mod places;
+
+use crate::context::Context;
+use crate::detector::Detector;
+use crate::find::{Hit, Shapes};
+
+use groups::{Groups, Token};
+pub(crate) use net::{host, mac_by_dashes};
+
+fn byte(text: &[u8], at: usize, back: usize) -> Option<u8> {
+    at.checked_sub(back).and_then(|i| text.get(i)).copied()
+}
+
+/// Looks at the sign or the first digit at `at` with every shape of the set.
+pub(crate) fn verify(shapes: Shapes, text: &[u8], at: usize, hits: &mut Vec<Hit>) {
+    match text.get(at) {
+        Some(b'@') => sign(shapes, text, at, hits),
+        Some(b':') => colon(shapes, text, at, hits),
+        _ => digit(shapes, text, at, hits),
+    }
+}
+
+fn sign(shapes: Shapes, text: &[u8], at: usize, hits: &mut Vec<Hit>) {
+    let mut add = |(start, end): (usize, usize), detector| hits.push(Hit { start, end, detector });
+    if shapes.has(Detector::Email)
+        && let Some(found) = net::email(text, at, 1)
+    {
+        add(found, Detector::Email);
+    } else if shapes.has(Detector::Code)
+        && let Some(found) = net::handle(text, at)
+    {
+        add(found, Detector::Code);
+    }
+}
+
+fn colon(shapes: Shapes, text: &[u8], at: usize, hits: &mut Vec<Hit>) {
+    if shapes.has(Detector::Url)
+        && let Some(hit) = net::url(text, at)
+    {
+        hits.push(hit);
+        return;
+    }
+    if shapes.has(Detector::Mac)
+        && let Some((start, end)) = net::mac(text, at)
+    {
+        hits.push(Hit { start, end, detector: Detector::Mac });
+    } else if shapes.has(Detector::Ip)
+        && let Some((start, end)) = net::ipv6(text, at)
+    {
+        hits.push(Hit { start, end, detector: Detector::Ip });
+    }
+}
+
+fn digit(shapes: Shapes, text: &[u8], at: usize, hits: &mut Vec<Hit>) {
+    let mut add = |(start, end): (usize, usize), detector: Detector| hits.push(Hit { start, end, detector });
+    let previous = byte(text, at, 1);
+    if shapes.has(Detector::Email)
+        && previous == Some(b'%')
+        && text.get(at..at + 2) == Some(b"40")
+        && let Some(found) = net::email(text, at - 1, 3)
+    {
+        add(found, Detector::Email);
+    }
+    // In the middle of a longer number: `3` of `1.3`, whose first digit was looked at already.
+    let middle = matches!(previous, Some(b'-' | b'.' | b'/')) && byte(text, at, 2).is_some_and(|b| b.is_ascii_digit());
+    let in_word = previous.is_some_and(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let groups = Groups::read(text, at);
+    let mut read: Option<Context> = None;
+    let mut context = || *read.get_or_insert_with(|| Context::before(text, at));
+    let mut dated = false;
+    if shapes.has(Detector::Date)
+        && let Some(found) = moments::date(text, at, middle, in_word, &groups, &mut context)
+    {
+        dated = true;
+        add(found, Detector::Date);
+    }
+    if !middle && !in_word {
+        if shapes.has(Detector::Ip)
+            && let Some(end) = numbers::ipv4(text, &groups)
+        {
+            return add((at, end), Detector::Ip);
+        }
+        if shapes.has(Detector::Card)
+            && let Some(end) = numbers::card(text, at, &groups, &mut context)
+        {
+            add((at, end), Detector::Card);
+        }
+        if shapes.has(Detector::Address) {
+            if let Some(end) = places::address(text, at, &mut context) {
+                add((at, end), Detector::Address);
+            } else if let Some(found) = places::coordinates(text, at) {
+                add(found, Detector::Address);
+            }
+        }
+        if shapes.has(Detector::Zip)
+            && let Some(end) = places::zip(text, at, &groups, &mut context)
+        {
+            add((at, end), Detector::Zip);
+        }
+        if shapes.has(Detector::Age)
+            && let Some(end) = moments::age(text, at, &mut context)
+        {
+            add((at, end), Detector::Age);
+        }
+    }
+    if shapes.has(Detector::Ssn)
+        && let Some(found) = numbers::ssn(text, at, &groups, middle || in_word, &mut context)
+    {
+        add(found, Detector::Ssn);
+    }
+    if shapes.has(Detector::Phone)
+        && !dated
+        && let Some(found) = numbers::phone(text, at, &groups, middle || in_word, &mut context)
+    {
+        add(found, Detector::Phone);
+    }
+    if shapes.meets(codes::DETECTORS)
+        && !dated
+        && let Some(token) = Token::round(text, at)
+    {
+        codes::verify(shapes, text, &token, &groups, &mut add);
+    }
+}
