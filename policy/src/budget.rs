@@ -114,7 +114,8 @@ impl Grant {
                 .iter()
                 .any(|r| r.read && self.epoch.candidates(r, false).next().is_none() && !resolve::is_system(r))
         };
-        if statement.effects.contains(Effects::COPY_OUT) {
+        let Ok(resolved) = resolve::resolve(statement, &self.epoch.index, false) else { return Held::All };
+        if resolved.outputs.is_empty() && statement.effects.contains(Effects::COPY_OUT) {
             if strange(statement) {
                 return Held::All;
             }
@@ -124,7 +125,6 @@ impl Grant {
             }
             return Held::These(classes);
         }
-        let Ok(resolved) = resolve::resolve(statement, &self.epoch.index, false) else { return Held::All };
         for source in resolved.outputs.iter().flat_map(|o| o.value.sources.as_slice()) {
             match source {
                 Source::Column(relation, column) => {

@@ -108,26 +108,29 @@ impl Grant {
             match self.decide_one(text, statement, names) {
                 Ok(one) if self.mode == Mode::Observe => allowed.push(Allowed { guarded: false, ..one }),
                 Ok(one) => allowed.push(one),
-                Err(refusal) if self.only_observed(statement, &refusal) => allowed.push(Allowed {
-                    statement: Arc::clone(statement),
-                    guarded: false,
-                    expected: None,
-                    comparisons: Vec::new(),
-                    softened: vec![refusal],
-                    source: self.source(statement, names, 0).unwrap_or_default(),
-                }),
+                Err(refusal) if self.mode == Mode::Observe => match self.essential(statement, &refusal) {
+                    Some(refusal) => return Decision::Refuse(refusal),
+                    None => allowed.push(Allowed {
+                        statement: Arc::clone(statement),
+                        guarded: false,
+                        expected: None,
+                        comparisons: Vec::new(),
+                        softened: vec![refusal],
+                        source: self.source(statement, names, 0).unwrap_or_default(),
+                    }),
+                },
                 Err(refusal) => return Decision::Refuse(refusal),
             }
         }
         Decision::Allow(allowed)
     }
 
-    /// The refusal is only recorded: the role is in observe mode, and the gateway itself does not depend on it.
-    fn only_observed(&self, statement: &Statement, refusal: &Refusal) -> bool {
+    /// What refuses a statement even where it is only observed: the gateway itself depends on it. A refusal that was found
+    /// first must not hide it.
+    fn essential(&self, statement: &Statement, found: &Refusal) -> Option<Refusal> {
+        let other = || self.rules().and_then(|rules| session_rules::check(rules, statement).err());
         let essential = |r: &Refusal| matches!(r.code, code::PINNED | code::SET_ROLE);
-        // A refusal that was found first must not hide one that counts.
-        let other = self.rules().and_then(|rules| session_rules::check(rules, statement).err());
-        self.mode == Mode::Observe && !essential(refusal) && !other.is_some_and(|r| essential(&r))
+        if essential(found) { Some(found.clone()) } else { other().filter(essential) }
     }
 
     /// Forgets decisions: names mean something else now.

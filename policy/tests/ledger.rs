@@ -123,7 +123,7 @@ fn accounts_are_per_identity_class_and_time() {
 fn time_that_goes_back_frees_nothing() {
     let ledger = Ledger::new();
     let one = limit(Spent::Rows, None, 1, 60);
-    let at = |now| ledger.take(&who("a"), &[one.clone()], &mut [9_u64].into_iter(), now).rows;
+    let at = |now| ledger.take(&who("a"), std::slice::from_ref(&one), &mut [9_u64].into_iter(), now).rows;
     assert_eq!(at(200 * SECOND), 1);
     assert_eq!(at(0), 0);
     assert_eq!(at(259 * SECOND), 0);
