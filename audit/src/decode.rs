@@ -157,6 +157,14 @@ pub enum Body {
         duration_us: u64,
         masked: Vec<OwnedMasked>,
     },
+    Observe {
+        session: SessionId,
+        statement: u64,
+        bundle: [u8; 32],
+        masked: Vec<OwnedMasked>,
+        code: String,
+        rule: String,
+    },
     Alarm {
         session: SessionId,
         kind: String,
@@ -178,6 +186,7 @@ impl Body {
             Self::Intent { .. } => "STMT_INTENT",
             Self::Block { .. } => "STMT_BLOCK",
             Self::Result { .. } => "STMT_RESULT",
+            Self::Observe { .. } => "STMT_OBSERVE",
             Self::Alarm { .. } => "ALARM",
         }
     }
@@ -193,13 +202,14 @@ impl Body {
             | Self::Intent { session, .. }
             | Self::Block { session, .. }
             | Self::Result { session, .. }
+            | Self::Observe { session, .. }
             | Self::Alarm { session, .. } => Some(session).filter(|session| session.0 != [0; 16]),
         }
     }
 }
 
 /// All type names, in order of their numbers.
-pub const TYPE_NAMES: [&str; 10] = [
+pub const TYPE_NAMES: [&str; 11] = [
     "EPOCH_START",
     "EPOCH_END",
     "ALARM",
@@ -210,6 +220,7 @@ pub const TYPE_NAMES: [&str; 10] = [
     "STMT_INTENT",
     "STMT_BLOCK",
     "STMT_RESULT",
+    "STMT_OBSERVE",
 ];
 
 /// A record read back.
@@ -300,6 +311,9 @@ fn allowed(number: u64) -> Option<u64> {
                     key::MASKED,
                 ])
             }
+        }
+        kind::OBSERVE => {
+            const { bits(&[key::SESSION, key::STATEMENT, key::BUNDLE, key::MASKED, key::CODE, key::RULE]) }
         }
         kind::ALARM => const { bits(&[key::SESSION, key::ALARM, key::DETAIL]) },
         _ => return None,
@@ -471,6 +485,14 @@ impl<'a> Raw<'a> {
                 rows: self.number(key::ROWS),
                 bytes: self.number(key::BYTES),
                 duration_us: self.number(key::DURATION),
+                masked: self.masked,
+            },
+            kind::OBSERVE => Body::Observe {
+                session: self.session(),
+                statement: self.number(key::STATEMENT),
+                bundle: self.bytes(key::BUNDLE),
+                code: self.text(key::CODE),
+                rule: self.text(key::RULE),
                 masked: self.masked,
             },
             kind::ALARM => {
@@ -673,6 +695,14 @@ impl From<&Record<'_>> for Body {
                     masked: masked.iter().map(Into::into).collect(),
                 }
             }
+            Record::Observe { session, statement, bundle, masked, code, rule } => Self::Observe {
+                session,
+                statement,
+                bundle,
+                masked: masked.iter().map(Into::into).collect(),
+                code: code.to_owned(),
+                rule: rule.to_owned(),
+            },
             Record::Alarm { session, kind, detail } => {
                 Self::Alarm { session, kind: kind.to_owned(), detail: detail.to_owned() }
             }

@@ -5,7 +5,7 @@
 //! and are never given a second meaning.
 
 use crate::cbor::Writer;
-use crate::record::{Clock, Record, SessionId};
+use crate::record::{Clock, MaskedColumn, Record, SessionId};
 
 /// Version of the record schema.
 pub const RECORD_VERSION: u64 = 1;
@@ -69,6 +69,7 @@ pub(crate) mod kind {
     pub(crate) const INTENT: u64 = 20;
     pub(crate) const BLOCK: u64 = 21;
     pub(crate) const RESULT: u64 = 22;
+    pub(crate) const OBSERVE: u64 = 23;
 }
 
 /// The SQLSTATE that is not written.
@@ -127,6 +128,20 @@ impl<'w, 'b> Fields<'w, 'b> {
         }
     }
 
+    fn masked(&mut self, masked: &[MaskedColumn<'_>]) {
+        if masked.is_empty() {
+            return;
+        }
+        self.key(key::MASKED);
+        self.writer.array(masked.len() as u64);
+        for column in masked {
+            self.writer.array(3);
+            self.writer.text(column.column);
+            self.writer.text(column.class);
+            self.writer.text(column.method);
+        }
+    }
+
     fn close(self) {
         self.writer.close_map(self.at, self.pairs);
     }
@@ -164,6 +179,7 @@ pub(crate) fn number(record: &Record<'_>) -> u64 {
         Record::Intent { .. } => kind::INTENT,
         Record::Block { .. } => kind::BLOCK,
         Record::Result { .. } => kind::RESULT,
+        Record::Observe { .. } => kind::OBSERVE,
         Record::Alarm { .. } => kind::ALARM,
     }
 }
@@ -258,16 +274,15 @@ fn body(fields: &mut Fields<'_, '_>, record: &Record<'_>) {
             fields.uint(key::ROWS, rows);
             fields.uint(key::BYTES, bytes);
             fields.uint(key::DURATION, duration_us);
-            if !masked.is_empty() {
-                fields.key(key::MASKED);
-                fields.writer.array(masked.len() as u64);
-                for column in masked {
-                    fields.writer.array(3);
-                    fields.writer.text(column.column);
-                    fields.writer.text(column.class);
-                    fields.writer.text(column.method);
-                }
-            }
+            fields.masked(masked);
+        }
+        Record::Observe { session, statement, bundle, masked, code, rule } => {
+            fields.session(session);
+            fields.uint(key::STATEMENT, statement);
+            fields.digest(key::BUNDLE, &bundle);
+            fields.masked(masked);
+            fields.text(key::CODE, code);
+            fields.text(key::RULE, rule);
         }
         Record::Alarm { session, kind, detail } => {
             fields.session(session);

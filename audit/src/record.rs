@@ -130,13 +130,29 @@ pub enum Record<'a> {
         /// Bundle digest.
         bundle: [u8; 32],
     },
+    /// What the rules would have done with a statement that was forwarded, where the role's mode lets it pass.
+    Observe {
+        /// Session.
+        session: SessionId,
+        /// Number of the statement.
+        statement: u64,
+        /// Bundle digest.
+        bundle: [u8; 32],
+        /// Columns that would have been masked.
+        masked: &'a [MaskedColumn<'a>],
+        /// Stable code it would have been refused with, or empty.
+        code: &'static str,
+        /// Rule that would have refused it, or empty.
+        rule: &'a str,
+    },
     /// A statement ended.
     Result {
         /// Session.
         session: SessionId,
         /// Number of the statement.
         statement: u64,
-        /// `ok`, `error`, `refused` (rows withheld after the shape was known), `suspended`, `lost` (upstream died), `cancelled`.
+        /// `ok`, `error`, `refused` (rows withheld after the shape was known), `budget` (cut when a
+        /// budget was used up), `suspended`, `lost` (upstream died), `cancelled`.
         outcome: &'static str,
         /// SQLSTATE of an error, or five zeros.
         sqlstate: [u8; 5],

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::decode::Body;
+use crate::decode::{Body, OwnedMasked};
 use crate::encode::SQLSTATE_NONE;
 use crate::show::Entry;
 use crate::time;
@@ -212,6 +212,19 @@ pub fn line(entry: &Entry, full: bool) -> String {
             }
             done
         }
+        Body::Observe { statement, masked, code, rule, .. } => {
+            let mut done = write!(out, " #{statement}");
+            if !code.is_empty() {
+                done = done.and_then(|()| write!(out, " would be refused: {} by rule {}", p(code), p(rule)));
+            }
+            for (index, column) in masked.iter().enumerate() {
+                let lead = if index == 0 { " would be masked: " } else { ", " };
+                done = done.and_then(|()| {
+                    write!(out, "{lead}{}:{}:{}", p(&column.column), p(&column.class), p(&column.method))
+                });
+            }
+            done
+        }
         Body::Alarm { kind, detail, .. } => write!(out, " {}: {}", p(kind), p(detail)),
     };
     out
@@ -289,14 +302,11 @@ pub fn json(entry: &Entry) -> String {
             json.number("statement", *statement).text("outcome", outcome);
             json.text("sqlstate", &String::from_utf8_lossy(sqlstate));
             json.number("rows", *rows).number("bytes", *bytes).number("duration_us", *duration_us);
-            json.list(
-                "masked",
-                masked.iter().map(|column| {
-                    let mut item = Json::new();
-                    item.text("column", &column.column).text("class", &column.class).text("method", &column.method);
-                    item.finish()
-                }),
-            );
+            masked_list(&mut json, masked);
+        }
+        Body::Observe { statement, bundle, masked, code, rule, .. } => {
+            json.number("statement", *statement).some("code", code).some("rule", rule).text("bundle", &hex(bundle));
+            masked_list(&mut json, masked);
         }
         Body::Alarm { kind, detail, .. } => {
             json.text("kind", kind).some("detail", detail);
@@ -306,6 +316,17 @@ pub fn json(entry: &Entry) -> String {
         json.list("extensions", record.extensions.iter().map(|(key, value)| format!("\"{key}:{}\"", hex(value))));
     }
     json.finish()
+}
+
+fn masked_list(json: &mut Json, masked: &[OwnedMasked]) {
+    json.list(
+        "masked",
+        masked.iter().map(|column| {
+            let mut item = Json::new();
+            item.text("column", &column.column).text("class", &column.class).text("method", &column.method);
+            item.finish()
+        }),
+    );
 }
 
 /// Text as text if it is UTF-8, otherwise its bytes, so that nothing is lost.

@@ -33,7 +33,7 @@ fn number() -> impl Strategy<Value = u64> {
 fn material() -> impl Strategy<Value = Material> {
     let text = || prop_oneof![Just(String::new()), ".{0,30}"];
     (
-        (0..10u8, prop_oneof![Just([0; 16]), any::<[u8; 16]>()], prop_oneof![Just([0; 32]), any::<[u8; 32]>()]),
+        (0..11u8, prop_oneof![Just([0; 16]), any::<[u8; 16]>()], prop_oneof![Just([0; 32]), any::<[u8; 32]>()]),
         [text(), text(), text(), text(), text(), text(), text()],
         proptest::collection::vec(any::<u8>(), 0..300),
         [number(), number(), number(), number(), number()],
@@ -91,6 +91,7 @@ fn with_record<R>(material: &Material, work: impl FnOnce(&Record<'_>) -> R) -> R
             row_limit: o as u32,
         },
         7 => Record::Block { session, statement: n, text: bytes, code: stable, rule: a, bundle: digest },
+        10 => Record::Observe { session, statement: n, bundle: digest, masked: &columns, code: stable, rule: a },
         8 => Record::Result {
             session,
             statement: n,

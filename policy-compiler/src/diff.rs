@@ -10,12 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use policy::Model;
-use policy::model::{Block, Redaction, ResolvedColumn, Role, Target, Unclassified};
+use policy::model::{Block, Budget, ClassId, Counted, Mode, Redaction, ResolvedColumn, Role, Target, Unclassified};
 use serde_json::json;
 
 use crate::diagnostic::Paint;
 use crate::redaction;
 use crate::selector;
+use crate::words;
 
 /// Most columns listed behind one change.
 const NAMED_MAX: usize = 8;
@@ -180,6 +181,68 @@ fn one_role((old, was): (&Model, &Role), (new, now): (&Model, &Role), who: &str,
         ("may use channels", &was.channels, &now.channels),
     ] {
         sets(who, what, a, b, changes);
+    }
+    limits((old, was), (new, now), who, changes);
+}
+
+/// Modes, filters and budgets.
+fn limits((old, was): (&Model, &Role), (new, now): (&Model, &Role), who: &str, changes: &mut Changes) {
+    if was.mode != now.mode {
+        let word = |m: Mode| match m {
+            Mode::Enforce => "enforce",
+            Mode::Migrate => "migrate",
+            Mode::Observe => "observe",
+        };
+        let rank = |m: Mode| match m {
+            Mode::Enforce => 0,
+            Mode::Migrate => 1,
+            Mode::Observe => 2,
+        };
+        let order = rank(now.mode).cmp(&rank(was.mode));
+        changes.add(Some(order), format!("{who}: mode {} → {}", word(was.mode), word(now.mode)));
+    }
+    let class = |m: &Model, c: ClassId| m.classes.get(usize::from(c)).map(|c| c.name.clone());
+    let per = |seconds: u32| words::PER.iter().find(|(_, s)| *s == seconds).map_or("time", |(name, _)| *name);
+    let filters = |m: &Model, r: &Role| -> BTreeMap<_, _> {
+        r.comparisons.iter().map(|c| (class(m, c.class), (c.amount, c.seconds))).collect()
+    };
+    let (before, after) = (filters(old, was), filters(new, now));
+    let names: BTreeSet<_> = before.keys().chain(after.keys()).cloned().collect();
+    for name in names {
+        let shown = name.as_deref().unwrap_or("?");
+        let words = |of: (u64, u32)| format!("{} per {}", of.0, per(of.1));
+        match (before.get(&name).copied(), after.get(&name).copied()) {
+            (a, b) if a == b => {}
+            (None, Some(b)) => changes.more.push(format!("{who} may compare class {shown}, {}", words(b))),
+            (Some(_), None) => changes.less.push(format!("{who} may no longer compare class {shown}")),
+            (Some(a), Some(b)) => {
+                let order = (a.1 == b.1).then(|| b.0.cmp(&a.0));
+                changes.add(order, format!("{who} may compare class {shown}: {} → {}", words(a), words(b)));
+            }
+            (None, None) => {}
+        }
+    }
+    let budgets = |m: &Model, r: &Role| -> BTreeMap<_, _> {
+        let kind = |b: &Budget| {
+            let of = match b.of {
+                Counted::Rows => "rows",
+                Counted::Bytes => "bytes",
+                Counted::Statements => "statements",
+            };
+            let class = b.class.map(|c| format!(" of class {}", class(m, c).unwrap_or_default())).unwrap_or_default();
+            format!("{of}{class} per {}", per(b.seconds))
+        };
+        r.budgets.iter().map(|b| (kind(b), b.amount)).collect()
+    };
+    let (before, after) = (budgets(old, was), budgets(new, now));
+    let kinds: BTreeSet<_> = before.keys().chain(after.keys()).cloned().collect();
+    for kind in kinds {
+        match (before.get(&kind), after.get(&kind)) {
+            (Some(a), Some(b)) if a != b => changes.add(Some(b.cmp(a)), format!("{who}: budget of {kind} {a} → {b}")),
+            (None, Some(b)) => changes.less.push(format!("{who}: new budget, {b} {kind}")),
+            (Some(a), None) => changes.more.push(format!("{who}: no budget any more, was {a} {kind}")),
+            _ => {}
+        }
     }
 }
 

@@ -72,6 +72,8 @@ pub struct Outcome {
     pub relations: Vec<String>,
     /// Something protected is touched, so errors are made canonical.
     pub guarded: bool,
+    /// What it would be refused for if the role's mode were `enforce`.
+    pub softened: Vec<Refusal>,
     /// Output columns.
     pub columns: Vec<OutputColumn>,
     /// Every column is known; otherwise some stand for columns of relations that the catalog does not know.
@@ -158,7 +160,8 @@ impl Engine {
             verdict: Verdict::Refused(Refused { stage, refusal, columns: Vec::new() }),
         };
         let grant = match self.admit(target, who) {
-            Ok(grant) => grant,
+            // Rules are tested and explained as they are meant; the mode is said beside it.
+            Ok(grant) => grant.as_if_enforced(),
             Err(refusal) => return refused(None, Stage::Login, refusal),
         };
         let role = self.bundle.model().roles.iter().position(|r| r.name == grant.role());
@@ -192,6 +195,7 @@ impl Engine {
             effects: statement.effects.names().collect(),
             relations: statement.relations.iter().map(name).collect(),
             guarded: allowed.guarded,
+            softened: allowed.softened.clone(),
             columns: planned.into_iter().map(|p| self.column(grant, p)).collect(),
             certain,
         }

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use policy::model::Mode;
 use serde_json::{Value, json};
 
 use crate::build::{Rules, Who};
@@ -32,6 +33,11 @@ impl<'a> Explanation<'a> {
     #[must_use]
     pub const fn refused(&self) -> bool {
         matches!(self.judgement.verdict, Verdict::Refused(_))
+    }
+
+    /// Mode of the role.
+    fn mode(&self) -> Option<Mode> {
+        self.judgement.role.and_then(|r| self.rules.model.roles.get(r)).map(|r| r.mode)
     }
 
     fn at(&self, place: Option<Place>) -> String {
@@ -73,6 +79,10 @@ impl<'a> Explanation<'a> {
             None => format!("{groups}: no role"),
         };
         let _ = writeln!(out, "target {target}; {who}");
+        if self.mode() == Some(Mode::Observe) {
+            let text = "observe mode: nothing of this is enforced for the role, only recorded";
+            let _ = writeln!(out, "{}", paint.red(text));
+        }
         match &self.judgement.verdict {
             Verdict::Refused(r) => self.refusal(r, paint, &mut out),
             Verdict::Allowed(outcomes) => {
@@ -129,6 +139,16 @@ impl<'a> Explanation<'a> {
             let _ = writeln!(
                 out,
                 "  errors and notices of the server are replaced by neutral ones, since protected data is touched"
+            );
+        }
+        for refusal in &o.softened {
+            let _ = writeln!(
+                out,
+                "  {}: NULL and a warning now; refused once the role enforces: {} by rule {}: {}",
+                paint.yellow("migrate mode"),
+                refusal.code,
+                refusal.rule,
+                refusal.message
             );
         }
         if o.columns.is_empty() {
@@ -235,6 +255,7 @@ impl<'a> Explanation<'a> {
             "target": model.targets[self.target].name,
             "groups": match &self.who { Who::Groups(groups) => Some(groups), Who::Role(_) => None },
             "role": self.judgement.role.map(|r| &model.roles[r].name),
+            "mode": self.mode(),
         });
         match &self.judgement.verdict {
             Verdict::Refused(r) => {
@@ -252,7 +273,8 @@ impl<'a> Explanation<'a> {
                     .iter()
                     .map(|o| {
                         let columns: Vec<Value> = o.columns.iter().map(|c| self.column_json(c)).collect();
-                        json!({"kind": o.kind, "effects": o.effects, "relations": o.relations, "guarded": o.guarded, "columns": columns, "certain": o.certain})
+                        let softened = o.softened.iter().map(|r| json!({"code": r.code, "rule": r.rule, "message": r.message}));
+                        json!({"softened": softened.collect::<Vec<_>>(), "kind": o.kind, "effects": o.effects, "relations": o.relations, "guarded": o.guarded, "columns": columns, "certain": o.certain})
                     })
                     .collect();
                 value["statements"] = json!(statements);

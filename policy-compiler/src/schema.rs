@@ -105,9 +105,25 @@ fn schema() -> Value {
     });
     let word_list =
         mapping(words::WORD_LIST, |k| if k == "file" { json!({"type": "string", "minLength": 1}) } else { texts() });
+    let per: Vec<&str> = words::PER.iter().map(|(name, _)| *name).collect();
+    let filter = mapping(words::FILTER, |k| match k {
+        "per" => json!({"enum": per, "default": "day"}),
+        _ => json!({"type": "integer", "minimum": 1, "maximum": 1_000_000}),
+    });
+    let budget = mapping(words::BUDGET, |k| match k {
+        "per" => json!({"enum": per}),
+        "class" => json!({"type": "string", "minLength": 1}),
+        "bytes" => json!({"type": "string", "pattern": "^[1-9][0-9]* *(B|KB|MB|GB|KiB|MiB|GiB)$"}),
+        _ => json!({"type": "integer", "minimum": 1}),
+    });
     let role = mapping(words::ROLE, |k| match k {
         "default" => json!({"enum": words::DEFAULT, "default": "mask"}),
         "redact" => json!({"oneOf": [{"$ref": "#/$defs/redaction"}, {"$ref": "#/$defs/redactions"}]}),
+        "mode" => json!({"enum": words::MODE, "default": "enforce"}),
+        "filter" => {
+            json!({"type": "object", "additionalProperties": {"oneOf": [{"const": "equality"}, filter.clone()]}})
+        }
+        "budgets" => json!({"type": "array", "items": budget.clone()}),
         _ => texts(),
     });
     let block = mapping(words::BLOCK, |k| match k {

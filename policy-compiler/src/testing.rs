@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use policy::model::Redaction;
+use policy::model::{Mode, Redaction};
 
 use crate::build::{Expectation, ExpectedColumn, Rules, Test};
 use crate::diagnostic::Paint;
@@ -117,6 +117,10 @@ pub fn text(rules: &Rules, results: &[Outcome], quiet: bool, paint: Paint) -> St
                 let _ = writeln!(out, "     {failure}");
             }
         }
+    }
+    for role in rules.model.roles.iter().filter(|r| r.mode == Mode::Observe) {
+        let text = format!("role {} is in observe mode: what its tests say is recorded, not enforced", role.name);
+        let _ = writeln!(out, "{} {text}", paint.yellow("note"));
     }
     let failed = results.iter().filter(|r| !r.failures.is_empty()).count();
     let count = format!("{} tests", results.len());

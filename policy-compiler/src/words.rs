@@ -67,6 +67,22 @@ pub const ROLE: &[Key] = &[
     key("redact", "Redaction per class; `*` for every class that is not named; null for what is not said."),
     key("trusted-functions", "Functions outside the reviewed built-ins that may be called: schema.name, `*` allowed."),
     key("channels", "Channels for LISTEN and NOTIFY; none if not given."),
+    key("mode", "enforce (default), migrate or observe: what a decision does, for introducing rules step by step."),
+    key("filter", "Classes whose columns may be compared with constants in WHERE, and how often."),
+    key("budgets", "How many rows, bytes or statements one person may take in a time."),
+];
+/// How often columns of a class may be compared.
+pub const FILTER: &[Key] = &[
+    must("equality", "Constants that may be compared with (`=`, IN) in that time."),
+    key("per", "minute, hour or day (default)."),
+];
+/// A budget: one of rows, bytes and statements.
+pub const BUDGET: &[Key] = &[
+    key("rows", "Rows sent."),
+    key("bytes", "Bytes of rows sent, with KB, MB or GB."),
+    key("statements", "Statements that return rows."),
+    key("class", "Only results with a column made of this class count."),
+    must("per", "minute, hour or day."),
 ];
 /// A blocking rule.
 pub const BLOCK: &[Key] = &[
@@ -156,6 +172,10 @@ pub const TLS: &[&str] = &["disable", "require", "verify-ca", "verify-full"];
 pub const AUDIT: &[&str] = &["strict", "async"];
 /// Values of `default`.
 pub const DEFAULT: &[&str] = &["mask", "clear", "refuse"];
+/// Values of `mode`.
+pub const MODE: &[&str] = &["enforce", "migrate", "observe"];
+/// Values of `per`, in seconds.
+pub const PER: &[(&str, u32)] = &[("minute", 60), ("hour", 3_600), ("day", 86_400)];
 /// Values of `expect`.
 pub const EXPECT: &[&str] = &["allow", "refuse"];
 

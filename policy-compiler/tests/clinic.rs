@@ -121,6 +121,8 @@ fn the_manual_describes_every_word() {
         words::CLASS,
         words::WORD_LIST,
         words::ROLE,
+        words::FILTER,
+        words::BUDGET,
         words::BLOCK,
         words::TEST,
         words::REDACTION,

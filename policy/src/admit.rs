@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::decide::Judged;
 use crate::epoch::Epoch;
 use crate::glob;
-use crate::model::Role;
+use crate::model::{Mode, Role};
 use crate::refusal::{Refusal, code};
 use crate::role::RoleView;
 
@@ -28,6 +28,7 @@ pub struct Grant {
     pub(crate) epoch: Arc<Epoch>,
     pub(crate) role: usize,
     pub(crate) view: Arc<RoleView>,
+    pub(crate) mode: Mode,
     identity: Identity,
     /// Decisions by address of their facts, which are kept alive here.
     pub(crate) memo: Mutex<HashMap<usize, Arc<Judged>>>,
@@ -66,7 +67,8 @@ fn mint(epoch: &Arc<Epoch>, identity: &Identity, has: impl Fn(&Role) -> bool) ->
     let may = |r: &Role| r.targets.iter().any(|t| glob::matches(t, &target.name));
     let role = model.roles.iter().position(|r| has(r) && may(r)).ok_or_else(refused)?;
     let view = Arc::clone(epoch.role_view(role).ok_or_else(refused)?);
-    Ok(Grant { epoch: Arc::clone(epoch), role, view, identity: identity.clone(), memo: Mutex::default() })
+    let mode = model.roles.get(role).map_or(Mode::Enforce, |r| r.mode);
+    Ok(Grant { epoch: Arc::clone(epoch), role, view, mode, identity: identity.clone(), memo: Mutex::default() })
 }
 
 impl Grant {
@@ -79,10 +81,30 @@ impl Grant {
         if self.identity == Identity::default() { preview(epoch, self.role()) } else { admit(epoch, &self.identity) }
     }
 
+    /// What decisions under it do.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The same where decisions of a role that is only observed count, for reports about rules.
+    #[must_use]
+    pub fn as_if_enforced(mut self) -> Self {
+        if self.mode == Mode::Observe {
+            self.mode = Mode::Enforce;
+        }
+        self
+    }
+
     /// Name of the role.
     #[must_use]
     pub fn role(&self) -> &str {
         self.rules().map_or("", |r| r.name.as_str())
+    }
+
+    /// Name of the identity's accounts, the same in every session of its.
+    pub(crate) fn account(&self) -> Arc<str> {
+        format!("{}\0{}", self.identity.issuer, self.identity.subject).into()
     }
 
     pub(crate) fn rules(&self) -> Option<&Role> {

@@ -15,7 +15,7 @@ use crate::admit::Grant;
 use crate::bundle::Needle;
 use crate::glob;
 use crate::guard::Expected;
-use crate::model::{Block, ClassId, Selector};
+use crate::model::{Block, ClassId, Mode, Selector};
 use crate::plan::Source;
 use crate::refusal::{Refusal, code};
 use crate::session_rules;
@@ -69,6 +69,8 @@ pub struct Allowed {
     pub(crate) expected: Option<Arc<[Expected]>>,
     /// Comparisons of protected columns with constants that a rule allows: the class and how many.
     pub comparisons: Vec<(ClassId, u32)>,
+    /// What it would be refused for if the role's mode were `enforce`.
+    pub softened: Vec<Refusal>,
     /// The statement whose rows come, where `EXECUTE` and `FETCH` stand for another.
     source: Source,
 }
@@ -104,11 +106,31 @@ impl Grant {
         let mut allowed = Vec::with_capacity(facts.statements.len());
         for statement in &facts.statements {
             match self.decide_one(text, statement, names) {
+                Ok(one) if self.mode == Mode::Observe => allowed.push(Allowed { guarded: false, ..one }),
                 Ok(one) => allowed.push(one),
+                Err(refusal) if self.mode == Mode::Observe => match self.essential(statement, &refusal) {
+                    Some(refusal) => return Decision::Refuse(refusal),
+                    None => allowed.push(Allowed {
+                        statement: Arc::clone(statement),
+                        guarded: false,
+                        expected: None,
+                        comparisons: Vec::new(),
+                        softened: vec![refusal],
+                        source: self.source(statement, names, 0).unwrap_or_default(),
+                    }),
+                },
                 Err(refusal) => return Decision::Refuse(refusal),
             }
         }
         Decision::Allow(allowed)
+    }
+
+    /// What refuses a statement even where it is only observed: the gateway itself depends on it. A refusal that was found
+    /// first must not hide it.
+    fn essential(&self, statement: &Statement, found: &Refusal) -> Option<Refusal> {
+        let other = || self.rules().and_then(|rules| session_rules::check(rules, statement).err());
+        let essential = |r: &Refusal| matches!(r.code, code::PINNED | code::SET_ROLE);
+        if essential(found) { Some(found.clone()) } else { other().filter(essential) }
     }
 
     /// Forgets decisions: names mean something else now.
@@ -172,7 +194,8 @@ impl Grant {
         let source = self.source(statement, names, 0)?;
         if self.view.everything {
             let statement = Arc::clone(statement);
-            return Ok(Allowed { statement, guarded: false, expected: None, comparisons: Vec::new(), source });
+            let (comparisons, softened) = (Vec::new(), Vec::new());
+            return Ok(Allowed { statement, guarded: false, expected: None, comparisons, softened, source });
         }
         let own = self.guard(statement, names)?;
         // Judged when it was prepared, but perhaps under other rules.
@@ -187,10 +210,13 @@ impl Grant {
         // EXPLAIN EXECUTE and CREATE TABLE AS EXECUTE do not return the rows of what they run.
         let other = Effects::EXPLAIN.with(Effects::CREATE_AS);
         let returned = !statement.effects.intersects(other);
+        // What it runs compares, whether its rows are returned or not.
+        let mut comparisons = own.comparisons.clone();
+        comparisons.extend(inner.iter().flat_map(|i| &i.comparisons));
         let rows = inner.filter(|_| returned).unwrap_or(own);
         let source = source.filter(|_| returned);
         let statement = Arc::clone(statement);
-        Ok(Allowed { statement, guarded, expected: rows.expected, comparisons: rows.comparisons, source })
+        Ok(Allowed { statement, guarded, expected: rows.expected, comparisons, softened: rows.softened, source })
     }
 
     /// The statement that `EXECUTE` or `FETCH` stands for.

@@ -5,7 +5,7 @@ use lineage::{Span, Statement};
 
 use crate::admit::Grant;
 use crate::epoch::Marking;
-use crate::model::{ClassId, Redaction, Unclassified};
+use crate::model::{ClassId, Mode, Redaction, Unclassified};
 use crate::role::Treatment;
 
 /// What becomes of one output column.
@@ -73,6 +73,7 @@ impl Grant {
             Treatment::Redact(id, class) => (Fate::Redacted(id), Some(class)),
             Treatment::Mask => (Fate::Masked, None),
             Treatment::Null(class) => (Fate::Masked, class),
+            Treatment::Derived(class) if self.mode == Mode::Migrate => (Fate::Masked, class),
             Treatment::Refuse(class) | Treatment::Derived(class) => (Fate::Refused, class),
         };
         let sources = column.value.sources.as_slice();

@@ -6,6 +6,7 @@
 //! A column of a relation that the catalog does not know counts as unclassified, and a name that nothing explains as
 //! worse. Deliberately absent: rows, and what the server says of its result (see `plan`).
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use lineage::facts::FunctionStanding;
@@ -15,7 +16,7 @@ use lineage::{Effects, Span, Statement};
 use crate::admit::Grant;
 use crate::decide::Names;
 use crate::glob;
-use crate::model::ClassId;
+use crate::model::{ClassId, Mode};
 use crate::refusal::{Refusal, code};
 use crate::role::Treatment;
 use crate::system;
@@ -42,6 +43,8 @@ pub(crate) struct Guarded {
     pub(crate) guarded: bool,
     pub(crate) expected: Option<Arc<[Expected]>>,
     pub(crate) comparisons: Vec<(ClassId, u32)>,
+    /// Refusals that the role's mode made into NULL.
+    pub(crate) softened: Vec<Refusal>,
 }
 
 impl Grant {
@@ -99,7 +102,7 @@ impl Grant {
             .hint("write it as several statements")
             .at(statement.span.start)
         })?;
-        let judge = Judge { grant: self, statement, names };
+        let judge = Judge { grant: self, statement, names, softened: RefCell::default() };
         judge.all(&resolved)
     }
 
@@ -282,6 +285,7 @@ struct Judge<'a> {
     grant: &'a Grant,
     statement: &'a Statement,
     names: &'a dyn Names,
+    softened: RefCell<Vec<Refusal>>,
 }
 
 impl Judge<'_> {
@@ -297,7 +301,7 @@ impl Judge<'_> {
         for column in &resolved.outputs {
             expected.push(self.output(column)?);
         }
-        Ok(Guarded { guarded: true, expected: Some(expected.into()), comparisons })
+        Ok(Guarded { guarded: true, expected: Some(expected.into()), comparisons, softened: self.softened.take() })
     }
 
     /// A relation that is not in the catalog, and that this session did not make, is behind the source.
@@ -337,7 +341,22 @@ impl Judge<'_> {
             comparisons.push((class, used.equals));
             return Ok(());
         }
-        Err(self.refuse_use(used, source, treatment))
+        let refusal = self.refuse_use(used, source, treatment);
+        // What is computed for a result is NULL in the result, where rules are being introduced.
+        let computed = used.output && used.how == How::Computed && !used.whole_row;
+        let hidden = !matches!(treatment, Treatment::Refuse(_)) && matches!(source, Source::Column(..));
+        if self.grant.mode == Mode::Migrate && computed && hidden {
+            self.soften(refusal);
+            return Ok(());
+        }
+        Err(refusal)
+    }
+
+    fn soften(&self, refusal: Refusal) {
+        let mut softened = self.softened.borrow_mut();
+        if !softened.iter().any(|r| r.message == refusal.message) {
+            softened.push(refusal);
+        }
     }
 
     fn refuse_use(&self, used: &Use, source: Source, treatment: Treatment) -> Refusal {
@@ -414,8 +433,14 @@ impl Judge<'_> {
                 return Err(self.grant.definition(self.statement));
             }
             let span = if column.span == Span::default() { stored.span } else { column.span };
-            let used =
-                Use { sources: column.value.sources.clone(), how: How::Stored, equals: 0, whole_row: false, span };
+            let used = Use {
+                sources: column.value.sources.clone(),
+                how: How::Stored,
+                equals: 0,
+                whole_row: false,
+                output: false,
+                span,
+            };
             return Err(self.refuse_use(&used, source, treatment));
         }
         Ok(())
@@ -447,6 +472,11 @@ impl Judge<'_> {
             // What the server says of the column decides.
             _ if missing || (stranger && sources.len() == 1) || column.many => None,
             Treatment::Refuse(source) => Some(self.grant.refuse_output(source, false, self.named(column), None)),
+            Treatment::Derived(source) if self.grant.mode == Mode::Migrate => {
+                self.soften(self.refuse_derived(column, source));
+                treatment = Treatment::Null(source);
+                None
+            }
             Treatment::Derived(source) => Some(self.refuse_derived(column, source)),
             Treatment::Clear | Treatment::Redact(..) | Treatment::Mask | Treatment::Null(_) => None,
         };

@@ -10,6 +10,7 @@
 
 mod admit;
 mod array_values;
+mod budget;
 mod bundle;
 mod byte_values;
 mod constants;
@@ -21,6 +22,7 @@ mod free_text;
 pub mod glob;
 mod guard;
 mod json_values;
+pub mod ledger;
 pub mod model;
 mod number_values;
 mod numeric;
@@ -33,6 +35,7 @@ mod session_rules;
 mod system;
 
 pub use admit::{Grant, Identity, admit, preview};
+pub use budget::{Spending, used_up};
 pub use bundle::{BuildError, Bundle, LoadError, number_pattern};
 pub use decide::{Allowed, Decision, Names};
 pub use epoch::{Epoch, Keys, deciding_binding};

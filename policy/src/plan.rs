@@ -14,7 +14,7 @@ use crate::array_values;
 use crate::decide::Allowed;
 use crate::free_text::Scanner;
 use crate::guard::Expected;
-use crate::model::{ClassId, Redaction, RedactionId};
+use crate::model::{ClassId, Mode, Redaction, RedactionId};
 use crate::pg_types::element_of;
 use crate::redact::{Format, Grows, Redacted, Step};
 use crate::refusal::{Refusal, code};
@@ -60,6 +60,7 @@ enum Work {
 #[derive(Clone, Debug)]
 pub struct Plan {
     columns: Arc<[PlannedColumn]>,
+    softened: Arc<[Refusal]>,
 }
 
 impl Plan {
@@ -73,6 +74,12 @@ impl Plan {
     #[must_use]
     pub fn columns(&self) -> &[PlannedColumn] {
         &self.columns
+    }
+
+    /// What the result would be refused for if the role's mode were `enforce`.
+    #[must_use]
+    pub fn softened(&self) -> &[Refusal] {
+        &self.softened
     }
 
     /// New bytes of one non-NULL value of planned column `i` (index into [`Plan::columns`]); anything else is NULL. Time
@@ -101,6 +108,7 @@ impl Grant {
     /// A column that has to be protected and cannot be attributed, or whose class is refused.
     pub fn plan(&self, allowed: &Allowed, columns: &[ColumnShape<'_>]) -> Result<Plan, Refusal> {
         let mut planned = Vec::new();
+        let mut softened = Vec::new();
         if !self.view.everything {
             if !columns.is_empty() && !allowed.source().returns_rows() {
                 // A rewrite rule of the database can answer a change with rows that no statement explains.
@@ -113,7 +121,17 @@ impl Grant {
             }
             let expected = Expectations::new(allowed.expected.as_deref(), columns.len())?;
             for (i, column) in columns.iter().enumerate() {
-                let treatment = self.agreed(column, expected.of(i).as_deref())?;
+                let treatment = match self.agreed(column, expected.of(i).as_deref()) {
+                    Ok(Treatment::Derived(source)) if self.mode == Mode::Migrate => {
+                        softened.push(self.refuse_output(source, true, &String::from_utf8_lossy(column.name), None));
+                        Treatment::Null(source)
+                    }
+                    Err(refusal) if self.mode == Mode::Migrate && refusal.code == code::UNATTRIBUTED => {
+                        softened.push(refusal);
+                        Treatment::Mask
+                    }
+                    agreed => agreed?,
+                };
                 if let Some((class, work)) = self.work(treatment, column)? {
                     let index = u16::try_from(i).map_err(|_| unattributed("the result has too many columns"))?;
                     let grows = match &work {
@@ -129,7 +147,7 @@ impl Grant {
                 }
             }
         }
-        Ok(Plan { columns: planned.into() })
+        Ok(Plan { columns: planned.into(), softened: softened.into() })
     }
 
     /// What both witnesses say of a column.

@@ -16,9 +16,12 @@ pub(crate) fn check(role: &Role, statement: &Statement) -> Result<(), Refusal> {
         Err(Refusal::new(code, format!("default:{rule}"), message).hint(hint).at(statement.span.start))
     };
     let effects = statement.effects;
-    if effects.intersects(Effects::COPY_PROGRAM.with(Effects::COPY_FILE)) {
-        let message = "COPY to or from a file or program of the server".to_owned();
-        return refuse(code::SERVER_FILES, "server-files", message, "use COPY FROM STDIN, or SELECT");
+    // What the gateway itself depends on comes first: a role in observe mode is refused nothing else.
+    // Facts have room for one parameter: any other call could set anything.
+    let hidden = statement.functions.iter().any(|f| f.name == "set_config" && f.standing != FunctionStanding::Known);
+    if hidden {
+        let message = "set_config with something else than one pair of literals".to_owned();
+        return refuse(code::PINNED, "pinned-parameter", message, "use SET");
     }
     if effects.intersects(Effects::SET_ROLE) {
         let message = "changes of role inside the database".to_owned();
@@ -28,6 +31,10 @@ pub(crate) fn check(role: &Role, statement: &Statement) -> Result<(), Refusal> {
             message,
             "your role is given by the gateway; log in as somebody else",
         );
+    }
+    if effects.intersects(Effects::COPY_PROGRAM.with(Effects::COPY_FILE)) {
+        let message = "COPY to or from a file or program of the server".to_owned();
+        return refuse(code::SERVER_FILES, "server-files", message, "use COPY FROM STDIN, or SELECT");
     }
     if effects.intersects(Effects::SERVER) {
         let message = format!("{}: administration of the server", statement.kind);
@@ -57,12 +64,6 @@ pub(crate) fn check(role: &Role, statement: &Statement) -> Result<(), Refusal> {
             return refuse(code::CHANNEL, "channel", message, "a rule file can list it under the role's channels");
         }
         _ => {}
-    }
-    // Facts have room for one parameter: any other call could set anything.
-    let hidden = statement.functions.iter().any(|f| f.name == "set_config" && f.standing != FunctionStanding::Known);
-    if hidden {
-        let message = "set_config with something else than one pair of literals".to_owned();
-        return refuse(code::PINNED, "pinned-parameter", message, "use SET");
     }
     Ok(())
 }

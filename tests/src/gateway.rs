@@ -327,7 +327,17 @@ impl Gateway {
     /// The audit log as JSON lines, decoded.
     #[track_caller]
     pub fn records(&self) -> Vec<serde_json::Value> {
-        let shown = self.tidegate(&["audit", "show", "--json", "audit"]).success().text();
+        let show = || self.tidegate(&["audit", "show", "--json", "audit"]);
+        let mut shown = show();
+        // The end of a log that is being written can be a block that is not there yet.
+        for _ in 0..20 {
+            if shown.code == 0 {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            shown = show();
+        }
+        let shown = shown.success().text();
         shown.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
     }
 }

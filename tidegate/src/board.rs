@@ -46,6 +46,8 @@ pub struct State {
     pub gateway: Option<Arc<Gateway>>,
     /// Digest of the bundle in force.
     pub bundle: String,
+    /// Roles that rules are only observed for.
+    pub observed: Vec<String>,
     /// Users known.
     pub users: usize,
     /// In the order of the bundle.
@@ -113,7 +115,7 @@ impl Board {
         json!({
             "version": VERSION, "state": phase, "uptime_seconds": self.began.elapsed().as_secs(),
             "listen": listen, "sessions": sessions.iter().sum::<u64>(), "sessions_per_core": sessions,
-            "bundle": state.bundle, "users": state.users, "targets": targets,
+            "bundle": state.bundle, "observe_mode": state.observed, "users": state.users, "targets": targets,
             "reloads": { "accepted": state.reloads.0, "refused": state.reloads.1, "last_error": state.reload_error },
         })
     }

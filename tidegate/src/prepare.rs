@@ -93,6 +93,12 @@ pub fn rules(config: &Config, problems: &mut Problems) -> Option<Rules> {
     complete(config, bundle, problems)
 }
 
+/// Names of the roles that rules are only observed for.
+pub fn observed(bundle: &Bundle) -> Vec<String> {
+    let roles = bundle.model().roles.iter();
+    roles.filter(|r| r.mode == policy::model::Mode::Observe).map(|r| r.name.clone()).collect()
+}
+
 fn complete(config: &Config, bundle: Option<Arc<Bundle>>, problems: &mut Problems) -> Option<Rules> {
     let errors = problems.counts().0;
     let users = users::load(&config.users.value, problems);
@@ -128,7 +134,14 @@ fn bundle(config: &Config, problems: &mut Problems) -> Option<Arc<Bundle>> {
             wrong("the bundle has no targets".to_owned());
             None
         }
-        Ok(bundle) => Some(Arc::new(bundle)),
+        Ok(bundle) => {
+            for role in observed(&bundle) {
+                let text =
+                    format!("role `{role}` is in OBSERVE mode: nothing is refused or masked for it, only recorded");
+                problems.warning(&config.file, Some(config.bundle.place), text);
+            }
+            Some(Arc::new(bundle))
+        }
         Err(error) => {
             wrong(error.to_string());
             None

@@ -103,6 +103,7 @@ fn run(prepared: Prepared) -> Result<(), String> {
     let world = World::new(rules, keys, names, required)?;
     let board = Arc::new(Board::new(State {
         bundle: prepare::hex(world.bundle().digest()),
+        observed: prepare::observed(world.bundle()),
         users,
         targets: targets.iter().map(target_board).collect(),
         ..State::default()
@@ -242,6 +243,7 @@ impl Shell {
                     tracing::warn!("{what}");
                 }
                 state.bundle = prepare::hex(self.world.bundle().digest());
+                state.observed = prepare::observed(self.world.bundle());
                 state.users = users;
                 state.reloads.0 += 1;
                 state.reload_error = None;

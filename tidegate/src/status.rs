@@ -65,6 +65,9 @@ pub fn table(status: &Value) -> String {
     line("listen", list(&status["listen"]));
     line("sessions", format!("{} (per core: {})", text(&status["sessions"]), list(&status["sessions_per_core"])));
     line("bundle", text(&status["bundle"]));
+    for role in strings(&status["observe_mode"]) {
+        line("OBSERVE", format!("! role {role}: nothing is refused or masked for it, only recorded"));
+    }
     line("users", text(&status["users"]));
     let reloads = &status["reloads"];
     line("reloads", format!("{} accepted, {} refused", text(&reloads["accepted"]), text(&reloads["refused"])));

@@ -197,7 +197,10 @@ async fn open(
     let own_path = request.parameters.iter().any(|(name, _)| name == "search_path");
     let channels = {
         let roles = &grant.epoch().bundle().model().roles;
-        let patterns = roles.iter().find(|r| r.name == grant.role()).map(|r| r.channels.clone()).unwrap_or_default();
+        let patterns = match grant.mode() {
+            policy::model::Mode::Observe => vec!["*".to_owned()],
+            _ => roles.iter().find(|r| r.name == grant.role()).map(|r| r.channels.clone()).unwrap_or_default(),
+        };
         Rc::new(move |channel: &[u8]| {
             std::str::from_utf8(channel).is_ok_and(|c| patterns.iter().any(|p| policy::glob::matches(p, c)))
         })
@@ -311,17 +314,33 @@ pub(crate) fn cancel_here(core: &Rc<Core>, slot: u32, secret: &[u8]) {
     let Some((target, frame)) = core.cancelled(slot, secret) else { return };
     add(&core.metrics.counters.cancels, 1);
     let core = Rc::clone(core);
+    driver::spawn(async move { deliver(&core, target, &frame).await });
+}
+
+/// Cancels what a session runs because its result was cut; the session is told when that is done.
+fn cancel_own(core: &Rc<Core>, handle: &Rc<Handle>) {
+    let cancel = handle.cancel.borrow().clone();
+    let (core, handle) = (Rc::clone(core), Rc::clone(handle));
     driver::spawn(async move {
-        let settings = &core.settings.targets[target];
-        let Some(address) = core.addresses(target).first() else { return };
-        let Some(handle) = core.enter() else { return };
-        core.limit(&handle, core.settings.limits.dial_timeout, "cancel_timeout");
-        let sent = send_cancel(&core, &handle, *address, settings, &frame).await;
-        if let Err(error) = sent {
-            tracing::warn!(target = %settings.name, %error, "cancel request not delivered");
+        if let Some((target, frame)) = cancel {
+            deliver(&core, target, &frame).await;
         }
-        core.leave(&handle);
+        handle.cancelled.set(true);
+        handle.wake();
     });
+}
+
+/// Delivers a cancel request to a target; the server has acted on it when this ends.
+async fn deliver(core: &Rc<Core>, target: usize, frame: &[u8]) {
+    let settings = &core.settings.targets[target];
+    let Some(address) = core.addresses(target).first() else { return };
+    let Some(handle) = core.enter() else { return };
+    core.limit(&handle, core.settings.limits.dial_timeout, "cancel_timeout");
+    let sent = send_cancel(core, &handle, *address, settings, frame).await;
+    if let Err(error) = sent {
+        tracing::warn!(target = %settings.name, %error, "cancel request not delivered");
+    }
+    core.leave(&handle);
 }
 
 async fn send_cancel(
@@ -505,6 +524,9 @@ fn turn(
             session.farewell(&fault);
             return Poll::Ready("not_admitted");
         }
+        if handle.cancelled.replace(false) {
+            session.cancelled();
+        }
         let mut moved = false;
         if !ends.client {
             match fill(core, &mut session.down, client, cx) {
@@ -541,6 +563,9 @@ fn turn(
             }
         };
         moved |= progress.moved;
+        if progress.cancel {
+            cancel_own(core, handle);
+        }
         match drain(&mut session.down, database, cx) {
             Ok(n) => moved |= n > 0,
             Err(_) => {

@@ -85,6 +85,8 @@ pub(crate) struct Handle {
     pub(crate) signal: Cell<Option<Signal>>,
     /// Rules changed since this session looked.
     pub(crate) renew: Cell<bool>,
+    /// The cancellation that the session asked for is delivered, or cannot be.
+    pub(crate) cancelled: Cell<bool>,
     /// Killed when this passes (core nanoseconds); zero is none.
     pub(crate) deadline_ns: Cell<u64>,
     /// Why, if the deadline passes.
@@ -147,6 +149,7 @@ impl Core {
             .map(|t| t.password.as_ref().map(|p| Rc::new(RefCell::new(ClientKeys::new(p.0.clone())))))
             .collect();
         let tls = settings.tls.clone();
+        let began = shared.began;
         Self {
             index,
             settings,
@@ -161,7 +164,7 @@ impl Core {
             facts: RefCell::new(FactsCache::new(FACTS_MAX, FACTS_BYTES_MAX)),
             sessions: RefCell::default(),
             free: RefCell::default(),
-            began: Instant::now(),
+            began,
         }
     }
 
@@ -207,6 +210,7 @@ impl Core {
             cancel: RefCell::default(),
             signal: Cell::new(self.draining.get().then_some(Signal::Drain)),
             renew: Cell::new(false),
+            cancelled: Cell::new(false),
             deadline_ns: Cell::new(0),
             deadline_reason: Cell::new("deadline"),
             waker: RefCell::default(),
@@ -340,6 +344,10 @@ impl Host for Core {
 
     fn catalog_changed(&self, target: usize) {
         (self.shared.events)(Event::CatalogChanged { target });
+    }
+
+    fn ledger(&self) -> &Arc<policy::ledger::Ledger> {
+        &self.shared.ledger
     }
 
     fn measure(&self, stage: Stage, ns: u64) {

@@ -23,6 +23,7 @@ pub use start::{Gateway, Outcome, StartError, Status, start};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 /// Something the control side should know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,10 @@ pub enum Event {
 pub(crate) struct Shared {
     pub(crate) events: Box<dyn Fn(Event) + Send + Sync>,
     pub(crate) mailboxes: Vec<core::Mailbox>,
+    /// What identities have taken lately.
+    pub(crate) ledger: Arc<policy::ledger::Ledger>,
+    /// Where every core's time begins.
+    pub(crate) began: Instant,
     seats: Arc<AtomicUsize>,
     users: Arc<Mutex<HashMap<String, usize>>>,
 }

@@ -145,6 +145,8 @@ pub fn start(
     let shared = Arc::new(Shared {
         events,
         mailboxes,
+        ledger: Arc::default(),
+        began: Instant::now(),
         seats: Arc::new(AtomicUsize::new(0)),
         users: Arc::new(Mutex::new(HashMap::new())),
     });

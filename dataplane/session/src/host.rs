@@ -30,7 +30,7 @@ pub enum Stage {
 
 /// The core a session lives on. Shared by its sessions, so every method takes `&self`.
 pub trait Host {
-    /// Monotonic nanoseconds.
+    /// Monotonic nanoseconds, the same on every core.
     fn now_ns(&self) -> u64;
     /// Appends a record.
     ///
@@ -48,6 +48,8 @@ pub trait Host {
     fn epoch(&self, target: usize) -> Arc<policy::Epoch>;
     /// A statement that changes the catalog ended.
     fn catalog_changed(&self, target: usize);
+    /// What identities have taken lately; one for the process.
+    fn ledger(&self) -> &Arc<policy::ledger::Ledger>;
     /// A duration was measured.
     fn measure(&self, stage: Stage, ns: u64);
 }

@@ -1,11 +1,12 @@
 //! What the session attaches to a forwarded statement, and to a result shape.
 
 use crate::names;
-use contract::{Column, CopyOut, Format, Judge, Redacted, Redactor, Refusal, Via};
+use contract::{Admitted, Column, CopyOut, Format, Judge, Redacted, Redactor, Refusal, Via};
 use lineage::{Effects, Facts, SessionUse, Statement};
-use policy::model::Redaction;
-use policy::{Allowed, ColumnShape, Grant, Grows, Names, PlannedColumn};
-use std::cell::RefCell;
+use policy::ledger::{Ledger, Spent};
+use policy::model::{Mode, Redaction};
+use policy::{Allowed, ColumnShape, Fate, Grant, Grows, Names, PlannedColumn, Spending};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -40,6 +41,22 @@ impl Judge for Verdicts {
     fn changes_names(token: &Self::Token) -> bool {
         token.changes_names
     }
+
+    fn metered(token: &Self::Token) -> bool {
+        token.spending.as_ref().is_some_and(|s| s.counts_rows() && !s.observe)
+    }
+
+    fn admit(token: &Self::Token, part: usize, sizes: &mut dyn Iterator<Item = u64>) -> Admitted {
+        token.admit(part, sizes)
+    }
+}
+
+/// What a session's statements are paid with.
+#[derive(Clone, Debug)]
+pub(crate) struct Purse {
+    pub(crate) ledger: Arc<Ledger>,
+    /// Nanoseconds of the host, as of this turn.
+    pub(crate) now_ns: Rc<Cell<u64>>,
 }
 
 /// Effects after which a name in another statement can mean another relation.
@@ -76,6 +93,13 @@ pub struct Judged {
     /// With the statement of the text they belong to.
     pub(crate) masked: RefCell<Vec<(usize, Masked)>>,
     copies_out: Option<Rc<[CopyOut]>>,
+    /// What running it costs, and what with.
+    pub(crate) spending: Option<Spending>,
+    purse: Option<Purse>,
+    /// The role is only observed.
+    pub(crate) observed: bool,
+    /// In observe mode, what would have happened to the result.
+    pub(crate) unseen: RefCell<Vec<Refusal>>,
 }
 
 /// Kinds of names a statement can stand for another by.
@@ -93,6 +117,7 @@ impl Judged {
         allowed: Vec<Allowed>,
         grant: &Grant,
         names: &dyn Names,
+        purse: &Purse,
     ) -> Self {
         let stands_for = facts.statements.iter().filter_map(|s| match &s.session {
             SessionUse::Execute(name) => Some((NameKind::Prepared, name.clone(), names.prepared(name))),
@@ -100,9 +125,13 @@ impl Judged {
             _ => None,
         });
         let stands_for = stands_for.collect();
+        let spending = grant.spending(&allowed);
+        let purse = spending.is_some().then(|| purse.clone());
         let guarded = allowed.iter().any(|a| a.guarded);
         let changes_names = facts.statements.iter().any(|s| names::changes(s));
-        let copies_out = if grant.sees_everything() { None } else { copies_out(&facts) };
+        let observed = grant.mode() == Mode::Observe;
+        let copies_out = if grant.sees_everything() || observed { None } else { copies_out(&facts) };
+        let masked = if observed { copied(grant, &allowed) } else { Vec::new() };
         Self {
             text: if via == Via::Prepare { text.into() } else { Box::default() },
             via,
@@ -112,9 +141,56 @@ impl Judged {
             needs_shape: !grant.sees_everything(),
             changes_names,
             stands_for,
-            masked: RefCell::default(),
+            masked: masked.into(),
+            spending,
+            purse,
+            observed,
+            unseen: RefCell::default(),
             copies_out,
         }
+    }
+
+    /// What the statements would be refused for if the role's mode were `enforce`.
+    pub(crate) fn softened(&self) -> impl Iterator<Item = &policy::Refusal> {
+        self.allowed.iter().flat_map(|a| &a.softened)
+    }
+
+    /// In observe mode, which budgets a result of this size would have ended at. It has been sent.
+    pub(crate) fn overdrawn(&self, rows: u64, bytes: u64) -> Vec<Refusal> {
+        let (Some(spending), Some(purse)) = (&self.spending, &self.purse) else { return Vec::new() };
+        let limits = spending.parts.iter().flatten().filter(|_| spending.observe);
+        let over = limits.filter_map(|limit| {
+            let cost = if limit.heading.of == Spent::Rows { rows } else { bytes };
+            let charged = purse.ledger.charge(&spending.who, &[(limit.clone(), cost)], purse.now_ns.get());
+            charged.err().map(|why| neutral(policy::used_up(limit, &why)))
+        });
+        over.collect()
+    }
+
+    /// Takes what a run costs before it goes upstream; a run that goes on after a row limit has paid.
+    pub(crate) fn pay(&self, resumed: bool) -> Result<(), Refusal> {
+        let (Some(spending), Some(purse)) = (&self.spending, &self.purse) else { return Ok(()) };
+        if resumed || spending.before.is_empty() {
+            return Ok(());
+        }
+        purse.ledger.charge(&spending.who, &spending.before, purse.now_ns.get()).map_err(|why| {
+            let (limit, _) = &spending.before[why.limit];
+            neutral(policy::used_up(limit, &why))
+        })
+    }
+
+    fn admit(&self, part: usize, sizes: &mut dyn Iterator<Item = u64>) -> Admitted {
+        let limits = self.spending.as_ref().and_then(|s| s.parts.get(part)).map_or(&[][..], Vec::as_slice);
+        let (Some(spending), Some(purse)) = (&self.spending, &self.purse) else {
+            return sizes.fold(Admitted::default(), |all, bytes| Admitted {
+                rows: all.rows + 1,
+                bytes: all.bytes + bytes,
+                cut: None,
+            });
+        };
+        let taken = purse.ledger.take(&spending.who, limits, sizes, purse.now_ns.get());
+        let cut = taken.stopped.and_then(|why| Some(neutral(policy::used_up(limits.get(why.limit)?, &why))));
+        Admitted { rows: taken.rows, bytes: taken.bytes, cut }
     }
 
     pub(crate) fn effects(&self) -> Effects {
@@ -140,7 +216,13 @@ impl Judged {
             .iter()
             .map(|c| ColumnShape { name: &c.name, table: c.table, attribute: c.attribute, type_oid: c.type_oid })
             .collect();
-        let plan = grant.plan(allowed, &shapes).map_err(neutral)?;
+        let plan = match grant.plan(allowed, &shapes) {
+            Err(refusal) if self.observed => {
+                *self.unseen.borrow_mut() = vec![neutral(refusal)];
+                return Ok(Masking::clear(columns.len()));
+            }
+            plan => plan.map_err(neutral)?,
+        };
         let mut masked = self.masked.borrow_mut();
         masked.retain(|(of, _)| *of != part);
         for planned in plan.columns() {
@@ -149,7 +231,16 @@ impl Judged {
             let (class, method) = (class_name(grant, planned).to_owned(), method(grant, planned).to_owned());
             masked.push((part, Masked { column, class, method }));
         }
-        Ok(Masking::new(plan, columns.len()))
+        if self.observed {
+            return Ok(Masking::clear(columns.len()));
+        }
+        let mut warnings: Vec<Refusal> = allowed.softened.iter().cloned().map(neutral).collect();
+        for refusal in plan.softened().iter().cloned().map(neutral) {
+            if !warnings.iter().any(|w| w.message == refusal.message) {
+                warnings.push(refusal);
+            }
+        }
+        Ok(Masking::new(Some(plan), columns.len(), warnings))
     }
 }
 
@@ -169,6 +260,21 @@ fn steady(facts: &Facts) -> usize {
         s.effects.intersects(MOVING_EFFECTS) || ends(s) || copies == COPIES_MAX
     };
     facts.statements.iter().position(last).map_or(facts.statements.len(), |first| first + 1)
+}
+
+/// The columns of COPYs that would be masked, from the statements alone: an observed COPY is not asked for its shape.
+fn copied(grant: &Grant, allowed: &[Allowed]) -> Vec<(usize, Masked)> {
+    let classes = &grant.epoch().bundle().model().classes;
+    let copies = allowed.iter().enumerate().filter(|(_, a)| a.statement.effects.contains(Effects::COPY_OUT));
+    let columns = copies.flat_map(|(part, a)| {
+        grant.plan_columns(a.source()).into_iter().filter(|c| c.fate != Fate::Clear).map(move |c| (part, c))
+    });
+    let masked = columns.map(|(part, column)| {
+        let class = column.class.and_then(|c| classes.get(usize::from(c))).map_or("unclassified", |c| c.name.as_str());
+        let method = if column.fate == Fate::Refused { "refuse" } else { word(grant.redaction(&column.fate)) };
+        (part, Masked { column: column.output, class: class.to_owned(), method: method.to_owned() })
+    });
+    masked.collect()
 }
 
 /// The COPYs whose shapes can be asked for before the text runs.
@@ -207,7 +313,11 @@ fn class_name<'a>(grant: &'a Grant, planned: &PlannedColumn) -> &'a str {
 /// The redaction's word in rule files.
 fn method(grant: &Grant, planned: &PlannedColumn) -> &'static str {
     let model = grant.epoch().bundle().model();
-    let redaction = planned.redaction.and_then(|id| model.redactions.get(usize::from(id)));
+    word(planned.redaction.and_then(|id| model.redactions.get(usize::from(id))))
+}
+
+/// The word of a redaction in rule files; NULL for want of one.
+fn word(redaction: Option<&Redaction>) -> &'static str {
     match redaction {
         Some(Redaction::Clear) => "clear",
         Some(Redaction::Null) | None => "null",
@@ -242,17 +352,24 @@ pub struct Masking {
 
 #[derive(Debug)]
 struct Inner {
-    plan: policy::Plan,
+    plan: Option<policy::Plan>,
     planned: Vec<u16>,
     width: usize,
     grows: bool,
+    warnings: Vec<Refusal>,
 }
 
 impl Masking {
-    fn new(plan: policy::Plan, width: usize) -> Self {
-        let planned = plan.columns().iter().map(|c| c.index).collect();
-        let grows = plan.columns().iter().any(|c| c.grows != Grows::Never);
-        Self { inner: Rc::new(Inner { plan, planned, width, grows }) }
+    fn new(plan: Option<policy::Plan>, width: usize, warnings: Vec<Refusal>) -> Self {
+        let columns = plan.as_ref().map_or(&[][..], policy::Plan::columns);
+        let planned = columns.iter().map(|c| c.index).collect();
+        let grows = columns.iter().any(|c| c.grows != Grows::Never);
+        Self { inner: Rc::new(Inner { plan, planned, width, grows, warnings }) }
+    }
+
+    /// Changes nothing.
+    fn clear(width: usize) -> Self {
+        Self::new(None, width, Vec::new())
     }
 }
 
@@ -270,7 +387,8 @@ impl Redactor for Masking {
             Format::Text => policy::Format::Text,
             Format::Binary => policy::Format::Binary,
         };
-        match self.inner.plan.redact(i, format, value, scratch) {
+        let Some(plan) = &self.inner.plan else { return Redacted::Null };
+        match plan.redact(i, format, value, scratch) {
             policy::Redacted::Keep => Redacted::Keep,
             policy::Redacted::Null => Redacted::Null,
             policy::Redacted::Scratch => Redacted::Scratch,
@@ -279,5 +397,9 @@ impl Redactor for Masking {
 
     fn grows(&self) -> bool {
         self.inner.grows
+    }
+
+    fn warnings(&self) -> &[Refusal] {
+        &self.inner.warnings
     }
 }

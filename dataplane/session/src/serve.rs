@@ -1,11 +1,12 @@
 //! The steady state of a session: what arrives is stepped, judged, recorded, forwarded.
 
 use crate::host::{Host, Stage};
-use crate::judged::{Judged, NameKind, Verdicts, copy_behind_moved_names, neutral};
+use crate::judged::{Judged, NameKind, Purse, Verdicts, copy_behind_moved_names, neutral};
 use crate::names::{self, Names, NamesOfText};
 use audit::record::{Actor, MaskedColumn, Record, Recorded, SessionId};
 use contract::{Ask, Done, Fault, Lane, Outcome, Peer, Refusal, Serving, Step, Verdict, Via};
 use lineage::{Effects, SessionUse};
+use policy::model::Mode;
 use policy::{Decision, Grant, code};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -57,6 +58,8 @@ pub struct Progress {
     pub again: bool,
     /// A held statement waits for this record to be durable.
     pub waits_for: Option<u64>,
+    /// What runs upstream is to be cancelled; then [`Session::cancelled`].
+    pub cancel: bool,
 }
 
 /// A statement that is recorded and waits for its record to be durable.
@@ -79,6 +82,7 @@ pub struct Session<S> {
     grant: Grant,
     info: SessionInfo,
     names: Names,
+    purse: Purse,
     pending: Option<Pending>,
     statements: u64,
     bytes: u64,
@@ -107,6 +111,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             grant,
             info,
             names,
+            purse: Purse { ledger: Arc::clone(host.ledger()), now_ns: Rc::default() },
             pending: None,
             statements: 0,
             bytes: 0,
@@ -138,6 +143,7 @@ impl<S: Serving<Verdicts>> Session<S> {
     pub fn advance<H: Host>(&mut self, host: &H) -> Result<Progress, Fault> {
         let mut progress = Progress::default();
         let mut steps = 0;
+        self.purse.now_ns.set(host.now_ns());
         loop {
             match self.serving.upstream(&mut self.up, &mut self.down)? {
                 Step::NeedMore | Step::Blocked => break,
@@ -184,6 +190,7 @@ impl<S: Serving<Verdicts>> Session<S> {
                 break;
             }
         }
+        progress.cancel = self.serving.wants_cancel();
         Ok(progress)
     }
 
@@ -230,7 +237,7 @@ impl<S: Serving<Verdicts>> Session<S> {
                         let verdict = Verdict::Forward { token: Rc::new(token), number: 0, now_ns: began };
                         self.serving.resolve(&mut self.down, &mut self.up, verdict)
                     }
-                    Ok(token) => self.intend(host, Rc::new(token), via, 0, None),
+                    Ok(token) => self.intend(host, Rc::new(token), via, 0, false, None),
                 }
             }
             Ask::TextTooLong(via) => {
@@ -243,8 +250,8 @@ impl<S: Serving<Verdicts>> Session<S> {
                 };
                 self.refuse(host, via, refusal)
             }
-            Ask::Execute { token, row_limit, parameters } => {
-                if token.needs_shape && !self.names_still_stand(&token) {
+            Ask::Execute { token, row_limit, resumed, parameters } => {
+                if token.needs_shape && !token.observed && !self.names_still_stand(&token) {
                     let refusal = Refusal {
                         code: code::NAME_CHANGED,
                         rule: "default:name-changed".to_owned(),
@@ -254,7 +261,7 @@ impl<S: Serving<Verdicts>> Session<S> {
                     };
                     return self.refuse(host, Via::Execute, refusal);
                 }
-                self.intend(host, token, Via::Execute, row_limit, parameters)
+                self.intend(host, token, Via::Execute, row_limit, resumed, parameters)
             }
         }
     }
@@ -286,7 +293,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             position: None,
         })?;
         let taken = |name: &str| self.serving.has_prepared(name.as_bytes()) || self.serving.has_portal(name.as_bytes());
-        judge(host, &self.grant, &self.names, &taken, text, via)
+        judge(host, &self.grant, &self.names, &taken, &self.purse, text, via)
     }
 
     /// Records the intent; the statement is forwarded when that is enough.
@@ -296,10 +303,23 @@ impl<S: Serving<Verdicts>> Session<S> {
         token: Rc<Judged>,
         via: Via,
         row_limit: u32,
+        resumed: bool,
         parameters: Option<[u8; 32]>,
     ) -> Result<(), Fault> {
+        let unpaid = token.pay(resumed).err();
+        if let Some(refusal) = &unpaid
+            && !token.observed
+        {
+            return self.refuse_run(host, &token, via, refusal.clone());
+        }
         self.statements += 1;
         let number = self.statements;
+        for refusal in token.softened() {
+            self.observe(host, number, refusal.code, &refusal.rule, &[])?;
+        }
+        if let Some(refusal) = unpaid {
+            self.observe(host, number, refusal.code, &refusal.rule, &[])?;
+        }
         let since_ns = host.now_ns();
         let text = match via {
             Via::Simple => self.serving.text(&self.down),
@@ -333,6 +353,17 @@ impl<S: Serving<Verdicts>> Session<S> {
                 self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(refusal))
             }
         }
+    }
+
+    /// Refuses to run what may be run otherwise.
+    fn refuse_run<H: Host>(&mut self, host: &H, token: &Judged, via: Via, refusal: Refusal) -> Result<(), Fault> {
+        self.statements += 1;
+        let text = match via {
+            Via::Simple => self.serving.text(&self.down),
+            Via::Prepare | Via::Execute => token.text.as_bytes(),
+        };
+        block(host, &self.info, self.statements, text, &refusal, &self.grant)?;
+        self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(refusal))
     }
 
     fn refuse<H: Host>(&mut self, host: &H, _via: Via, refusal: Refusal) -> Result<(), Fault> {
@@ -404,12 +435,23 @@ impl<S: Serving<Verdicts>> Session<S> {
             Outcome::Error(state) => ("error", state),
             Outcome::Skipped => ("skipped", *b"00000"),
             Outcome::Withheld => ("refused", *b"42501"),
+            Outcome::Cut => ("budget", *b"53400"),
         };
         let masked = done.token.masked.borrow();
-        let masked: Vec<MaskedColumn<'_>> = masked
+        let mut masked: Vec<MaskedColumn<'_>> = masked
             .iter()
             .map(|(_, m)| MaskedColumn { column: &m.column, class: &m.class, method: &m.method })
             .collect();
+        if done.token.observed {
+            let over = done.token.overdrawn(done.rows, done.bytes);
+            for refusal in done.token.unseen.borrow().iter().chain(&over) {
+                self.observe(host, done.number, refusal.code, &refusal.rule, &[])?;
+            }
+            if !masked.is_empty() {
+                self.observe(host, done.number, "", "", &masked)?;
+            }
+            masked.clear();
+        }
         let record = Record::Result {
             session: self.info.id,
             statement: done.number,
@@ -420,6 +462,23 @@ impl<S: Serving<Verdicts>> Session<S> {
             duration_us: host.now_ns().saturating_sub(done.started_ns) / 1000,
             masked: &masked,
         };
+        match host.record(&record) {
+            Ok(_recorded) => Ok(()),
+            Err(_) => Err(NOT_RECORDED),
+        }
+    }
+
+    /// Records what would have happened under a role that enforces.
+    fn observe<H: Host>(
+        &self,
+        host: &H,
+        statement: u64,
+        code: &'static str,
+        rule: &str,
+        masked: &[MaskedColumn<'_>],
+    ) -> Result<(), Fault> {
+        let bundle = *self.grant.epoch().bundle().digest();
+        let record = Record::Observe { session: self.info.id, statement, bundle, masked, code, rule };
         match host.record(&record) {
             Ok(_recorded) => Ok(()),
             Err(_) => Err(NOT_RECORDED),
@@ -443,12 +502,17 @@ impl<S: Serving<Verdicts>> Session<S> {
 
     /// Every prepared statement is judged and planned again.
     fn judge_again<H: Host>(&mut self, host: &H) {
-        let (grant, names) = (&self.grant, &self.names);
+        let (grant, names, purse) = (&self.grant, &self.names, &self.purse);
         self.serving.renewed(&mut |token: &Rc<Judged>, columns| {
-            let judged = Rc::new(judge(host, grant, names, &|_| true, &token.text, Via::Prepare)?);
+            let judged = Rc::new(judge(host, grant, names, &|_| true, purse, &token.text, Via::Prepare)?);
             let plan = columns.map(|columns| judged.plan(0, columns, grant));
             Ok((judged, plan))
         });
+    }
+
+    /// The cancellation that [`Progress::cancel`] asked for was delivered, or cannot be.
+    pub fn cancelled(&mut self) {
+        self.serving.cancelled();
     }
 
     /// A peer closed its side.
@@ -520,6 +584,7 @@ fn judge<H: Host>(
     grant: &Grant,
     session: &Names,
     taken: &dyn Fn(&str) -> bool,
+    purse: &Purse,
     text: &str,
     via: Via,
 ) -> Result<Judged, Refusal> {
@@ -527,8 +592,8 @@ fn judge<H: Host>(
     let names = NamesOfText { session, statements: &facts.statements, taken };
     match grant.decide(text, &facts, &names) {
         Decision::Allow(allowed) => match copy_behind_moved_names(&facts, &allowed) {
-            Some(refusal) if !grant.sees_everything() => Err(refusal),
-            _ => Ok(Judged::new(text, via, Arc::clone(&facts), allowed, grant, &names)),
+            Some(refusal) if !grant.sees_everything() && grant.mode() != Mode::Observe => Err(refusal),
+            _ => Ok(Judged::new(text, via, Arc::clone(&facts), allowed, grant, &names, purse)),
         },
         Decision::Refuse(refusal) => Err(neutral(refusal)),
     }

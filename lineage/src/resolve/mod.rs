@@ -63,6 +63,8 @@ pub struct Use {
     pub equals: u32,
     /// Every column of a relation at once.
     pub whole_row: bool,
+    /// It enters a column of a result (of the statement or of a query in it) and decides nothing else.
+    pub output: bool,
     /// Where.
     pub span: Span,
 }
@@ -190,7 +192,8 @@ impl<'a> Resolver<'a> {
             return Ok(None);
         }
         let equals = if direct { leaf.equals } else { 0 };
-        Ok(Some(Use { sources: value.sources, how, equals, whole_row, span: leaf.span }))
+        let output = leaf.role == Role::Output;
+        Ok(Some(Use { sources: value.sources, how, equals, whole_row, output, span: leaf.span }))
     }
 
     /// A single name that is also that of a range.
@@ -365,7 +368,7 @@ impl<'a> Resolver<'a> {
 }
 
 fn plain_use(sources: Sources, how: How, span: Span) -> Use {
-    Use { sources, how, equals: 0, whole_row: false, span }
+    Use { sources, how, equals: 0, whole_row: false, output: false, span }
 }
 
 /// All columns as one.

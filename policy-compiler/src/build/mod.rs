@@ -6,6 +6,7 @@
 mod blocks;
 mod classes;
 mod expectations;
+mod limits;
 mod roles;
 mod targets;
 

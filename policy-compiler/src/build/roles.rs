@@ -52,6 +52,19 @@ impl Build<'_> {
             }
         }
         let (redactions, origin) = self.redact(&fields, &what);
+        let mode = match fields.word("mode", words::MODE, self.report) {
+            Some("migrate") => Mode::Migrate,
+            Some("observe") => Mode::Observe,
+            _ => Mode::Enforce,
+        };
+        if mode == Mode::Observe
+            && let Some(node) = fields.get("mode")
+        {
+            let message = format!("{what} is in observe mode: nothing is refused or masked for it, only recorded");
+            self.report.push(Diagnostic::warning(node.place, message).fix("write `mode: migrate` or remove the line"));
+        }
+        let comparisons = self.filter(&fields, &what, &redactions);
+        let budgets = self.budgets(&fields, &what);
         let treatment = redactions.into_iter().map(|r| self.redaction(r)).collect();
         let trusted_functions = fields.texts("trusted-functions", self.report);
         for (function, place) in &trusted_functions {
@@ -73,9 +86,9 @@ impl Build<'_> {
             unclassified,
             trusted_functions: owned(trusted_functions),
             channels,
-            mode: Mode::Enforce,
-            comparisons: Vec::new(),
-            budgets: Vec::new(),
+            mode,
+            comparisons,
+            budgets,
             derive: Derive::Refuse,
             line: named.place.line,
         });

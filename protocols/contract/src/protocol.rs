@@ -38,6 +38,10 @@ pub trait Redactor {
     fn redact(&self, i: usize, format: Format, value: &[u8], scratch: &mut Vec<u8>) -> Redacted;
     /// A replacement can be longer than the value it replaces.
     fn grows(&self) -> bool;
+    /// What the client is warned of when the result ends.
+    fn warnings(&self) -> &[Refusal] {
+        &[]
+    }
 }
 
 /// The types a session attaches to statements and result shapes.
@@ -60,6 +64,30 @@ pub trait Judge {
     fn moves_names(token: &Self::Token) -> bool;
     /// It can rename or drop prepared statements of the session when it ends.
     fn changes_names(token: &Self::Token) -> bool;
+    /// Its rows count against a budget: [`Judge::admit`] is asked before they pass, and nothing is forwarded behind it
+    /// until it has ended, so that it can be cut and cancelled.
+    fn metered(_token: &Self::Token) -> bool {
+        false
+    }
+    /// How many of the next rows of statement `part` of its text may pass, given their sizes in bytes.
+    fn admit(_token: &Self::Token, _part: usize, sizes: &mut dyn Iterator<Item = u64>) -> Admitted {
+        sizes.fold(Admitted::default(), |all, bytes| Admitted {
+            rows: all.rows + 1,
+            bytes: all.bytes + bytes,
+            cut: None,
+        })
+    }
+}
+
+/// Rows that may pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Admitted {
+    /// How many.
+    pub rows: u64,
+    /// Bytes of their frames.
+    pub bytes: u64,
+    /// Why the next one may not: the result ends with this refusal.
+    pub cut: Option<Refusal>,
 }
 
 /// One column of a result shape.
@@ -114,6 +142,8 @@ pub enum Ask<J: Judge> {
         token: J::Token,
         /// Row limit, 0 for none.
         row_limit: u32,
+        /// It was run before and goes on where its row limit ended it.
+        resumed: bool,
         /// SHA-256 over its parameters as they came, if it has any.
         parameters: Option<[u8; 32]>,
     },
@@ -151,6 +181,8 @@ pub enum Outcome {
     Skipped,
     /// Rows withheld by policy after the shape was known.
     Withheld,
+    /// A budget was used up in the middle of the rows.
+    Cut,
 }
 
 /// A statement, or one statement of a text with several, ended.
@@ -234,6 +266,11 @@ pub trait Serving<J: Judge> {
     fn forget_prepared(&mut self, name: Option<&[u8]>);
     /// A portal (`None`: all) may have been closed or replaced by a statement of the client's.
     fn forget_portal(&mut self, name: Option<&[u8]>);
+    /// A result was cut and what runs is to be cancelled; said once. Until [`Serving::cancelled`] nothing is forwarded, so
+    /// that the cancellation cannot hit anything else.
+    fn wants_cancel(&mut self) -> bool;
+    /// The cancellation has been delivered, or cannot be.
+    fn cancelled(&mut self);
     /// Writes the protocol's last word to the client, unless a frame is half sent.
     fn farewell(&self, up: &mut Lane, fault: &Fault);
 }

@@ -20,7 +20,21 @@ pub fn write_error(
     hint: &str,
     position: u32,
 ) {
-    frame::write(out, b'E', |b| {
+    write_message(out, b'E', severity, state, message, detail, hint, position);
+}
+
+#[allow(clippy::too_many_arguments, reason = "the fields of one message")]
+fn write_message(
+    out: &mut Vec<u8>,
+    tag: u8,
+    severity: &str,
+    state: &str,
+    message: &str,
+    detail: &str,
+    hint: &str,
+    position: u32,
+) {
+    frame::write(out, tag, |b| {
         let mut field = |tag: u8, value: &str| {
             if !value.is_empty() {
                 b.push(tag);
@@ -40,9 +54,22 @@ pub fn write_error(
     });
 }
 
+/// SQLSTATE when a budget is used up: configuration_limit_exceeded. The same statement may be allowed later.
+pub const USED_UP: &str = "53400";
+
 /// Appends the ErrorResponse of a refusal. `text` is the statement, to turn a byte offset into a character position.
 pub fn write_refusal(out: &mut Vec<u8>, severity: &str, refusal: &Refusal, text: &[u8]) {
-    write_refusal_as(out, severity, REFUSED, refusal, text);
+    let state = if refusal.code == "TG2016" { USED_UP } else { REFUSED };
+    write_refusal_as(out, severity, state, refusal, text);
+}
+
+/// Appends the NoticeResponse that says what was masked instead of refused.
+pub fn write_warning(out: &mut Vec<u8>, refusal: &Refusal) {
+    let message = format!("{} [{}]", refusal.message, refusal.code);
+    let (code, rule) = (refusal.code, &refusal.rule);
+    let detail = format!("Masked by the gateway, and refused once the role enforces: code {code}, rule \"{rule}\".");
+    let hint = refusal.hint.as_deref().unwrap_or("");
+    write_message(out, b'N', "WARNING", "01000", &message, &detail, hint, 0);
 }
 
 /// The same with another SQLSTATE, for logins.

@@ -19,6 +19,7 @@ mod bind;
 mod copy_giant;
 mod copy_rows;
 mod copy_shapes;
+mod cut;
 mod down;
 mod rows;
 mod up;
@@ -122,7 +123,20 @@ impl Formats {
     }
 }
 
+/// What is to be done about a result that was cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cancel {
+    /// Nothing.
+    None,
+    /// The session has not heard of it.
+    Wanted,
+    /// It is on its way.
+    Sent,
+}
+
 struct Portal<J: Judge> {
+    /// It was run: to run it again is to go on with it.
+    started: Cell<bool>,
     prepared: Rc<Prepared<J>>,
     shape: SharedShape<J>,
     formats: Formats,
@@ -288,6 +302,15 @@ pub struct Serve<J: Judge> {
     guarded: bool,
     /// The COPY out that is running, if its rows have a plan.
     copy_out: Option<Box<Copying<J::Plan>>>,
+    /// Statements in flight whose rows are counted; nothing is forwarded behind one.
+    metered: usize,
+    /// The database was asked to flush what it has said about it.
+    meter_flushed: bool,
+    /// The result that arrives was cut: this is its end, in place of the database's.
+    cut: Option<Refusal>,
+    cancel: Cancel,
+    /// A statement that fails, to be sent before anything else: a Parse or a Query.
+    poison: Option<u8>,
     scratch: Vec<u8>,
 }
 
@@ -342,6 +365,11 @@ impl<J: Judge> Serve<J> {
             copying: false,
             guarded: false,
             copy_out: None,
+            metered: 0,
+            meter_flushed: false,
+            cut: None,
+            cancel: Cancel::None,
+            poison: None,
             scratch: Vec::new(),
         }
     }
@@ -362,11 +390,16 @@ impl<J: Judge> Serve<J> {
             self.names_in_flux += 1;
             self.flux_flushed = false;
         }
+        if J::metered(token) {
+            self.metered += 1;
+            self.meter_flushed = false;
+        }
     }
 
     /// The statement is over: its record is due.
     fn finish(&mut self, run: Run<J>) {
         self.names_in_flux -= usize::from(J::changes_names(&run.token)).min(self.names_in_flux);
+        self.metered -= usize::from(J::metered(&run.token)).min(self.metered);
         self.done.push_back(run.done());
     }
 
@@ -449,6 +482,7 @@ impl<J: Judge> Serving<J> for Serve<J> {
             && self.transaction == b'I'
             && matches!(self.down, Down::Frames)
             && !self.skip_to_sync
+            && self.cancel == Cancel::None
     }
 
     fn renewed(&mut self, judge: &mut Rejudge<'_, J>) {
@@ -499,6 +533,18 @@ impl<J: Judge> Serving<J> for Serve<J> {
                 *forgotten |= name.is_none_or(|name| name == bound.as_slice());
             }
         }
+    }
+
+    fn wants_cancel(&mut self) -> bool {
+        let wanted = self.cancel == Cancel::Wanted;
+        if wanted {
+            self.cancel = Cancel::Sent;
+        }
+        wanted
+    }
+
+    fn cancelled(&mut self) {
+        self.cancel = Cancel::None;
     }
 
     fn farewell(&self, up: &mut Lane, fault: &Fault) {

@@ -5,6 +5,7 @@
 mod audit;
 mod bad_input;
 mod blocking;
+mod budgets;
 mod compiler;
 mod copy;
 mod drivers;
@@ -14,6 +15,7 @@ mod lifecycle;
 mod limits;
 mod login;
 mod masking;
+mod modes;
 mod plain;
 mod texts;
 mod tls;

@@ -10,6 +10,7 @@
 use super::{Formats, Portal, Prepared};
 use contract::{Fault, Format, Judge, Lane};
 use sha2::{Digest as _, Sha256};
+use std::cell::Cell;
 use std::rc::Rc;
 
 const MALFORMED: Fault = Fault::downstream("invalid message format in Bind");
@@ -158,6 +159,6 @@ impl<J: Judge> BindWalk<J> {
         };
         let parameters = self.digest.map(|d| d.finalize().into());
         let shape = Rc::clone(&self.prepared.shape.borrow());
-        (self.name, Portal { prepared: self.prepared, shape, formats, parameters, cycle })
+        (self.name, Portal { started: Cell::new(false), prepared: self.prepared, shape, formats, parameters, cycle })
     }
 }

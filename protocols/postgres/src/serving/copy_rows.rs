@@ -42,6 +42,22 @@ pub(super) struct Copying<R> {
     plain: Vec<u8>,
 }
 
+/// Bytes of the whole CopyData frames at the front of `input` that make one batch.
+pub(super) fn batch(input: &[u8]) -> usize {
+    let mut taken = 0;
+    while taken < BATCH_BYTES {
+        let next = input.get(taken..).unwrap_or_default();
+        let whole = next.first() == Some(&b'd')
+            && next.len() >= HEADER_BYTES
+            && (HEADER_BYTES..=next.len()).contains(&frame_at(next, 0));
+        if !whole {
+            break;
+        }
+        taken += frame_at(next, 0);
+    }
+    taken
+}
+
 /// What a batch did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Batch {
@@ -79,8 +95,15 @@ impl<R: Redactor> Copying<R> {
         self.planned.plan.planned().is_empty()
     }
 
-    /// Handles the CopyData frame of `len` bytes at the front of `up`, and whole ones behind it; `None` for more bytes.
-    pub(super) fn step(&mut self, up: &mut Lane, len: usize, scratch: &mut Vec<u8>) -> Result<Option<Batch>, Fault> {
+    /// Handles the CopyData frame of `len` bytes at the front of `up`, and whole ones behind it within the first `max`
+    /// bytes; `None` for more bytes.
+    pub(super) fn step(
+        &mut self,
+        up: &mut Lane,
+        len: usize,
+        max: usize,
+        scratch: &mut Vec<u8>,
+    ) -> Result<Option<Batch>, Fault> {
         if self.giant.is_none() && up.input().len() < len {
             if len <= up.capacity_max() {
                 up.want(len);
@@ -106,7 +129,7 @@ impl<R: Redactor> Copying<R> {
         }
         let input = up.input();
         let (mut taken, mut whole) = (0, true);
-        while whole && taken < BATCH_BYTES {
+        while whole && taken < BATCH_BYTES.min(max) {
             taken += frame_at(input, taken);
             let next = input.get(taken..).unwrap_or_default();
             whole = next.first() == Some(&b'd')

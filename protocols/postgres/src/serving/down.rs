@@ -21,6 +21,7 @@ const PARSE_EXTRA_BYTES: usize = 2 + 4 * 65_535;
 
 impl<J: Judge> Serve<J> {
     pub(super) fn step_down(&mut self, down: &mut Lane, up: &mut Lane) -> Result<Step<J>, Fault> {
+        self.send_poison(down);
         match &mut self.down {
             Down::Frames => {}
             Down::Pass(left) => {
@@ -65,6 +66,9 @@ impl<J: Judge> Serve<J> {
         if self.skip_to_sync && !matches!(header.tag, b'S' | b'X') {
             self.discard(down, header.len);
             return Ok(Step::Settled);
+        }
+        if self.waits(down, header.tag) {
+            return Ok(Step::Blocked);
         }
         match header.tag {
             b'Q' => self.query(down, header),
@@ -397,10 +401,11 @@ impl<J: Judge> Serve<J> {
         }
         let token = portal.prepared.token.borrow().clone();
         let parameters = portal.parameters;
+        let resumed = portal.started.get();
         let portal = Some(portal);
         self.down =
             Down::Held(Box::new(Held { via: Via::Execute, len: header.len, text: (0, 0), name: (0, 0), portal }));
-        Ok(Step::Ask(Ask::Execute { token, row_limit, parameters }))
+        Ok(Step::Ask(Ask::Execute { token, row_limit, resumed, parameters }))
     }
 
     /// An error of the server's own kind, in its turn.
@@ -509,6 +514,7 @@ impl<J: Judge> Serve<J> {
                 down.pass(held.len);
                 self.copying = J::copies_in(&run.token);
                 if let Some(portal) = held.portal {
+                    portal.started.set(true);
                     self.owed.push_back(Owed::Execute { portal, run });
                 }
             }

@@ -68,14 +68,33 @@ pub(super) fn run(input: &[u8]) -> (usize, u64) {
     (at, rows)
 }
 
-/// Redacts the complete rows at the front of `up` and settles them.
+/// Bytes of the complete rows at the front of `input` that make one batch.
+pub(super) fn batch(input: &[u8]) -> usize {
+    let (len, _) = run(input);
+    limited(input, len.min(BATCH_BYTES)).0
+}
+
+/// Sizes of the complete rows in `input`.
+pub(super) fn sizes(input: &[u8]) -> impl Iterator<Item = u64> + '_ {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        (at < input.len()).then(|| {
+            let len = frame_at(input, at);
+            at += len;
+            len as u64
+        })
+    })
+}
+
+/// Redacts the complete rows within the first `max` bytes of `up` and settles them.
 pub(super) fn redact<R: Redactor>(
     up: &mut Lane,
+    max: usize,
     plan: &R,
     formats: &Formats,
     scratch: &mut Vec<u8>,
 ) -> Result<Batch, Fault> {
-    let (len, rows) = run(up.input());
+    let (len, rows) = run(&up.input()[..max.min(up.input().len())]);
     if rows == 0 {
         return Ok(Batch::default());
     }

@@ -29,7 +29,8 @@ enum Rows<J: Judge> {
 }
 
 impl<J: Judge> Serve<J> {
-    pub(super) fn step_up(&mut self, up: &mut Lane, _down: &mut Lane) -> Result<Step<J>, Fault> {
+    pub(super) fn step_up(&mut self, up: &mut Lane, down: &mut Lane) -> Result<Step<J>, Fault> {
+        self.send_poison(down);
         if let Some(done) = self.done.pop_front() {
             return Ok(Step::Done(done));
         }
@@ -85,6 +86,10 @@ impl<J: Judge> Serve<J> {
             b'd' => {
                 if self.copy_out.is_none() && self.owed_token_guarded() {
                     return Err(Fault::upstream("COPY data of a protected table from the database"));
+                }
+                if self.withhold || !self.admitted_one(header.len) {
+                    self.up = Up::Discard(header.len);
+                    return Ok(Step::Settled);
                 }
                 self.count(1, 0);
                 self.up = Up::Pass { left: header.len, counted: true };
@@ -200,6 +205,7 @@ impl<J: Judge> Serve<J> {
             b'c' => {
                 if let Some(copy) = self.copy_out.take()
                     && !copy.is_clear()
+                    && !self.withhold
                 {
                     copy.finish()?;
                 }
@@ -213,6 +219,15 @@ impl<J: Judge> Serve<J> {
     /// Passes a frame, unless replies are being withheld.
     fn show(&mut self, up: &mut Lane, len: usize) {
         if self.withhold { up.skip(len) } else { up.pass(len) }
+    }
+
+    /// Says what a plan warns of, ahead of the end of its result.
+    fn warn(&self, up: &mut Lane, plan: &J::Plan) {
+        if !self.withhold {
+            for refusal in plan.warnings() {
+                up.put_with(|out| faults::write_warning(out, refusal));
+            }
+        }
     }
 
     fn count(&mut self, rows: u64, bytes: u64) {
@@ -261,8 +276,20 @@ impl<J: Judge> Serve<J> {
 
     /// CopyData under a plan.
     fn copy_data(&mut self, up: &mut Lane, len: usize) -> Result<Step<J>, Fault> {
+        let mut max = usize::MAX;
+        if self.is_counting() && !matches!(self.up, Up::Copy(_)) {
+            let complete = super::copy_rows::batch(up.input());
+            if complete > 0 {
+                max = self.admitted(up, complete, 0).0;
+            } else if len > up.capacity_max() && !self.admitted_one(len) {
+                max = 0;
+            }
+            if max == 0 {
+                return Ok(Step::Settled);
+            }
+        }
         let Some(copy) = &mut self.copy_out else { return Err(SURPRISE) };
-        let batch = copy.step(up, len, &mut self.scratch)?;
+        let batch = copy.step(up, len, max, &mut self.scratch)?;
         self.up = if copy.is_within_frame() { Up::Copy(len) } else { Up::Frames };
         let Some(batch) = batch else { return Ok(Step::NeedMore) };
         self.count(batch.rows, batch.bytes);
@@ -389,9 +416,12 @@ impl<J: Judge> Serve<J> {
             Rows::Pass => {
                 let (len, rows) = rows::run(up.input());
                 if rows > 0 {
-                    up.pass(len);
+                    let (len, rows) = self.admitted(up, len, rows);
+                    if rows > 0 {
+                        up.pass(len);
+                    }
                     self.count(rows, len as u64);
-                } else {
+                } else if self.admitted_one(header.len) {
                     self.count(1, 0);
                     self.up = Up::Pass { left: header.len, counted: true };
                 }
@@ -407,12 +437,20 @@ impl<J: Judge> Serve<J> {
                         up.want(header.len);
                         return Ok(Step::NeedMore);
                     }
-                    self.up = Up::Giant(Box::new(rows::Giant::new(header.len)));
-                    self.count(1, header.len as u64);
+                    if self.admitted_one(header.len) {
+                        self.up = Up::Giant(Box::new(rows::Giant::new(header.len)));
+                        self.count(1, header.len as u64);
+                    }
                     return Ok(Step::Settled);
                 }
+                let max = if self.is_counting() {
+                    let complete = rows::batch(up.input());
+                    self.admitted(up, complete, 0).0
+                } else {
+                    up.input().len()
+                };
                 let mut scratch = std::mem::take(&mut self.scratch);
-                let batch = rows::redact(up, &plan, &formats, &mut scratch);
+                let batch = rows::redact(up, max, &plan, &formats, &mut scratch);
                 self.scratch = scratch;
                 let batch = batch?;
                 self.count(batch.rows, batch.bytes);
@@ -444,7 +482,10 @@ impl<J: Judge> Serve<J> {
         let mut canonical = Vec::new();
         let refused = matches!(self.owed.front(), Some(Owed::Refused { .. } | Owed::RefusedSimple { .. }));
         let replaced = self.guarded || refused || self.withhold;
-        if replaced && (header.tag == b'E' || fields.is_warning()) {
+        let end = if header.tag == b'E' { self.end_cut() } else { None };
+        if let Some(end) = end {
+            canonical = end;
+        } else if replaced && (header.tag == b'E' || fields.is_warning()) {
             Fields { message: b"", state: *b"XX000", ..fields }.write_canonical(&mut canonical, header.tag);
         }
         if replaced {
@@ -472,15 +513,27 @@ impl<J: Judge> Serve<J> {
                     started_ns: run.started_ns,
                 };
                 *part += 1;
-                *current = None;
+                let ended_shape = current.take();
                 let changes = J::changes_names(&run.token) && header.tag == b'C';
+                if let Some(Current { plan, .. }) = ended_shape {
+                    self.warn(up, &plan);
+                }
                 self.show(up, header.len);
                 Ok(if changes { Step::Done(ended) } else { Step::Settled })
             }
             Some(Owed::Execute { .. }) => {
                 let Some(Owed::Execute { portal, mut run }) = self.owed.pop_front() else { return Err(SURPRISE) };
+                if run.outcome == Outcome::Cut {
+                    up.skip(header.len);
+                    self.finish(run);
+                    self.fail_to_sync()?;
+                    return Ok(Step::Settled);
+                }
                 if header.tag == b's' {
                     run.outcome = Outcome::Suspended;
+                }
+                if let Shape::Planned { plan, .. } = &*portal.shape.borrow() {
+                    self.warn(up, plan);
                 }
                 // A refused shape with no rows has said nothing yet; the completion alone tells the row count only.
                 let refused = match &*portal.shape.borrow() {
@@ -517,6 +570,13 @@ impl<J: Judge> Serve<J> {
         self.cycles_done += 1;
         self.transaction = status;
         self.withhold = false;
+        if status == b'T' && self.fail_block()? {
+            up.skip(header.len);
+            return Ok(Step::Settled);
+        }
+        if let Some(error) = self.end_cut() {
+            up.put(&error);
+        }
         if status == b'I' {
             let done = self.cycles_done;
             self.portals.retain(|_, portal| portal.cycle >= done);
@@ -544,7 +604,12 @@ impl<J: Judge> Serve<J> {
             _ => None,
         };
         match replacement {
-            _ if self.withhold => up.skip(header.len),
+            _ if self.withhold => {
+                up.skip(header.len);
+                if let Some(error) = self.end_cut() {
+                    up.put(&error);
+                }
+            }
             Some(bytes) => {
                 up.skip(header.len);
                 up.put(&bytes);
@@ -563,7 +628,7 @@ impl<J: Judge> Serve<J> {
             return;
         }
         let set = |run: &mut Run<J>| {
-            if run.outcome != Outcome::Withheld {
+            if !matches!(run.outcome, Outcome::Withheld | Outcome::Cut) {
                 run.outcome = Outcome::Error(state);
             }
         };

@@ -4,10 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use contract::{
-    Ask, BUFFER_LARGE_BYTES, Buffers, Chunk, Column, CopyFormat, CopyOut, Done, Fault, Format, Judge, Lane, Limits,
-    Quoted, Redacted, Redactor, Refusal, Serving as _, Step, Verdict, Via,
+    Admitted, Ask, BUFFER_LARGE_BYTES, Buffers, Chunk, Column, CopyFormat, CopyOut, Done, Fault, Format, Judge, Lane,
+    Limits, Quoted, Redacted, Redactor, Refusal, Serving as _, Step, Verdict, Via,
 };
 use postgres::Serve;
+use std::cell::Cell;
 use std::rc::Rc;
 
 #[derive(Debug)]
@@ -78,6 +79,29 @@ impl Judge for Double {
     fn changes_names(token: &Rc<str>) -> bool {
         token.starts_with("deallocate")
     }
+    fn metered(token: &Rc<str>) -> bool {
+        token.contains("counted")
+    }
+    fn admit(_: &Rc<str>, _: usize, sizes: &mut dyn Iterator<Item = u64>) -> Admitted {
+        LEFT.with(|left| {
+            let mut admitted = Admitted::default();
+            for bytes in sizes {
+                if left.get() == 0 {
+                    admitted.cut = Some(Refusal { code: "TG2016", position: None, ..refusal() });
+                    break;
+                }
+                left.set(left.get() - 1);
+                admitted.rows += 1;
+                admitted.bytes += bytes;
+            }
+            admitted
+        })
+    }
+}
+
+thread_local! {
+    /// Rows that counted statements may still return.
+    pub static LEFT: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Both ends of a conversation around one protocol value.
