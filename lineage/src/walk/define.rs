@@ -163,12 +163,20 @@ impl<'a> Walker<'a> {
             Some(NodeEnum::PartitionElem(element)) => self.optional(element.expr.as_deref(), At::EVALUATED),
             Some(NodeEnum::PartitionRangeDatum(datum)) => self.optional(datum.value.as_deref(), At::EVALUATED),
             Some(NodeEnum::TableLikeClause(like)) => {
-                let _ = self.relation(like.relation.as_ref(), true, false);
-                // Defaults and generated columns come with it, and they may be calls of anything.
+                // Defaults and generated columns may come with it, and they may be calls of anything.
                 const DEFAULTS_OR_GENERATED: u32 = 1 << 3 | 1 << 4;
-                if like.options & DEFAULTS_OR_GENERATED != 0 {
-                    self.relations.iter_mut().for_each(|r| r.temporary = false);
+                if like.options & DEFAULTS_OR_GENERATED == 0 {
+                    let _ = self.relation(like.relation.as_ref(), true, false);
+                    return;
                 }
+                let query = self.open(Some(self.scope), Span::default());
+                let _ = self.changed(like.relation.as_ref(), true, query);
+                if let Some(relation) = self.relations.last_mut() {
+                    relation.written = false;
+                }
+                let span = self.span(like.relation.as_ref().map_or(-1, |r| r.location));
+                self.within(query, |walker| walker.push(What::Row(None), At::EVALUATED, span));
+                self.relations.iter_mut().for_each(|r| r.temporary = false);
             }
             Some(NodeEnum::RangeVar(range)) => drop(self.relation(Some(range), true, true)),
             Some(NodeEnum::PartitionCmd(command)) => drop(self.relation(command.name.as_ref(), true, true)),

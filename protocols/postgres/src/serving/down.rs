@@ -269,6 +269,9 @@ impl<J: Judge> Serve<J> {
         if portal.len().max(statement.len()) > self.limits.name_bytes_max {
             return Err(Fault::downstream("prepared statement or portal name longer than 63 bytes").with_state("42622"));
         }
+        if self.undecided(b'S', &statement) {
+            return Ok(Step::Blocked);
+        }
         let Some(prepared) = self.statement(&statement) else {
             let message = if statement.is_empty() {
                 "unnamed prepared statement does not exist".to_owned()
@@ -331,6 +334,23 @@ impl<J: Judge> Serve<J> {
         self.portals.get(name).cloned()
     }
 
+    /// What was asked for this name before the last Sync or query has no answer yet. If it fails, the database goes on
+    /// behind the Sync with what had the name before, so nothing that uses the name can be judged until then.
+    fn undecided(&self, kind: u8, name: &[u8]) -> bool {
+        let mut behind = false;
+        for entry in self.owed.iter().rev() {
+            match entry {
+                Owed::Sync { .. } | Owed::Simple { .. } | Owed::RefusedSimple { .. } => behind = true,
+                Owed::Bind { name: bound, .. } if kind == b'P' && bound == name => return behind,
+                Owed::Close { portal: Some(closed), .. } if kind == b'P' && closed == name => return behind,
+                Owed::Parse { name: parsed, .. } if kind == b'S' && parsed == name => return behind,
+                Owed::Close { statement: Some(closed), .. } if kind == b'S' && closed == name => return behind,
+                _ => {}
+            }
+        }
+        false
+    }
+
     fn named(
         &self,
         down: &mut Lane,
@@ -389,6 +409,9 @@ impl<J: Judge> Serve<J> {
         let mut r = Reader::new(&down.input()[HEADER_BYTES..header.len]);
         let name = r.text().ok_or(MALFORMED)?;
         let row_limit = r.u32().filter(|_| r.rest().is_empty()).ok_or(MALFORMED)?;
+        if self.undecided(b'P', name) {
+            return Ok(Step::Blocked);
+        }
         let Some(portal) = self.portal(name) else {
             let message = format!("portal \"{}\" does not exist", String::from_utf8_lossy(name));
             self.report(down, header.len, "34000", &message);
