@@ -103,9 +103,9 @@ pub(crate) fn call(call: &FuncCall) -> Arguments {
     }
     if TEXT.binary_search(&name).is_ok() {
         Arguments::all(Path::Total(Wants::Text))
-    } else if TEXT_AND_NUMBERS.contains(&name) && rest.iter().all(is_number) {
-        Arguments { first: Path::Total(Wants::Text), others: Path::Computed }
-    } else if matches!(name, "substr" | "substring") && rest.iter().all(is_natural) {
+    } else if (TEXT_AND_NUMBERS.contains(&name) && rest.iter().all(is_number))
+        || (matches!(name, "substr" | "substring") && rest.iter().all(is_natural))
+    {
         Arguments { first: Path::Total(Wants::Text), others: Path::Computed }
     } else if matches!(name, "num_nulls" | "num_nonnulls") {
         Arguments::all(Path::Counted)

@@ -12,7 +12,7 @@ use crate::graph::{FromItem, FromKind, QueryId, RangeId, Using, id};
 
 impl<'a> Walker<'a> {
     /// An item of the FROM clause of `query`.
-    pub(super) fn from_item(&mut self, node: &'a Node, query: QueryId) {
+    pub(super) fn read_item(&mut self, node: &'a Node, query: QueryId) {
         let Some(range) = self.source(node) else { return self.unknown() };
         if let Some(query) = self.of(query) {
             query.from.push(range);

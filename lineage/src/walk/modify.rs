@@ -133,7 +133,7 @@ impl<'a> Walker<'a> {
             walker.with(update.with_clause.as_ref());
             let relation = walker.changed(update.relation.as_ref(), true, query);
             for item in &update.from_clause {
-                walker.from_item(item, query);
+                walker.read_item(item, query);
             }
             walker.assignments(&update.target_list);
             if let Some(condition) = update.where_clause.as_deref() {
@@ -152,7 +152,7 @@ impl<'a> Walker<'a> {
             walker.with(delete.with_clause.as_ref());
             let relation = walker.changed(delete.relation.as_ref(), true, query);
             for item in &delete.using_clause {
-                walker.from_item(item, query);
+                walker.read_item(item, query);
             }
             if let Some(condition) = delete.where_clause.as_deref() {
                 walker.condition(condition);
@@ -167,7 +167,7 @@ impl<'a> Walker<'a> {
             walker.with(merge.with_clause.as_ref());
             let relation = walker.changed(merge.relation.as_ref(), true, query);
             if let Some(source) = merge.source_relation.as_deref() {
-                walker.from_item(source, query);
+                walker.read_item(source, query);
             }
             walker.optional(merge.join_condition.as_deref(), At::SHAPING);
             for clause in &merge.merge_when_clauses {

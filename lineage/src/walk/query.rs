@@ -140,7 +140,7 @@ impl<'a> Walker<'a> {
 
     fn plain(&mut self, select: &'a SelectStmt, query: QueryId) {
         for item in &select.from_clause {
-            self.from_item(item, query);
+            self.read_item(item, query);
         }
         self.targets(&select.target_list, query);
         // Plain DISTINCT is a list of one empty node, DISTINCT ON a list of expressions.
