@@ -14,7 +14,10 @@ const INT: u32 = 23;
 const DATE: u32 = 1082;
 const ARRAY: u32 = 1009;
 
-const TABLES: &[(&str, &str, &[(&str, u32)])] = &[
+/// Schema, name, and columns with their types.
+type Table = (&'static str, &'static str, &'static [(&'static str, u32)]);
+
+const TABLES: &[Table] = &[
     ("clinic", "patients", &[("id", INT), ("ssn", TEXT), ("dob", DATE), ("city", TEXT), ("tags", ARRAY)]),
     ("clinic", "visits", &[("id", INT), ("patient_id", INT), ("ward", TEXT), ("charge", 1700)]),
     ("archive", "visits", &[("id", INT), ("old_ward", TEXT)]),
