@@ -115,8 +115,8 @@ fn r11_a_server_killed_in_the_middle_of_a_row_ends_the_session_and_no_other() {
     let mut other = Wire::login(&endpoint);
     let mut wire = Wire::login(&endpoint);
     let pid = String::from_utf8(wire.query("select pg_backend_pid()")[1].values()[0].clone().unwrap()).unwrap();
-    wire.small_window();
-    wire.send(&query("select repeat('k', 30000000), g from generate_series(1, 3) g"));
+    // A row is larger than all buffers on the way together, so the server is in the middle of one.
+    wire.send(&query("select repeat('k', 90000000), g from generate_series(1, 3) g"));
     wire.raw(100_000).unwrap();
     server.sql("postgres", &format!("select pg_terminate_backend({pid})"));
     wire.to_end();
