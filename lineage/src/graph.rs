@@ -67,8 +67,6 @@ pub struct Output {
     pub star: Option<Option<Qualifier>>,
     /// What it is computed from; a plain column has one leaf that is carried.
     pub leaves: Indices<u32>,
-    /// It is a column reference and nothing else.
-    pub plain: bool,
     /// Where.
     pub span: Span,
 }

@@ -225,7 +225,7 @@ impl Grant {
     /// What becomes of a column of the catalog.
     pub(crate) fn treatment(&self, relation: u32, column: u32) -> Treatment {
         let of = self.view.treatments.get(relation as usize).and_then(|t| t.get(column as usize));
-        of.copied().unwrap_or(self.view.unclassified)
+        of.copied().unwrap_or(Treatment::Refuse(None))
     }
 
     /// What becomes of an output, without regard for what cannot be returned at all.

@@ -224,14 +224,14 @@ impl<'a> Walker<'a> {
     fn copied(&mut self, names: &'a [Node], span: Span) -> Vec<Output> {
         let start = crate::graph::id(self.graph.leaves.len());
         if names.is_empty() {
-            return vec![Output { name: None, star: Some(None), leaves: start..start, plain: false, span }];
+            return vec![Output { name: None, star: Some(None), leaves: start..start, span }];
         }
         let mut outputs = Vec::with_capacity(names.len());
         for name in names.iter().filter_map(names::text) {
             let start = crate::graph::id(self.graph.leaves.len());
             self.push(What::Column(None, name.to_owned()), At::OUTPUT, span);
             let name = Some(name.to_owned());
-            outputs.push(Output { name, star: None, leaves: start..start + 1, plain: true, span });
+            outputs.push(Output { name, star: None, leaves: start..start + 1, span });
         }
         outputs
     }

@@ -188,15 +188,11 @@ impl<'a> Walker<'a> {
     fn target(&mut self, target: &'a ResTarget) -> Option<Output> {
         let value = target.val.as_deref()?;
         let start = id(self.graph.leaves.len());
-        let mut plain = false;
         let mut star = None;
         match value.node.as_ref() {
             Some(NodeEnum::ColumnRef(reference)) => match names::column(&reference.fields) {
                 (qualifier, None) => star = Some(qualifier),
-                _ => {
-                    plain = true;
-                    self.expression(value, At::OUTPUT);
-                }
+                _ => self.expression(value, At::OUTPUT),
             },
             _ => self.expression(value, At::OUTPUT),
         }
@@ -209,7 +205,7 @@ impl<'a> Walker<'a> {
         }
         let span = self.span(target.location);
         let name = (star.is_none() && !expanded).then_some(name);
-        Some(Output { name, star, leaves: start..id(self.graph.leaves.len()), plain, span })
+        Some(Output { name, star, leaves: start..id(self.graph.leaves.len()), span })
     }
 
     /// WHERE: comparisons of a column with constants are marked as such.

@@ -57,7 +57,7 @@ impl<'a> Walker<'a> {
         if let Some(query) = self.of(query) {
             let name = Some(name.to_owned());
             let span = Span::default();
-            query.body = Body::Targets(vec![Output { name, star: None, leaves: 0..0, plain: false, span }]);
+            query.body = Body::Targets(vec![Output { name, star: None, leaves: 0..0, span }]);
         }
         self.graph.root = Some(query);
     }
