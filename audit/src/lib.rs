@@ -9,6 +9,7 @@ mod cbor;
 pub mod cli;
 mod decode;
 mod encode;
+mod lend;
 pub mod merkle;
 pub mod record;
 mod recover;

@@ -170,7 +170,7 @@ pub enum Record<'a> {
         /// Session, zeros for none.
         session: SessionId,
         /// Stable kind.
-        kind: &'static str,
+        kind: &'a str,
         /// Numbers and constants only.
         detail: &'a str,
     },
