@@ -9,7 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::decode::{Body, OwnedRecord, decode_record};
+use crate::body::{Body, OwnedRecord};
+use crate::decode::decode_record;
 use crate::record::SessionId;
 use crate::render;
 use crate::segment::{self, HEADER_PAGE_BYTES, SegmentReader, Slot};
