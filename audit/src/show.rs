@@ -177,6 +177,8 @@ impl CoreReader {
         };
         match (next, what) {
             (Err(error), _) => Some(Err(ShowError::Io(path.clone(), error))),
+            // The log is being written: what was not there when it was read is there now.
+            (Ok(Some(_)), _) if matches!(reader.slot(from), Ok(Slot::Block(_))) => Some(Ok(())),
             (Ok(Some(next)), what) => {
                 *position = next;
                 let what = what.unwrap_or_else(|| "zeros where a block should be".to_owned());
