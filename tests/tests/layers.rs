@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("policy", &["contract", "lineage", "scan"]),
     ("policy-compiler", &["contract", "lineage", "policy", "scan"]),
     ("audit", &[]),
+    ("sealing", &[]),
     ("session", &["contract", "policy", "lineage", "audit"]),
     ("gateway", &["contract", "postgres", "lineage", "policy", "audit", "session"]),
     ("control", &["contract", "lineage", "policy", "policy-compiler", "audit"]),
