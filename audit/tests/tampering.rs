@@ -99,11 +99,24 @@ fn intent(statement: u64) -> Record<'static> {
         catalog_epoch: 1,
         parameters: None,
         row_limit: 0,
+        sealed_text: &[],
+        tables: &[],
+        sealed_parameters: &[],
     }
 }
 
 fn result(session: SessionId, statement: u64, outcome: &'static str) -> Record<'static> {
-    Record::Result { session, statement, outcome, sqlstate: *b"00000", rows: 1, bytes: 10, duration_us: 5, masked: &[] }
+    Record::Result {
+        session,
+        statement,
+        outcome,
+        sqlstate: *b"00000",
+        rows: 1,
+        bytes: 10,
+        duration_us: 5,
+        masked: &[],
+        clear: &[],
+    }
 }
 
 fn write(path: &Path, position: u64, bytes: &[u8]) {
@@ -364,7 +377,16 @@ fn a_write_that_stops_anywhere_is_recovered() {
         log.commit();
         // The last block is four pages long and reaches the disk in part.
         let text = vec![b'y'; 3 * PAGE];
-        log.put(&Record::Block { session: SESSION, statement: 3, text: &text, code: "x", rule: "r", bundle: [0; 32] });
+        log.put(&Record::Block {
+            session: SESSION,
+            statement: 3,
+            text: &text,
+            code: "x",
+            rule: "r",
+            bundle: [0; 32],
+            sealed_text: &[],
+            tables: &[],
+        });
         let (path, position, length) = log.commit();
         assert_eq!(length, 4 * PAGE);
         write(&path, position + kept as u64, &vec![0; length - kept]);
@@ -444,7 +466,16 @@ fn a_block_inside_a_statement_is_no_block() {
         text.resize(PAGE * 2 * (shift + 1), b' ');
         text.extend(&bait);
     }
-    log.put(&Record::Block { session: SESSION, statement: 1, text: &text, code: "x", rule: "r", bundle: [0; 32] });
+    log.put(&Record::Block {
+        session: SESSION,
+        statement: 1,
+        text: &text,
+        code: "x",
+        rule: "r",
+        bundle: [0; 32],
+        sealed_text: &[],
+        tables: &[],
+    });
     let (path, position, _) = log.commit();
     // Move the statement so that the forged block lies on a page, and lose the true header.
     let bytes = fs::read(&path).unwrap();
@@ -504,6 +535,9 @@ fn show_filters_merges_and_goes_on_after_damage() {
         database: "clinic",
         account: "gateway",
         bundle: [1; 32],
+        recording: "",
+        mode: "",
+        key: [0; 32],
     };
     logs[0].put(&opens(SESSION, "ana"));
     logs[1].put(&opens(SessionId([6; 16]), "ben"));
@@ -516,6 +550,8 @@ fn show_filters_merges_and_goes_on_after_damage() {
         code: "TG1001",
         rule: "no-drop",
         bundle: [1; 32],
+        sealed_text: &[],
+        tables: &[],
     });
     for log in logs {
         log.end();
