@@ -20,7 +20,7 @@ mod report;
 mod ring;
 pub mod segment;
 mod show;
-mod time;
+pub mod time;
 mod verify;
 
 pub use block::{Block, BlockError, BlockHeader, decode_block};
