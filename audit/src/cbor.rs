@@ -1,9 +1,9 @@
 //! Deterministic CBOR (RFC 8949 section 4.2.1), the part that records need: integers without sign, byte and text
-//! strings, arrays, maps with integer keys in ascending order, `true`.
+//! strings, arrays, maps with integer keys in ascending order, `true`; one field is a signed integer.
 //!
 //! The writer fills a slice and never allocates; the reader refuses every encoding but the shortest one, so that equal
-//! records have equal bytes and nothing can hide in a second spelling. Floats, tags, negative numbers and indefinite
-//! lengths exist for the reader only inside extensions, where they are refused too, except tags and negatives.
+//! records have equal bytes and nothing can hide in a second spelling. Floats, tags and indefinite lengths exist
+//! for the reader only inside extensions, where they are refused too, except tags.
 
 use crate::decode::DecodeError;
 
@@ -70,6 +70,13 @@ impl<'a> Writer<'a> {
 
     pub(crate) fn uint(&mut self, value: u64) {
         self.head(MAJOR_UINT, value);
+    }
+
+    pub(crate) fn int(&mut self, value: i64) {
+        match u64::try_from(value) {
+            Ok(value) => self.head(MAJOR_UINT, value),
+            Err(_) => self.head(MAJOR_NEGATIVE, !value as u64),
+        }
     }
 
     pub(crate) fn bytes(&mut self, value: &[u8]) {
@@ -163,6 +170,16 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn uint(&mut self) -> Result<u64, DecodeError> {
         self.expect(MAJOR_UINT)
+    }
+
+    pub(crate) fn int(&mut self) -> Result<i64, DecodeError> {
+        let (major, value) = self.head()?;
+        let value = i64::try_from(value);
+        match major {
+            MAJOR_UINT => value.map_err(|_| DecodeError::WrongType),
+            MAJOR_NEGATIVE => value.map(|value| !value).map_err(|_| DecodeError::WrongType),
+            _ => Err(DecodeError::WrongType),
+        }
     }
 
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::decode::TYPE_NAMES;
+use crate::body::TYPE_NAMES;
 use crate::record::Clock;
 use crate::render;
 use crate::report::{EXIT_CANNOT_VERIFY, EXIT_CLEAN, EXIT_FINDINGS, Head};

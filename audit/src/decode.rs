@@ -6,9 +6,10 @@
 
 use std::fmt;
 
+use crate::body::{Body, OwnedActor, OwnedClear, OwnedMasked, OwnedRecord};
 use crate::cbor::Reader;
 use crate::encode::{RECORD_BYTES_MAX, RECORD_VERSION, SQLSTATE_NONE, key, kind};
-use crate::record::{Clock, MaskedColumn, Record, SessionId};
+use crate::record::{Clock, SessionId};
 
 /// Why bytes are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,187 +67,25 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// Who, owned.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OwnedActor {
-    /// Issuer of the identity.
-    pub issuer: String,
-    /// Subject.
-    pub subject: String,
-    /// Role the grant gave.
-    pub role: String,
-}
-
-/// One masked column, owned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnedMasked {
-    /// Name in the result.
-    pub column: String,
-    /// Class name.
-    pub class: String,
-    /// Redaction name.
-    pub method: String,
-}
-
-/// What a record says, owned; fields as in [`Record`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum Body {
-    EpochStart {
-        build: String,
-        previous: [u8; 32],
-        clean: bool,
-        torn_bytes: u64,
-    },
-    EpochEnd,
-    PolicyLoad {
-        bundle: [u8; 32],
-        catalog_epoch: u64,
-        target: String,
-    },
-    AuthFail {
-        session: SessionId,
-        source: String,
-        user: String,
-        reason: String,
-    },
-    SessionOpen {
-        session: SessionId,
-        actor: OwnedActor,
-        source: String,
-        tls: String,
-        application: String,
-        target: String,
-        database: String,
-        account: String,
-        bundle: [u8; 32],
-    },
-    SessionClose {
-        session: SessionId,
-        reason: String,
-        statements: u64,
-        bytes: u64,
-    },
-    Intent {
-        session: SessionId,
-        statement: u64,
-        text: Vec<u8>,
-        via: String,
-        fingerprint: u64,
-        effects: u64,
-        bundle: [u8; 32],
-        catalog_epoch: u64,
-        parameters: Option<[u8; 32]>,
-        row_limit: u32,
-    },
-    Block {
-        session: SessionId,
-        statement: u64,
-        text: Vec<u8>,
-        code: String,
-        rule: String,
-        bundle: [u8; 32],
-    },
-    Result {
-        session: SessionId,
-        statement: u64,
-        outcome: String,
-        sqlstate: [u8; 5],
-        rows: u64,
-        bytes: u64,
-        duration_us: u64,
-        masked: Vec<OwnedMasked>,
-    },
-    Observe {
-        session: SessionId,
-        statement: u64,
-        bundle: [u8; 32],
-        masked: Vec<OwnedMasked>,
-        code: String,
-        rule: String,
-    },
-    Alarm {
-        session: SessionId,
-        kind: String,
-        detail: String,
-    },
-}
-
-impl Body {
-    /// Stable name of the type, as filters and JSON use it.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::EpochStart { .. } => "EPOCH_START",
-            Self::EpochEnd => "EPOCH_END",
-            Self::PolicyLoad { .. } => "POLICY_LOAD",
-            Self::AuthFail { .. } => "AUTH_FAIL",
-            Self::SessionOpen { .. } => "SESSION_OPEN",
-            Self::SessionClose { .. } => "SESSION_CLOSE",
-            Self::Intent { .. } => "STMT_INTENT",
-            Self::Block { .. } => "STMT_BLOCK",
-            Self::Result { .. } => "STMT_RESULT",
-            Self::Observe { .. } => "STMT_OBSERVE",
-            Self::Alarm { .. } => "ALARM",
-        }
-    }
-
-    /// Session the record belongs to, if any.
-    #[must_use]
-    pub fn session(&self) -> Option<SessionId> {
-        match *self {
-            Self::EpochStart { .. } | Self::EpochEnd | Self::PolicyLoad { .. } => None,
-            Self::AuthFail { session, .. }
-            | Self::SessionOpen { session, .. }
-            | Self::SessionClose { session, .. }
-            | Self::Intent { session, .. }
-            | Self::Block { session, .. }
-            | Self::Result { session, .. }
-            | Self::Observe { session, .. }
-            | Self::Alarm { session, .. } => Some(session).filter(|session| session.0 != [0; 16]),
-        }
-    }
-}
-
-/// All type names, in order of their numbers.
-pub const TYPE_NAMES: [&str; 11] = [
-    "EPOCH_START",
-    "EPOCH_END",
-    "ALARM",
-    "POLICY_LOAD",
-    "AUTH_FAIL",
-    "SESSION_OPEN",
-    "SESSION_CLOSE",
-    "STMT_INTENT",
-    "STMT_BLOCK",
-    "STMT_RESULT",
-    "STMT_OBSERVE",
-];
-
-/// A record read back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnedRecord {
-    /// Position on its core, gap-free from 1 for the life of the log.
-    pub sequence: u64,
-    /// When.
-    pub clock: Clock,
-    /// What.
-    pub body: Body,
-    /// Fields of a later version that may be stepped over: key and encoded value.
-    pub extensions: Vec<(u64, Vec<u8>)>,
-}
+/// One more than the highest key in use.
+const KEYS: usize = 69;
 
 /// Field values by key, before the type says which of them make sense.
 struct Raw<'a> {
-    seen: u64,
-    numbers: [u64; 40],
-    strings: [&'a [u8]; 40],
+    seen: u128,
+    numbers: [u64; KEYS],
+    strings: [&'a [u8]; KEYS],
+    step_ns: i64,
     actor: OwnedActor,
     masked: Vec<OwnedMasked>,
+    clear: Vec<OwnedClear>,
+    tables: Vec<String>,
+    signatures: Vec<String>,
+    sessions: Vec<SessionId>,
     clock: Clock,
 }
 
-const fn bits(keys: &[u64]) -> u64 {
+const fn bits(keys: &[u64]) -> u128 {
     let mut mask = 0;
     let mut at = 0;
     while at < keys.len() {
@@ -256,10 +95,10 @@ const fn bits(keys: &[u64]) -> u64 {
     mask
 }
 
-const COMMON: u64 = bits(&[key::VERSION, key::TYPE, key::SEQUENCE, key::TIME]);
+const COMMON: u128 = bits(&[key::VERSION, key::TYPE, key::SEQUENCE, key::TIME]);
 
 /// Fields a type may have besides the common ones.
-fn allowed(number: u64) -> Option<u64> {
+fn allowed(number: u64) -> Option<u128> {
     Some(match number {
         kind::EPOCH_START => const { bits(&[key::BUILD, key::PREVIOUS, key::CLEAN, key::TORN_BYTES]) },
         kind::EPOCH_END => 0,
@@ -277,6 +116,9 @@ fn allowed(number: u64) -> Option<u64> {
                     key::APPLICATION,
                     key::DATABASE,
                     key::ACCOUNT,
+                    key::ALARM,
+                    key::MODE,
+                    key::KEY_COMMITMENT,
                 ])
             }
         }
@@ -294,10 +136,26 @@ fn allowed(number: u64) -> Option<u64> {
                     key::EFFECTS,
                     key::PARAMETERS,
                     key::ROW_LIMIT,
+                    key::TABLES,
+                    key::SEALED_TEXT,
+                    key::SEALED_PARAMETERS,
                 ])
             }
         }
-        kind::BLOCK => const { bits(&[key::SESSION, key::STATEMENT, key::BUNDLE, key::TEXT, key::CODE, key::RULE]) },
+        kind::BLOCK => {
+            const {
+                bits(&[
+                    key::SESSION,
+                    key::STATEMENT,
+                    key::BUNDLE,
+                    key::TEXT,
+                    key::CODE,
+                    key::RULE,
+                    key::TABLES,
+                    key::SEALED_TEXT,
+                ])
+            }
+        }
         kind::RESULT => {
             const {
                 bits(&[
@@ -309,6 +167,7 @@ fn allowed(number: u64) -> Option<u64> {
                     key::BYTES,
                     key::DURATION,
                     key::MASKED,
+                    key::CLEAR,
                 ])
             }
         }
@@ -316,6 +175,47 @@ fn allowed(number: u64) -> Option<u64> {
             const { bits(&[key::SESSION, key::STATEMENT, key::BUNDLE, key::MASKED, key::CODE, key::RULE]) }
         }
         kind::ALARM => const { bits(&[key::SESSION, key::ALARM, key::DETAIL]) },
+        _ => return allowed_to_node(number),
+    })
+}
+
+/// The same for the records of the node and of its people.
+fn allowed_to_node(number: u64) -> Option<u128> {
+    const PERSON: u128 = bits(&[key::REASON, key::ACTOR]);
+    Some(match number {
+        kind::RELEASE => {
+            const { bits(&[key::SESSION, key::STATEMENT, key::ROWS, key::BYTES, key::RELEASE, key::RELEASE_DIGEST]) }
+        }
+        kind::RECORDING_SEGMENT => {
+            const {
+                bits(&[
+                    key::SESSION,
+                    key::BYTES,
+                    key::REASON,
+                    key::STATEMENTS,
+                    key::SEGMENT,
+                    key::CHUNKS,
+                    key::CHUNK_DIGEST,
+                ])
+            }
+        }
+        kind::HEARTBEAT => const { bits(&[key::INTERVAL]) },
+        kind::CLOCK_STEP => const { bits(&[key::STEP]) },
+        kind::LOG_MODE => const { bits(&[key::REASON, key::TARGET, key::MODE]) },
+        kind::GAP => {
+            const { bits(&[key::DURATION, key::REASON, key::LOST, key::SESSIONS_REFUSED, key::STATEMENTS_REFUSED]) }
+        }
+        kind::CONFIGURATION => const { bits(&[key::REASON, key::BUILD, key::CONFIGURATION, key::PROGRAM]) },
+        kind::KEY_ROTATE => const { bits(&[key::VERIFIER_KEY]) },
+        kind::NODE_ENROLL => const { bits(&[key::VERIFIER_KEY, key::PLACE]) },
+        kind::NODE_RETIRE => const { bits(&[key::REASON, key::PLACE]) },
+        kind::ANCHOR => const { bits(&[key::ALARM, key::TREE_SIZE, key::ROOT, key::PLACE]) },
+        kind::REPLAY_VIEW => const { PERSON | bits(&[key::SESSION, key::DETAIL]) },
+        kind::EXPORT => const { PERSON | bits(&[key::ROWS, key::ALARM, key::DETAIL]) },
+        kind::REVIEW => const { PERSON | bits(&[key::DETAIL, key::FINDINGS, key::TICKET]) },
+        kind::HOLD_SET => const { PERSON | bits(&[key::ALARM, key::DETAIL]) },
+        kind::HOLD_CLEAR => const { PERSON | bits(&[key::ALARM]) },
+        kind::PURGE => const { PERSON | bits(&[key::ROWS, key::ALARM, key::DETAIL, key::SESSIONS, key::SIGNATURES]) },
         _ => return None,
     })
 }
@@ -336,7 +236,15 @@ impl<'a> Raw<'a> {
             | key::BYTES
             | key::DURATION
             | key::STATEMENTS
-            | key::TORN_BYTES => {
+            | key::TORN_BYTES
+            | key::INTERVAL
+            | key::LOST
+            | key::SESSIONS_REFUSED
+            | key::STATEMENTS_REFUSED
+            | key::TREE_SIZE
+            | key::RELEASE
+            | key::SEGMENT
+            | key::CHUNKS => {
                 let value = reader.uint()?;
                 if value == 0 {
                     return Err(DecodeError::DefaultPresent(field));
@@ -347,11 +255,26 @@ impl<'a> Raw<'a> {
                 self.numbers[slot] = value;
             }
             key::SESSION => self.strings[slot] = fixed(field, reader.bytes()?, 16, Some(&[0; 16]))?,
-            key::BUNDLE | key::PREVIOUS => self.strings[slot] = fixed(field, reader.bytes()?, 32, Some(&[0; 32]))?,
+            key::STEP => {
+                self.step_ns = reader.int()?;
+                if self.step_ns == 0 {
+                    return Err(DecodeError::DefaultPresent(field));
+                }
+            }
+            key::BUNDLE
+            | key::PREVIOUS
+            | key::CONFIGURATION
+            | key::PROGRAM
+            | key::ROOT
+            | key::RELEASE_DIGEST
+            | key::CHUNK_DIGEST
+            | key::KEY_COMMITMENT => self.strings[slot] = fixed(field, reader.bytes()?, 32, Some(&[0; 32]))?,
             // Present means that there were parameters, whatever the digest.
             key::PARAMETERS => self.strings[slot] = fixed(field, reader.bytes()?, 32, None)?,
             key::SQLSTATE => self.strings[slot] = fixed(field, reader.bytes()?, 5, Some(&SQLSTATE_NONE))?,
-            key::TEXT => self.strings[slot] = filled(field, reader.bytes()?)?,
+            key::TEXT | key::SEALED_TEXT | key::SEALED_PARAMETERS => {
+                self.strings[slot] = filled(field, reader.bytes()?)?
+            }
             key::VIA
             | key::OUTCOME
             | key::CODE
@@ -366,7 +289,12 @@ impl<'a> Raw<'a> {
             | key::USER
             | key::ALARM
             | key::DETAIL
-            | key::BUILD => self.strings[slot] = filled(field, reader.text()?.as_bytes())?,
+            | key::BUILD
+            | key::MODE
+            | key::VERIFIER_KEY
+            | key::PLACE
+            | key::FINDINGS
+            | key::TICKET => self.strings[slot] = filled(field, reader.text()?.as_bytes())?,
             key::TIME => {
                 if reader.array()? != 2 {
                     return Err(DecodeError::WrongType);
@@ -376,10 +304,7 @@ impl<'a> Raw<'a> {
             key::CLEAN => reader.truth()?,
             key::ACTOR => self.actor = actor(reader)?,
             key::MASKED => {
-                let count = reader.array()?;
-                if count == 0 {
-                    return Err(DecodeError::DefaultPresent(field));
-                }
+                let count = some(field, reader.array()?)?;
                 // The count is not trusted for an allocation: every item takes bytes that must be there.
                 for _ in 0..count {
                     if reader.array()? != 3 {
@@ -390,6 +315,33 @@ impl<'a> Raw<'a> {
                         class: reader.text()?.to_owned(),
                         method: reader.text()?.to_owned(),
                     });
+                }
+            }
+            key::CLEAR => {
+                for _ in 0..some(field, reader.array()?)? {
+                    if reader.array()? != 2 {
+                        return Err(DecodeError::WrongType);
+                    }
+                    self.clear.push(OwnedClear { column: reader.text()?.to_owned(), class: reader.text()?.to_owned() });
+                }
+            }
+            key::TABLES => {
+                for _ in 0..some(field, reader.array()?)? {
+                    self.tables.push(reader.text()?.to_owned());
+                }
+            }
+            key::SIGNATURES => {
+                for _ in 0..some(field, reader.array()?)? {
+                    self.signatures.push(reader.text()?.to_owned());
+                }
+            }
+            key::SESSIONS => {
+                for _ in 0..some(field, reader.array()?)? {
+                    let id: [u8; 16] = reader.bytes()?.try_into().map_err(|_| DecodeError::Range(field))?;
+                    if self.sessions.last().is_some_and(|last| last.0 >= id) {
+                        return Err(DecodeError::KeyOrder);
+                    }
+                    self.sessions.push(SessionId(id));
                 }
             }
             _ => return Err(DecodeError::UnknownField(field)),
@@ -448,6 +400,9 @@ impl<'a> Raw<'a> {
                 database: self.text(key::DATABASE),
                 account: self.text(key::ACCOUNT),
                 bundle: self.bytes(key::BUNDLE),
+                recording: self.text(key::ALARM),
+                mode: self.text(key::MODE),
+                key: self.bytes(key::KEY_COMMITMENT),
                 actor: self.actor,
             },
             kind::SESSION_CLOSE => Body::SessionClose {
@@ -460,6 +415,8 @@ impl<'a> Raw<'a> {
                 session: self.session(),
                 statement: self.number(key::STATEMENT),
                 text: self.strings[key::TEXT as usize].to_vec(),
+                sealed_text: self.strings[key::SEALED_TEXT as usize].to_vec(),
+                sealed_parameters: self.strings[key::SEALED_PARAMETERS as usize].to_vec(),
                 via: self.text(key::VIA),
                 fingerprint: self.number(key::FINGERPRINT),
                 effects: self.number(key::EFFECTS),
@@ -468,14 +425,17 @@ impl<'a> Raw<'a> {
                 parameters: self.has(key::PARAMETERS).then(|| self.bytes(key::PARAMETERS)),
                 row_limit: u32::try_from(self.number(key::ROW_LIMIT))
                     .map_err(|_| DecodeError::Range(key::ROW_LIMIT))?,
+                tables: self.tables,
             },
             kind::BLOCK => Body::Block {
                 session: self.session(),
                 statement: self.number(key::STATEMENT),
                 text: self.strings[key::TEXT as usize].to_vec(),
+                sealed_text: self.strings[key::SEALED_TEXT as usize].to_vec(),
                 code: self.text(key::CODE),
                 rule: self.text(key::RULE),
                 bundle: self.bytes(key::BUNDLE),
+                tables: self.tables,
             },
             kind::RESULT => Body::Result {
                 session: self.session(),
@@ -486,6 +446,7 @@ impl<'a> Raw<'a> {
                 bytes: self.number(key::BYTES),
                 duration_us: self.number(key::DURATION),
                 masked: self.masked,
+                clear: self.clear,
             },
             kind::OBSERVE => Body::Observe {
                 session: self.session(),
@@ -498,9 +459,109 @@ impl<'a> Raw<'a> {
             kind::ALARM => {
                 Body::Alarm { session: self.session(), kind: self.text(key::ALARM), detail: self.text(key::DETAIL) }
             }
+            _ => return self.node_body(number),
+        })
+    }
+
+    /// The same for the records of the node and of its people.
+    fn node_body(self, number: u64) -> Result<Body, DecodeError> {
+        Ok(match number {
+            kind::RELEASE => Body::Release {
+                session: self.session(),
+                statement: self.number(key::STATEMENT),
+                number: self.number(key::RELEASE),
+                rows: self.number(key::ROWS),
+                bytes: self.number(key::BYTES),
+                digest: self.bytes(key::RELEASE_DIGEST),
+            },
+            kind::RECORDING_SEGMENT => Body::RecordingSegment {
+                session: self.session(),
+                number: self.number(key::SEGMENT),
+                chunks: self.number(key::CHUNKS),
+                bytes: self.number(key::BYTES),
+                statement: self.number(key::STATEMENTS),
+                reason: self.text(key::REASON),
+                digest: self.bytes(key::CHUNK_DIGEST),
+            },
+            kind::HEARTBEAT => Body::Heartbeat { interval_s: self.number(key::INTERVAL) },
+            kind::CLOCK_STEP => Body::ClockStep { step_ns: self.step_ns },
+            kind::LOG_MODE => Body::LogMode {
+                target: self.text(key::TARGET),
+                mode: self.text(key::MODE),
+                reason: self.text(key::REASON),
+            },
+            kind::GAP => Body::Gap {
+                reason: self.text(key::REASON),
+                duration_us: self.number(key::DURATION),
+                lost: self.number(key::LOST),
+                sessions: self.number(key::SESSIONS_REFUSED),
+                statements: self.number(key::STATEMENTS_REFUSED),
+            },
+            kind::CONFIGURATION => Body::Configuration {
+                reason: self.text(key::REASON),
+                build: self.text(key::BUILD),
+                configuration: self.bytes(key::CONFIGURATION),
+                program: self.bytes(key::PROGRAM),
+            },
+            kind::KEY_ROTATE => Body::KeyRotate { key: self.text(key::VERIFIER_KEY) },
+            kind::NODE_ENROLL => Body::NodeEnroll { origin: self.text(key::PLACE), key: self.text(key::VERIFIER_KEY) },
+            kind::NODE_RETIRE => Body::NodeRetire { origin: self.text(key::PLACE), reason: self.text(key::REASON) },
+            kind::ANCHOR => Body::Anchor {
+                kind: self.text(key::ALARM),
+                size: self.number(key::TREE_SIZE),
+                root: self.bytes(key::ROOT),
+                place: self.text(key::PLACE),
+            },
+            kind::REPLAY_VIEW => Body::ReplayView {
+                session: self.session(),
+                reason: self.text(key::REASON),
+                detail: self.text(key::DETAIL),
+                actor: self.actor,
+            },
+            kind::EXPORT => Body::Export {
+                reason: self.text(key::REASON),
+                kind: self.text(key::ALARM),
+                detail: self.text(key::DETAIL),
+                count: self.number(key::ROWS),
+                actor: self.actor,
+            },
+            kind::REVIEW => Body::Review {
+                reason: self.text(key::REASON),
+                detail: self.text(key::DETAIL),
+                findings: self.text(key::FINDINGS),
+                ticket: self.text(key::TICKET),
+                actor: self.actor,
+            },
+            kind::HOLD_SET => Body::HoldSet {
+                reason: self.text(key::REASON),
+                name: self.text(key::ALARM),
+                query: self.text(key::DETAIL),
+                actor: self.actor,
+            },
+            kind::HOLD_CLEAR => {
+                Body::HoldClear { reason: self.text(key::REASON), name: self.text(key::ALARM), actor: self.actor }
+            }
+            kind::PURGE => {
+                if self.number(key::ROWS) != self.sessions.len() as u64 {
+                    return Err(DecodeError::Range(key::ROWS));
+                }
+                Body::Purge {
+                    reason: self.text(key::REASON),
+                    kind: self.text(key::ALARM),
+                    order: self.text(key::DETAIL),
+                    sessions: self.sessions,
+                    signatures: self.signatures,
+                    actor: self.actor,
+                }
+            }
             other => return Err(DecodeError::UnknownType(other)),
         })
     }
+}
+
+/// The number of items of a list that is there.
+fn some(field: u64, count: u64) -> Result<u64, DecodeError> {
+    if count == 0 { Err(DecodeError::DefaultPresent(field)) } else { Ok(count) }
 }
 
 fn fixed<'a>(field: u64, value: &'a [u8], size: usize, default: Option<&[u8]>) -> Result<&'a [u8], DecodeError> {
@@ -554,10 +615,15 @@ pub fn decode_record(bytes: &[u8]) -> Result<OwnedRecord, DecodeError> {
     let pairs = reader.map()?;
     let mut raw = Raw {
         seen: 0,
-        numbers: [0; 40],
-        strings: [&[]; 40],
+        numbers: [0; KEYS],
+        strings: [&[]; KEYS],
+        step_ns: 0,
         actor: OwnedActor::default(),
         masked: Vec::new(),
+        clear: Vec::new(),
+        tables: Vec::new(),
+        signatures: Vec::new(),
+        sessions: Vec::new(),
         clock: Clock::default(),
     };
     let mut extensions = Vec::new();
@@ -611,101 +677,4 @@ pub(crate) fn peek(bytes: &[u8]) -> Result<(u64, Clock), DecodeError> {
         }
     }
     Err(DecodeError::Missing(key::TIME))
-}
-
-impl From<&MaskedColumn<'_>> for OwnedMasked {
-    fn from(column: &MaskedColumn<'_>) -> Self {
-        Self { column: column.column.to_owned(), class: column.class.to_owned(), method: column.method.to_owned() }
-    }
-}
-
-impl From<&Record<'_>> for Body {
-    fn from(record: &Record<'_>) -> Self {
-        match *record {
-            Record::EpochStart { build, previous, clean, torn_bytes } => {
-                Self::EpochStart { build: build.to_owned(), previous, clean, torn_bytes }
-            }
-            Record::EpochEnd => Self::EpochEnd,
-            Record::PolicyLoad { bundle, catalog_epoch, target } => {
-                Self::PolicyLoad { bundle, catalog_epoch, target: target.to_owned() }
-            }
-            Record::AuthFail { session, source, user, reason } => {
-                Self::AuthFail { session, source: source.to_owned(), user: user.to_owned(), reason: reason.to_owned() }
-            }
-            Record::SessionOpen { session, actor, source, tls, application, target, database, account, bundle } => {
-                Self::SessionOpen {
-                    session,
-                    actor: OwnedActor {
-                        issuer: actor.issuer.to_owned(),
-                        subject: actor.subject.to_owned(),
-                        role: actor.role.to_owned(),
-                    },
-                    source: source.to_owned(),
-                    tls: tls.to_owned(),
-                    application: application.to_owned(),
-                    target: target.to_owned(),
-                    database: database.to_owned(),
-                    account: account.to_owned(),
-                    bundle,
-                }
-            }
-            Record::SessionClose { session, reason, statements, bytes } => {
-                Self::SessionClose { session, reason: reason.to_owned(), statements, bytes }
-            }
-            Record::Intent {
-                session,
-                statement,
-                text,
-                via,
-                fingerprint,
-                effects,
-                bundle,
-                catalog_epoch,
-                parameters,
-                row_limit,
-            } => Self::Intent {
-                session,
-                statement,
-                text: text.to_owned(),
-                via: via.to_owned(),
-                fingerprint,
-                effects,
-                bundle,
-                catalog_epoch,
-                parameters,
-                row_limit,
-            },
-            Record::Block { session, statement, text, code, rule, bundle } => Self::Block {
-                session,
-                statement,
-                text: text.to_owned(),
-                code: code.to_owned(),
-                rule: rule.to_owned(),
-                bundle,
-            },
-            Record::Result { session, statement, outcome, sqlstate, rows, bytes, duration_us, masked } => {
-                Self::Result {
-                    session,
-                    statement,
-                    outcome: outcome.to_owned(),
-                    sqlstate,
-                    rows,
-                    bytes,
-                    duration_us,
-                    masked: masked.iter().map(Into::into).collect(),
-                }
-            }
-            Record::Observe { session, statement, bundle, masked, code, rule } => Self::Observe {
-                session,
-                statement,
-                bundle,
-                masked: masked.iter().map(Into::into).collect(),
-                code: code.to_owned(),
-                rule: rule.to_owned(),
-            },
-            Record::Alarm { session, kind, detail } => {
-                Self::Alarm { session, kind: kind.to_owned(), detail: detail.to_owned() }
-            }
-        }
-    }
 }

@@ -5,7 +5,7 @@
 //! and are never given a second meaning.
 
 use crate::cbor::Writer;
-use crate::record::{Clock, MaskedColumn, Record, SessionId};
+use crate::record::{Actor, ClearColumn, Clock, MaskedColumn, Record, SessionId};
 
 /// Version of the record schema.
 pub const RECORD_VERSION: u64 = 1;
@@ -13,7 +13,7 @@ pub const RECORD_VERSION: u64 = 1;
 /// Largest encoded record. A statement's text is at most a few MiB; this bounds every reader's memory.
 pub const RECORD_BYTES_MAX: usize = 4 << 20;
 
-/// Map keys. 6, 7 and 40 to 127 are reserved; from 128 on a reader that does not know a key may step over it.
+/// Map keys. 6, 7, 62, 63 and 73 to 127 are reserved; from 128 on a reader that does not know a key may step over it.
 pub(crate) mod key {
     pub(crate) const VERSION: u64 = 0;
     pub(crate) const TYPE: u64 = 1;
@@ -53,6 +53,32 @@ pub(crate) mod key {
     pub(crate) const PREVIOUS: u64 = 37;
     pub(crate) const CLEAN: u64 = 38;
     pub(crate) const TORN_BYTES: u64 = 39;
+    pub(crate) const INTERVAL: u64 = 40;
+    pub(crate) const STEP: u64 = 41;
+    pub(crate) const MODE: u64 = 42;
+    pub(crate) const LOST: u64 = 43;
+    pub(crate) const SESSIONS_REFUSED: u64 = 44;
+    pub(crate) const STATEMENTS_REFUSED: u64 = 45;
+    pub(crate) const CONFIGURATION: u64 = 46;
+    pub(crate) const PROGRAM: u64 = 47;
+    pub(crate) const VERIFIER_KEY: u64 = 48;
+    pub(crate) const TREE_SIZE: u64 = 49;
+    pub(crate) const ROOT: u64 = 50;
+    pub(crate) const PLACE: u64 = 51;
+    pub(crate) const RELEASE: u64 = 52;
+    pub(crate) const CLEAR: u64 = 53;
+    pub(crate) const RELEASE_DIGEST: u64 = 54;
+    pub(crate) const TABLES: u64 = 55;
+    pub(crate) const FINDINGS: u64 = 56;
+    pub(crate) const SEGMENT: u64 = 57;
+    pub(crate) const CHUNKS: u64 = 58;
+    pub(crate) const TICKET: u64 = 59;
+    pub(crate) const CHUNK_DIGEST: u64 = 60;
+    pub(crate) const KEY_COMMITMENT: u64 = 61;
+    pub(crate) const SEALED_TEXT: u64 = 64;
+    pub(crate) const SEALED_PARAMETERS: u64 = 66;
+    pub(crate) const SESSIONS: u64 = 67;
+    pub(crate) const SIGNATURES: u64 = 68;
     /// First key that an older reader may step over.
     pub(crate) const EXTENSION: u64 = 128;
 }
@@ -62,7 +88,16 @@ pub(crate) mod kind {
     pub(crate) const EPOCH_START: u64 = 1;
     pub(crate) const EPOCH_END: u64 = 2;
     pub(crate) const ALARM: u64 = 3;
+    pub(crate) const HEARTBEAT: u64 = 4;
+    pub(crate) const CLOCK_STEP: u64 = 5;
+    pub(crate) const LOG_MODE: u64 = 6;
+    pub(crate) const GAP: u64 = 7;
     pub(crate) const POLICY_LOAD: u64 = 8;
+    pub(crate) const CONFIGURATION: u64 = 9;
+    pub(crate) const KEY_ROTATE: u64 = 10;
+    pub(crate) const NODE_ENROLL: u64 = 11;
+    pub(crate) const NODE_RETIRE: u64 = 12;
+    pub(crate) const ANCHOR: u64 = 13;
     pub(crate) const AUTH_FAIL: u64 = 16;
     pub(crate) const SESSION_OPEN: u64 = 17;
     pub(crate) const SESSION_CLOSE: u64 = 18;
@@ -70,6 +105,14 @@ pub(crate) mod kind {
     pub(crate) const BLOCK: u64 = 21;
     pub(crate) const RESULT: u64 = 22;
     pub(crate) const OBSERVE: u64 = 23;
+    pub(crate) const RELEASE: u64 = 24;
+    pub(crate) const RECORDING_SEGMENT: u64 = 25;
+    pub(crate) const REPLAY_VIEW: u64 = 32;
+    pub(crate) const EXPORT: u64 = 33;
+    pub(crate) const REVIEW: u64 = 34;
+    pub(crate) const HOLD_SET: u64 = 35;
+    pub(crate) const HOLD_CLEAR: u64 = 36;
+    pub(crate) const PURGE: u64 = 37;
 }
 
 /// The SQLSTATE that is not written.
@@ -142,6 +185,42 @@ impl<'w, 'b> Fields<'w, 'b> {
         }
     }
 
+    fn clear(&mut self, clear: &[ClearColumn<'_>]) {
+        if clear.is_empty() {
+            return;
+        }
+        self.key(key::CLEAR);
+        self.writer.array(clear.len() as u64);
+        for column in clear {
+            self.writer.array(2);
+            self.writer.text(column.column);
+            self.writer.text(column.class);
+        }
+    }
+
+    fn list(&mut self, key: u64, items: &[String]) {
+        if items.is_empty() {
+            return;
+        }
+        self.key(key);
+        self.writer.array(items.len() as u64);
+        for item in items {
+            self.writer.text(item);
+        }
+    }
+
+    fn actor(&mut self, actor: Actor<'_>) {
+        if actor == Actor::default() {
+            return;
+        }
+        self.key(key::ACTOR);
+        let mut inner = Fields::open(self.writer);
+        inner.text(0, actor.issuer);
+        inner.text(1, actor.subject);
+        inner.text(2, actor.role);
+        inner.close();
+    }
+
     fn close(self) {
         self.writer.close_map(self.at, self.pairs);
     }
@@ -181,6 +260,23 @@ pub(crate) fn number(record: &Record<'_>) -> u64 {
         Record::Result { .. } => kind::RESULT,
         Record::Observe { .. } => kind::OBSERVE,
         Record::Alarm { .. } => kind::ALARM,
+        Record::Release { .. } => kind::RELEASE,
+        Record::RecordingSegment { .. } => kind::RECORDING_SEGMENT,
+        Record::Heartbeat { .. } => kind::HEARTBEAT,
+        Record::ClockStep { .. } => kind::CLOCK_STEP,
+        Record::LogMode { .. } => kind::LOG_MODE,
+        Record::Gap { .. } => kind::GAP,
+        Record::Configuration { .. } => kind::CONFIGURATION,
+        Record::KeyRotate { .. } => kind::KEY_ROTATE,
+        Record::NodeEnroll { .. } => kind::NODE_ENROLL,
+        Record::NodeRetire { .. } => kind::NODE_RETIRE,
+        Record::Anchor { .. } => kind::ANCHOR,
+        Record::ReplayView { .. } => kind::REPLAY_VIEW,
+        Record::Export { .. } => kind::EXPORT,
+        Record::Review { .. } => kind::REVIEW,
+        Record::HoldSet { .. } => kind::HOLD_SET,
+        Record::HoldClear { .. } => kind::HOLD_CLEAR,
+        Record::Purge { .. } => kind::PURGE,
     }
 }
 
@@ -207,23 +303,32 @@ fn body(fields: &mut Fields<'_, '_>, record: &Record<'_>) {
             fields.text(key::SOURCE, source);
             fields.text(key::USER, user);
         }
-        Record::SessionOpen { session, actor, source, tls, application, target, database, account, bundle } => {
+        Record::SessionOpen {
+            session,
+            actor,
+            source,
+            tls,
+            application,
+            target,
+            database,
+            account,
+            bundle,
+            recording,
+            mode,
+            key,
+        } => {
             fields.session(session);
             fields.digest(key::BUNDLE, &bundle);
             fields.text(key::TARGET, target);
-            if actor != crate::record::Actor::default() {
-                fields.key(key::ACTOR);
-                let mut inner = Fields::open(fields.writer);
-                inner.text(0, actor.issuer);
-                inner.text(1, actor.subject);
-                inner.text(2, actor.role);
-                inner.close();
-            }
+            fields.actor(actor);
             fields.text(key::SOURCE, source);
             fields.text(key::TLS, tls);
             fields.text(key::APPLICATION, application);
             fields.text(key::DATABASE, database);
             fields.text(key::ACCOUNT, account);
+            fields.text(key::ALARM, recording);
+            fields.text(key::MODE, mode);
+            fields.digest(key::KEY_COMMITMENT, &key);
         }
         Record::SessionClose { session, reason, statements, bytes } => {
             fields.session(session);
@@ -235,12 +340,15 @@ fn body(fields: &mut Fields<'_, '_>, record: &Record<'_>) {
             session,
             statement,
             text,
+            sealed_text,
+            tables,
             via,
             fingerprint,
             effects,
             bundle,
             catalog_epoch,
             parameters,
+            sealed_parameters,
             row_limit,
         } => {
             fields.session(session);
@@ -255,16 +363,21 @@ fn body(fields: &mut Fields<'_, '_>, record: &Record<'_>) {
                 fields.bytes(key::PARAMETERS, &parameters);
             }
             fields.uint(key::ROW_LIMIT, u64::from(row_limit));
+            fields.list(key::TABLES, tables);
+            fields.bytes(key::SEALED_TEXT, sealed_text);
+            fields.bytes(key::SEALED_PARAMETERS, sealed_parameters);
         }
-        Record::Block { session, statement, text, code, rule, bundle } => {
+        Record::Block { session, statement, text, sealed_text, tables, code, rule, bundle } => {
             fields.session(session);
             fields.uint(key::STATEMENT, statement);
             fields.digest(key::BUNDLE, &bundle);
             fields.bytes(key::TEXT, text);
             fields.text(key::CODE, code);
             fields.text(key::RULE, rule);
+            fields.list(key::TABLES, tables);
+            fields.bytes(key::SEALED_TEXT, sealed_text);
         }
-        Record::Result { session, statement, outcome, sqlstate, rows, bytes, duration_us, masked } => {
+        Record::Result { session, statement, outcome, sqlstate, rows, bytes, duration_us, masked, clear } => {
             fields.session(session);
             fields.uint(key::STATEMENT, statement);
             fields.text(key::OUTCOME, outcome);
@@ -275,6 +388,7 @@ fn body(fields: &mut Fields<'_, '_>, record: &Record<'_>) {
             fields.uint(key::BYTES, bytes);
             fields.uint(key::DURATION, duration_us);
             fields.masked(masked);
+            fields.clear(clear);
         }
         Record::Observe { session, statement, bundle, masked, code, rule } => {
             fields.session(session);
@@ -289,5 +403,117 @@ fn body(fields: &mut Fields<'_, '_>, record: &Record<'_>) {
             fields.text(key::ALARM, kind);
             fields.text(key::DETAIL, detail);
         }
+        Record::Release { session, statement, number, rows, bytes, digest } => {
+            fields.session(session);
+            fields.uint(key::STATEMENT, statement);
+            fields.uint(key::ROWS, rows);
+            fields.uint(key::BYTES, bytes);
+            fields.uint(key::RELEASE, number);
+            fields.digest(key::RELEASE_DIGEST, &digest);
+        }
+        Record::RecordingSegment { session, number, chunks, bytes, statement, reason, digest } => {
+            fields.session(session);
+            fields.uint(key::BYTES, bytes);
+            fields.text(key::REASON, reason);
+            fields.uint(key::STATEMENTS, statement);
+            fields.uint(key::SEGMENT, number);
+            fields.uint(key::CHUNKS, chunks);
+            fields.digest(key::CHUNK_DIGEST, &digest);
+        }
+        _ => node(fields, record),
+    }
+}
+
+/// Records of the node and of its people; none of them is on a statement's path.
+fn node(fields: &mut Fields<'_, '_>, record: &Record<'_>) {
+    match *record {
+        Record::Heartbeat { interval_s } => fields.uint(key::INTERVAL, interval_s),
+        Record::ClockStep { step_ns } => {
+            if step_ns != 0 {
+                fields.key(key::STEP);
+                fields.writer.int(step_ns);
+            }
+        }
+        Record::LogMode { target, mode, reason } => {
+            fields.text(key::REASON, reason);
+            fields.text(key::TARGET, target);
+            fields.text(key::MODE, mode);
+        }
+        Record::Gap { reason, duration_us, lost, sessions, statements } => {
+            fields.uint(key::DURATION, duration_us);
+            fields.text(key::REASON, reason);
+            fields.uint(key::LOST, lost);
+            fields.uint(key::SESSIONS_REFUSED, sessions);
+            fields.uint(key::STATEMENTS_REFUSED, statements);
+        }
+        Record::Configuration { reason, build, configuration, program } => {
+            fields.text(key::REASON, reason);
+            fields.text(key::BUILD, build);
+            fields.digest(key::CONFIGURATION, &configuration);
+            fields.digest(key::PROGRAM, &program);
+        }
+        Record::KeyRotate { key } => fields.text(key::VERIFIER_KEY, key),
+        Record::NodeEnroll { origin, key } => {
+            fields.text(key::VERIFIER_KEY, key);
+            fields.text(key::PLACE, origin);
+        }
+        Record::NodeRetire { origin, reason } => {
+            fields.text(key::REASON, reason);
+            fields.text(key::PLACE, origin);
+        }
+        Record::Anchor { kind, size, root, place } => {
+            fields.text(key::ALARM, kind);
+            fields.uint(key::TREE_SIZE, size);
+            fields.digest(key::ROOT, &root);
+            fields.text(key::PLACE, place);
+        }
+        Record::ReplayView { session, actor, reason, detail } => {
+            fields.session(session);
+            fields.text(key::REASON, reason);
+            fields.actor(actor);
+            fields.text(key::DETAIL, detail);
+        }
+        Record::Export { actor, reason, kind, detail, count } => {
+            fields.uint(key::ROWS, count);
+            fields.text(key::REASON, reason);
+            fields.actor(actor);
+            fields.text(key::ALARM, kind);
+            fields.text(key::DETAIL, detail);
+        }
+        Record::Review { actor, reason, detail, findings, ticket } => {
+            fields.text(key::REASON, reason);
+            fields.actor(actor);
+            fields.text(key::DETAIL, detail);
+            fields.text(key::FINDINGS, findings);
+            fields.text(key::TICKET, ticket);
+        }
+        Record::HoldSet { actor, reason, name, query } => {
+            fields.text(key::REASON, reason);
+            fields.actor(actor);
+            fields.text(key::ALARM, name);
+            fields.text(key::DETAIL, query);
+        }
+        Record::HoldClear { actor, reason, name } => {
+            fields.text(key::REASON, reason);
+            fields.actor(actor);
+            fields.text(key::ALARM, name);
+        }
+        Record::Purge { actor, reason, kind, order, sessions, signatures } => {
+            fields.uint(key::ROWS, sessions.len() as u64);
+            fields.text(key::REASON, reason);
+            fields.actor(actor);
+            fields.text(key::ALARM, kind);
+            fields.text(key::DETAIL, order);
+            if !sessions.is_empty() {
+                fields.key(key::SESSIONS);
+                fields.writer.array(sessions.len() as u64);
+                for session in sessions {
+                    fields.writer.bytes(&session.0);
+                }
+            }
+            fields.list(key::SIGNATURES, signatures);
+        }
+        // Written by the caller.
+        _ => debug_assert!(false, "a record without fields of its own"),
     }
 }

@@ -5,9 +5,11 @@
 //! writer. Byte layout: `docs/audit-format.md` and `audit.cddl`. Not here yet: encryption, signed checkpoints.
 
 pub mod block;
+mod body;
 mod cbor;
 pub mod cli;
 mod decode;
+pub mod desk;
 mod encode;
 mod lend;
 pub mod merkle;
@@ -18,11 +20,12 @@ mod report;
 mod ring;
 pub mod segment;
 mod show;
-mod time;
+pub mod time;
 mod verify;
 
 pub use block::{Block, BlockError, BlockHeader, decode_block};
-pub use decode::{Body, DecodeError, OwnedActor, OwnedMasked, OwnedRecord, TYPE_NAMES, decode_record};
+pub use body::{Body, OwnedActor, OwnedClear, OwnedMasked, OwnedRecord, TYPE_NAMES};
+pub use decode::{DecodeError, decode_record};
 pub use encode::{RECORD_BYTES_MAX, RECORD_VERSION, encode_record};
 pub use recover::{CoreStart, Opened, RECOVERED, RecoverError, Recovered, StatementId, UNKNOWN_CRASH, open, recover};
 pub use ring::{Full, Ring, Sealed, announces};

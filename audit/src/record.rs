@@ -58,7 +58,7 @@ pub enum Record<'a> {
         /// User name asked for (bounded, control characters escaped by the caller).
         user: &'a str,
         /// Stable reason.
-        reason: &'static str,
+        reason: &'a str,
     },
     /// Session admitted.
     SessionOpen {
@@ -80,13 +80,19 @@ pub enum Record<'a> {
         account: &'a str,
         /// Bundle digest.
         bundle: [u8; 32],
+        /// How answers are recorded: `digest`, `rows`, or empty for not at all.
+        recording: &'a str,
+        /// Mode of the target: `strict`, `intent`, `async`, `off`.
+        mode: &'a str,
+        /// Commitment to the key of the session's sealed fields, zeros for none.
+        key: [u8; 32],
     },
     /// Session over.
     SessionClose {
         /// Session.
         session: SessionId,
         /// Stable reason.
-        reason: &'static str,
+        reason: &'a str,
         /// Statements forwarded.
         statements: u64,
         /// Bytes sent to the client.
@@ -98,10 +104,14 @@ pub enum Record<'a> {
         session: SessionId,
         /// Number of the statement in the session, from 1.
         statement: u64,
-        /// Exact text (what the statement refers to for EXECUTE of a prepared statement).
+        /// Exact text (what the statement refers to for EXECUTE of a prepared statement); empty when it is sealed.
         text: &'a [u8],
+        /// The text, sealed; empty when it is plain.
+        sealed_text: &'a [u8],
+        /// Tables it names.
+        tables: &'a [String],
         /// How it came: `simple`, `execute`.
-        via: &'static str,
+        via: &'a str,
         /// Normalised fingerprint.
         fingerprint: u64,
         /// Effects bit set.
@@ -112,6 +122,8 @@ pub enum Record<'a> {
         catalog_epoch: u64,
         /// SHA-256 over the Bind frame's parameter part, if the statement had parameters.
         parameters: Option<[u8; 32]>,
+        /// The parameters, sealed; empty for none.
+        sealed_parameters: &'a [u8],
         /// Row limit of a portal execution, 0 for none.
         row_limit: u32,
     },
@@ -121,10 +133,14 @@ pub enum Record<'a> {
         session: SessionId,
         /// Number of the statement in the session.
         statement: u64,
-        /// Exact text (bounded by the statement limit).
+        /// Exact text (bounded by the statement limit); empty when it is sealed.
         text: &'a [u8],
+        /// The text, sealed; empty when it is plain.
+        sealed_text: &'a [u8],
+        /// Tables it names, where that is known.
+        tables: &'a [String],
         /// Stable code.
-        code: &'static str,
+        code: &'a str,
         /// Rule name.
         rule: &'a str,
         /// Bundle digest.
@@ -141,7 +157,7 @@ pub enum Record<'a> {
         /// Columns that would have been masked.
         masked: &'a [MaskedColumn<'a>],
         /// Stable code it would have been refused with, or empty.
-        code: &'static str,
+        code: &'a str,
         /// Rule that would have refused it, or empty.
         rule: &'a str,
     },
@@ -153,7 +169,7 @@ pub enum Record<'a> {
         statement: u64,
         /// `ok`, `error`, `refused` (rows withheld after the shape was known), `budget` (cut when a
         /// budget was used up), `suspended`, `lost` (upstream died), `cancelled`.
-        outcome: &'static str,
+        outcome: &'a str,
         /// SQLSTATE of an error, or five zeros.
         sqlstate: [u8; 5],
         /// Rows returned to the client.
@@ -164,6 +180,185 @@ pub enum Record<'a> {
         duration_us: u64,
         /// Masked columns as (name, class, redaction name).
         masked: &'a [MaskedColumn<'a>],
+        /// Protected columns that the role sees in clear.
+        clear: &'a [ClearColumn<'a>],
+    },
+    /// Bytes of an answer may leave: this record is durable before they do.
+    Release {
+        /// Session.
+        session: SessionId,
+        /// Number of the statement.
+        statement: u64,
+        /// Number of the release in its statement, from 1.
+        number: u64,
+        /// Rows covered, counted from the statement's beginning.
+        rows: u64,
+        /// Bytes covered, counted from the statement's beginning.
+        bytes: u64,
+        /// SHA-256 over the bytes of this release, zeros for none.
+        digest: [u8; 32],
+    },
+    /// What a session was sent, up to here, is in a recording.
+    RecordingSegment {
+        /// Session.
+        session: SessionId,
+        /// Number of the segment, from 1.
+        number: u64,
+        /// Chunks in the file, cumulative.
+        chunks: u64,
+        /// Bytes in the file, cumulative.
+        bytes: u64,
+        /// Last statement in it.
+        statement: u64,
+        /// Why the recording ends here, or empty if it goes on: `closed`, `cap`, `disk`.
+        reason: &'a str,
+        /// Hash of the last chunk, which chains all before it.
+        digest: [u8; 32],
+    },
+    /// The core is alive.
+    Heartbeat {
+        /// Seconds until the next.
+        interval_s: u64,
+    },
+    /// The wall clock was set.
+    ClockStep {
+        /// By how much wall minus monotonic changed, nanoseconds.
+        step_ns: i64,
+    },
+    /// How a target is recorded from here on; without a target, what the log can do.
+    LogMode {
+        /// Target, or empty.
+        target: &'a str,
+        /// `strict`, `intent`, `async`, `off`; without target `normal`, `refusing_sessions`, `stalled`.
+        mode: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// Something is or was missing.
+    Gap {
+        /// Stable reason.
+        reason: &'a str,
+        /// Microseconds it lasted.
+        duration_us: u64,
+        /// Records lost.
+        lost: u64,
+        /// Sessions refused meanwhile.
+        sessions: u64,
+        /// Statements refused meanwhile.
+        statements: u64,
+    },
+    /// The configuration in force.
+    Configuration {
+        /// `start` or `reload`.
+        reason: &'a str,
+        /// Version of the program.
+        build: &'a str,
+        /// SHA-256 of the configuration file.
+        configuration: [u8; 32],
+        /// SHA-256 of the program file, zeros where it cannot be read.
+        program: [u8; 32],
+    },
+    /// The key that signs checkpoints from here on.
+    KeyRotate {
+        /// Verifier key.
+        key: &'a str,
+    },
+    /// A node joined.
+    NodeEnroll {
+        /// Origin of its log.
+        origin: &'a str,
+        /// Its first verifier key.
+        key: &'a str,
+    },
+    /// A node left.
+    NodeRetire {
+        /// Origin of its log.
+        origin: &'a str,
+        /// Why.
+        reason: &'a str,
+    },
+    /// A tree size is known somewhere else.
+    Anchor {
+        /// `witness`, `object_lock`, `timestamp`.
+        kind: &'a str,
+        /// Tree size.
+        size: u64,
+        /// Root.
+        root: [u8; 32],
+        /// Where.
+        place: &'a str,
+    },
+    /// Somebody looks at a session's recording.
+    ReplayView {
+        /// Session looked at.
+        session: SessionId,
+        /// Who.
+        actor: Actor<'a>,
+        /// Reason given.
+        reason: &'a str,
+        /// What of it.
+        detail: &'a str,
+    },
+    /// Records leave the log.
+    Export {
+        /// Who.
+        actor: Actor<'a>,
+        /// Reason given.
+        reason: &'a str,
+        /// Kind of export.
+        kind: &'a str,
+        /// Query or range.
+        detail: &'a str,
+        /// Records.
+        count: u64,
+    },
+    /// Somebody reviewed activity.
+    Review {
+        /// Who.
+        actor: Actor<'a>,
+        /// Reason given.
+        reason: &'a str,
+        /// What was looked at.
+        detail: &'a str,
+        /// Findings.
+        findings: &'a str,
+        /// Ticket.
+        ticket: &'a str,
+    },
+    /// Nothing that this query matches may be destroyed.
+    HoldSet {
+        /// Who.
+        actor: Actor<'a>,
+        /// Reason given.
+        reason: &'a str,
+        /// Name of the hold.
+        name: &'a str,
+        /// What it keeps.
+        query: &'a str,
+    },
+    /// A hold ends.
+    HoldClear {
+        /// Who.
+        actor: Actor<'a>,
+        /// Reason given.
+        reason: &'a str,
+        /// Name of the hold.
+        name: &'a str,
+    },
+    /// Keys of sessions are destroyed.
+    Purge {
+        /// Who.
+        actor: Actor<'a>,
+        /// Reason given.
+        reason: &'a str,
+        /// `retention` or `erasure`.
+        kind: &'a str,
+        /// The order that was signed, exact text.
+        order: &'a str,
+        /// Sessions, ascending.
+        sessions: &'a [SessionId],
+        /// Signature lines of the order.
+        signatures: &'a [String],
     },
     /// Something the operator should look at (a panic caught, upstream protocol surprise, metadata disagreement).
     Alarm {
@@ -185,6 +380,15 @@ pub struct MaskedColumn<'a> {
     pub class: &'a str,
     /// Redaction name.
     pub method: &'a str,
+}
+
+/// One protected column that a role sees in clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClearColumn<'a> {
+    /// Name in the result.
+    pub column: &'a str,
+    /// Class name.
+    pub class: &'a str,
 }
 
 /// Proof that a record is in the ring: minted only by the ring's append, spent by the one function that forwards.

@@ -13,7 +13,9 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use crate::block::{ALIGN_BYTES, FLAG_LAST};
-use crate::decode::{Body, decode_record};
+use crate::body::Body;
+use crate::decode::decode_record;
+use crate::desk;
 use crate::record::SessionId;
 use crate::segment::{self, DirectoryLock, HEADER_PAGE_BYTES, SegmentReader, Slot};
 use crate::verify::Code;
@@ -391,12 +393,17 @@ pub fn open(directory: &Path, cores: u16, seed: [u8; 32]) -> Result<Opened, Reco
         .ok_or_else(|| RecoverError::Locked(directory.to_owned()))?;
     let mut found = Vec::new();
     let mut known = segment::cores(directory).map_err(at(directory))?;
+    // The desk has its own lock; a tool may be writing there now.
+    known.retain(|core| *core != desk::DESK);
     known.extend((0..cores).filter(|core| !known.contains(core)).collect::<Vec<_>>());
     known.sort_unstable();
     for core in known {
         found.push(recover(directory, core)?);
     }
-    let node = found.iter().find_map(|core| core.node).unwrap_or_else(|| derive(&seed, u32::MAX));
+    let node = match found.iter().find_map(|core| core.node) {
+        Some(node) => node,
+        None => desk::node_of(directory).map_err(at(directory))?.unwrap_or_else(|| derive(&seed, u32::MAX)),
+    };
     let epoch = found.iter().map(|core| core.epoch).max().unwrap_or(0) + 1;
     let elsewhere: BTreeSet<StatementId> =
         found.iter().flat_map(|core| core.closed_for_others.iter().copied()).collect();
@@ -440,7 +447,7 @@ pub fn open(directory: &Path, cores: u16, seed: [u8; 32]) -> Result<Opened, Reco
     Ok(Opened { lock, cores: starts })
 }
 
-fn derive(seed: &[u8; 32], label: u32) -> [u8; 16] {
+pub(crate) fn derive(seed: &[u8; 32], label: u32) -> [u8; 16] {
     let digest = Sha256::new_with_prefix(seed).chain_update(label.to_le_bytes()).finalize();
     let mut out = [0; 16];
     out.copy_from_slice(&digest[..16]);

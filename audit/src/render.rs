@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::decode::{Body, OwnedMasked};
+use crate::body::{Body, OwnedActor, OwnedMasked};
 use crate::encode::SQLSTATE_NONE;
 use crate::show::Entry;
 use crate::time;
@@ -23,7 +23,8 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// Does the character do something to a terminal, or to the order or visibility of the text around it?
-fn is_active(c: char) -> bool {
+#[must_use]
+pub fn is_active(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -138,7 +139,10 @@ fn quote(out: &mut String, value: &str) {
     out.push('"');
 }
 
-fn statement_text(text: &[u8], full: bool) -> String {
+fn statement_text(text: &[u8], sealed: &[u8], full: bool) -> String {
+    if !sealed.is_empty() {
+        return "[sealed]".to_owned();
+    }
     let shown = printable(text);
     match shown.char_indices().nth(TEXT_CHARACTERS) {
         Some((end, _)) if !full => format!("{}… ({} bytes)", &shown[..end], text.len()),
@@ -189,14 +193,13 @@ pub fn line(entry: &Entry, full: bool) -> String {
         Body::SessionClose { reason, statements, bytes, .. } => {
             write!(out, " {}: {statements} statements, {bytes} bytes", p(reason))
         }
-        Body::Intent { statement, text, via, row_limit, .. } => {
-            write!(out, " #{statement} {}", p(via)).and_then(|()| match row_limit {
-                0 => write!(out, ": {}", statement_text(text, full)),
-                limit => write!(out, " limit {limit}: {}", statement_text(text, full)),
-            })
-        }
-        Body::Block { statement, text, code, rule, .. } => {
-            write!(out, " #{statement} {} by rule {}: {}", p(code), p(rule), statement_text(text, full))
+        Body::Intent { statement, text, sealed_text, via, row_limit, .. } => write!(out, " #{statement} {}", p(via))
+            .and_then(|()| match row_limit {
+                0 => write!(out, ": {}", statement_text(text, sealed_text, full)),
+                limit => write!(out, " limit {limit}: {}", statement_text(text, sealed_text, full)),
+            }),
+        Body::Block { statement, text, sealed_text, code, rule, .. } => {
+            write!(out, " #{statement} {} by rule {}: {}", p(code), p(rule), statement_text(text, sealed_text, full))
         }
         Body::Result { statement, outcome, sqlstate, rows, bytes, duration_us, masked, .. } => {
             let mut done = write!(out, " #{statement} {}", p(outcome));
@@ -226,8 +229,68 @@ pub fn line(entry: &Entry, full: bool) -> String {
             done
         }
         Body::Alarm { kind, detail, .. } => write!(out, " {}: {}", p(kind), p(detail)),
+        other => {
+            out.push_str(&node_line(other));
+            Ok(())
+        }
     };
     out
+}
+
+/// The rest of a line about what the node or its people did.
+fn node_line(body: &Body) -> String {
+    let p = |text: &str| printable(text.as_bytes());
+    let by = |actor: &OwnedActor, reason: &str| {
+        let who = if actor.subject.is_empty() { "somebody unknown".to_owned() } else { p(&actor.subject) };
+        if reason.is_empty() { format!("by {who}") } else { format!("by {who}, because: {}", p(reason)) }
+    };
+    match body {
+        Body::Release { statement, number, rows, bytes, .. } => {
+            format!(" #{statement} release {number}: up to {rows} rows, {bytes} bytes")
+        }
+        Body::RecordingSegment { number, chunks, bytes, reason, .. } => {
+            let end = if reason.is_empty() { String::new() } else { format!(", ends: {}", p(reason)) };
+            format!(" recording segment {number}: {chunks} chunks, {bytes} bytes{end}")
+        }
+        Body::Heartbeat { interval_s } => format!(" next within {interval_s} s"),
+        Body::ClockStep { step_ns } => format!(" wall clock moved by {} ms", step_ns / 1_000_000),
+        Body::LogMode { target, mode, reason } if target.is_empty() => format!(" log {}: {}", p(mode), p(reason)),
+        Body::LogMode { target, mode, reason } => {
+            format!(" target {} is recorded {}: {}", p(target), p(mode), p(reason))
+        }
+        Body::Gap { reason, duration_us, lost, sessions, statements } => format!(
+            " {}: {} ms, {lost} records lost, {sessions} sessions and {statements} statements refused",
+            p(reason),
+            duration_us / 1000
+        ),
+        Body::Configuration { reason, build, configuration, .. } => {
+            format!(" {}: build {} configuration {}", p(reason), p(build), &hex(configuration)[..16])
+        }
+        Body::KeyRotate { key } => format!(" checkpoints are signed by {} from here on", p(key)),
+        Body::NodeEnroll { origin, key } => format!(" {} with key {}", p(origin), p(key)),
+        Body::NodeRetire { origin, reason } => format!(" {}: {}", p(origin), p(reason)),
+        Body::Anchor { kind, size, root, place } => {
+            format!(" {} at {}: size {size} root {}", p(kind), p(place), &hex(root)[..16])
+        }
+        Body::ReplayView { actor, reason, detail, .. } => format!(" {} {}", p(detail), by(actor, reason)),
+        Body::Export { actor, reason, kind, detail, count } => {
+            format!(" {} of {count} records ({}) {}", p(kind), p(detail), by(actor, reason))
+        }
+        Body::Review { actor, reason, detail, findings, ticket } => {
+            let ticket = if ticket.is_empty() { String::new() } else { format!(" ticket {}", p(ticket)) };
+            format!(" of {} {}{ticket}; findings: {}", p(detail), by(actor, reason), p(findings))
+        }
+        Body::HoldSet { actor, reason, name, query } => format!(" {} on {} {}", p(name), p(query), by(actor, reason)),
+        Body::HoldClear { actor, reason, name } => format!(" {} {}", p(name), by(actor, reason)),
+        Body::Purge { actor, reason, kind, sessions, signatures, .. } => format!(
+            " {} of {} sessions, {} signatures, {}",
+            p(kind),
+            sessions.len(),
+            signatures.len(),
+            by(actor, reason)
+        ),
+        _ => String::new(),
+    }
 }
 
 /// One record as one JSON object, without a line end. Numbers that JSON readers may round are strings.
@@ -263,10 +326,13 @@ pub fn json(entry: &Entry) -> String {
         Body::AuthFail { source, reason, .. } => {
             json.some("source", source).text("reason", reason);
         }
-        Body::SessionOpen { actor, source, tls, application, database, account, bundle, .. } => {
+        Body::SessionOpen {
+            actor, source, tls, application, database, account, bundle, recording, mode, key, ..
+        } => {
             json.some("issuer", &actor.issuer).some("role", &actor.role).some("source", source).some("tls", tls);
             json.some("application", application).some("database", database).some("account", account);
-            json.text("bundle", &hex(bundle));
+            json.text("bundle", &hex(bundle)).some("mode", mode).some("recording", recording);
+            digest(&mut json, "key", key);
         }
         Body::SessionClose { reason, statements, bytes, .. } => {
             json.text("reason", reason).number("statements", *statements).number("bytes", *bytes);
@@ -274,35 +340,49 @@ pub fn json(entry: &Entry) -> String {
         Body::Intent {
             statement,
             text,
+            sealed_text,
+            tables,
             via,
             fingerprint,
             effects,
             bundle,
             catalog_epoch,
             parameters,
+            sealed_parameters,
             row_limit,
             ..
         } => {
             json.number("statement", *statement);
-            text_field(&mut json, text);
+            text_field(&mut json, text, sealed_text);
+            names(&mut json, tables);
             json.some("via", via).text("fingerprint", &format!("{fingerprint:016x}"));
             json.text("effects", &format!("{effects:x}")).text("bundle", &hex(bundle));
             json.number("catalog_epoch", *catalog_epoch);
             if let Some(parameters) = parameters {
                 json.text("parameters", &hex(parameters));
             }
+            if !sealed_parameters.is_empty() {
+                json.truth("parameters_sealed", true);
+            }
             json.number("row_limit", u64::from(*row_limit));
         }
-        Body::Block { statement, text, code, rule, bundle, .. } => {
+        Body::Block { statement, text, sealed_text, tables, code, rule, bundle, .. } => {
             json.number("statement", *statement);
-            text_field(&mut json, text);
+            text_field(&mut json, text, sealed_text);
+            names(&mut json, tables);
             json.some("code", code).some("rule", rule).text("bundle", &hex(bundle));
         }
-        Body::Result { statement, outcome, sqlstate, rows, bytes, duration_us, masked, .. } => {
+        Body::Result { statement, outcome, sqlstate, rows, bytes, duration_us, masked, clear, .. } => {
             json.number("statement", *statement).text("outcome", outcome);
             json.text("sqlstate", &String::from_utf8_lossy(sqlstate));
             json.number("rows", *rows).number("bytes", *bytes).number("duration_us", *duration_us);
             masked_list(&mut json, masked);
+            if !clear.is_empty() {
+                json.list(
+                    "clear",
+                    clear.iter().map(|c| Json::new().text("column", &c.column).text("class", &c.class).finish()),
+                );
+            }
         }
         Body::Observe { statement, bundle, masked, code, rule, .. } => {
             json.number("statement", *statement).some("code", code).some("rule", rule).text("bundle", &hex(bundle));
@@ -311,11 +391,106 @@ pub fn json(entry: &Entry) -> String {
         Body::Alarm { kind, detail, .. } => {
             json.text("kind", kind).some("detail", detail);
         }
+        other => node_json(&mut json, other),
     }
     if !record.extensions.is_empty() {
         json.list("extensions", record.extensions.iter().map(|(key, value)| format!("\"{key}:{}\"", hex(value))));
     }
     json.finish()
+}
+
+fn digest(json: &mut Json, key: &str, value: &[u8; 32]) {
+    if *value != [0; 32] {
+        json.text(key, &hex(value));
+    }
+}
+
+fn names(json: &mut Json, tables: &[String]) {
+    if !tables.is_empty() {
+        json.list("tables", tables.iter().map(|name| quoted(name)));
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = String::new();
+    quote(&mut out, text);
+    out
+}
+
+/// Fields of what the node or its people did.
+fn node_json(json: &mut Json, body: &Body) {
+    let by = |json: &mut Json, actor: &OwnedActor, reason: &str| {
+        json.some("by", &actor.subject).some("issuer", &actor.issuer).some("role", &actor.role).some("reason", reason);
+    };
+    match body {
+        Body::Release { statement, number, rows, bytes, digest: of, .. } => {
+            json.number("statement", *statement).number("release", *number);
+            json.number("rows", *rows).number("bytes", *bytes);
+            digest(json, "digest", of);
+        }
+        Body::RecordingSegment { number, chunks, bytes, statement, reason, digest: of, .. } => {
+            json.number("segment", *number).number("chunks", *chunks).number("bytes", *bytes);
+            json.number("statement", *statement).some("reason", reason);
+            digest(json, "digest", of);
+        }
+        Body::Heartbeat { interval_s } => {
+            json.number("interval_s", *interval_s);
+        }
+        Body::ClockStep { step_ns } => {
+            json.text("step_ns", &step_ns.to_string());
+        }
+        Body::LogMode { target, mode, reason } => {
+            json.some("target", target).text("mode", mode).some("reason", reason);
+        }
+        Body::Gap { reason, duration_us, lost, sessions, statements } => {
+            json.some("reason", reason).number("duration_us", *duration_us).number("lost", *lost);
+            json.number("sessions", *sessions).number("statements", *statements);
+        }
+        Body::Configuration { reason, build, configuration, program } => {
+            json.some("reason", reason).some("build", build);
+            digest(json, "configuration", configuration);
+            digest(json, "program", program);
+        }
+        Body::KeyRotate { key } => {
+            json.text("key", key);
+        }
+        Body::NodeEnroll { origin, key } => {
+            json.text("origin", origin).text("key", key);
+        }
+        Body::NodeRetire { origin, reason } => {
+            json.text("origin", origin).some("reason", reason);
+        }
+        Body::Anchor { kind, size, root, place } => {
+            json.text("kind", kind).number("size", *size).text("root", &hex(root)).some("place", place);
+        }
+        Body::ReplayView { actor, reason, detail, .. } => {
+            json.some("detail", detail);
+            by(json, actor, reason);
+        }
+        Body::Export { actor, reason, kind, detail, count } => {
+            json.text("kind", kind).some("detail", detail).number("count", *count);
+            by(json, actor, reason);
+        }
+        Body::Review { actor, reason, detail, findings, ticket } => {
+            json.some("detail", detail).some("findings", findings).some("ticket", ticket);
+            by(json, actor, reason);
+        }
+        Body::HoldSet { actor, reason, name, query } => {
+            json.text("name", name).some("query", query);
+            by(json, actor, reason);
+        }
+        Body::HoldClear { actor, reason, name } => {
+            json.text("name", name);
+            by(json, actor, reason);
+        }
+        Body::Purge { actor, reason, kind, order, sessions, signatures } => {
+            json.text("kind", kind).text("order", order);
+            json.list("sessions", sessions.iter().map(|session| quoted(&hex(&session.0))));
+            json.list("signatures", signatures.iter().map(|line| quoted(line)));
+            by(json, actor, reason);
+        }
+        _ => {}
+    }
 }
 
 fn masked_list(json: &mut Json, masked: &[OwnedMasked]) {
@@ -330,7 +505,11 @@ fn masked_list(json: &mut Json, masked: &[OwnedMasked]) {
 }
 
 /// Text as text if it is UTF-8, otherwise its bytes, so that nothing is lost.
-fn text_field(json: &mut Json, text: &[u8]) {
+fn text_field(json: &mut Json, text: &[u8], sealed: &[u8]) {
+    if !sealed.is_empty() {
+        json.truth("text_sealed", true);
+        return;
+    }
     match std::str::from_utf8(text) {
         Ok(text) => json.text("text", text),
         Err(_) => json.text("text_hex", &hex(text)),

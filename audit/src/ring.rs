@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use crate::block::{self, BlockHeader, FLAG_AFTER_CRASH, FLAG_LAST, HEADER_BYTES, PAYLOAD_BYTES_USUAL};
-use crate::decode::{self, Body};
+use crate::body::Body;
+use crate::decode;
 use crate::encode::{self, RECORD_BYTES_MAX, kind};
 use crate::merkle;
 use crate::record::{Clock, Record, Recorded};

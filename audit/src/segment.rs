@@ -19,7 +19,7 @@ pub const SEGMENT_BYTES_DEFAULT: u64 = 16 << 20;
 const MAGIC: [u8; 8] = *b"TGAUDSG1";
 const VERSION: u16 = 1;
 const EXTENSION: &str = "tgseg";
-const PREPARED: &str = "next.prepared";
+pub(crate) const PREPARED: &str = "next.prepared";
 const LOCK: &str = "lock";
 /// Folder for bytes that were never acknowledged.
 const QUARANTINE: &str = "quarantine";
@@ -167,7 +167,7 @@ pub fn prepare(core_directory: &Path, header: &SegmentHeader) -> io::Result<Path
         _ => {}
     }
     let write = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        let mut file = create_private(&path)?;
         file.write_all(&header.encode())?;
         let zeros = vec![0u8; 1 << 20];
         let mut left = header.segment_bytes.saturating_sub(HEADER_PAGE_BYTES);
@@ -388,4 +388,8 @@ impl SegmentReader {
 /// Disks write sectors of at least 512 bytes whole or not at all.
 fn has_zero_sector(bytes: &[u8]) -> bool {
     bytes.chunks(512).any(|sector| sector.iter().all(|&byte| byte == 0))
+}
+/// A new file that only its owner may read.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }

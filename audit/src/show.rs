@@ -9,7 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use crate::decode::{Body, OwnedRecord, decode_record};
+use crate::body::{Body, OwnedRecord};
+use crate::decode::decode_record;
 use crate::record::SessionId;
 use crate::render;
 use crate::segment::{self, HEADER_PAGE_BYTES, SegmentReader, Slot};
@@ -176,6 +177,8 @@ impl CoreReader {
         };
         match (next, what) {
             (Err(error), _) => Some(Err(ShowError::Io(path.clone(), error))),
+            // The log is being written: what was not there when it was read is there now.
+            (Ok(Some(_)), _) if matches!(reader.slot(from), Ok(Slot::Block(_))) => Some(Ok(())),
             (Ok(Some(next)), what) => {
                 *position = next;
                 let what = what.unwrap_or_else(|| "zeros where a block should be".to_owned());

@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::block::{Block, BlockError, FLAG_AFTER_CRASH, FLAG_LAST};
-use crate::decode::{Body, OwnedRecord, decode_record};
+use crate::body::{Body, OwnedRecord};
+use crate::decode::decode_record;
 use crate::recover::{StatementId, UNKNOWN_CRASH};
 use crate::report::statement_name;
 pub use crate::report::{

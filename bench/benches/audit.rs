@@ -21,6 +21,9 @@ fn intent(statement: u64) -> Record<'static> {
         catalog_epoch: 4,
         parameters: Some([9; 32]),
         row_limit: 0,
+        sealed_text: &[],
+        tables: &[],
+        sealed_parameters: &[],
     }
 }
 
@@ -121,6 +124,7 @@ fn write_log(directory: &std::path::Path) -> std::io::Result<u64> {
                 bytes: 32_000,
                 duration_us: 900,
                 masked: &[],
+                clear: &[],
             };
             let _ = ring.append(clock, &done);
         }

@@ -16,6 +16,9 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("policy", &["contract", "lineage", "scan"]),
     ("policy-compiler", &["contract", "lineage", "policy", "scan"]),
     ("audit", &[]),
+    ("tlog", &[]),
+    ("notary", &["audit", "tlog"]),
+    ("sealing", &[]),
     ("session", &["contract", "policy", "lineage", "audit"]),
     ("gateway", &["contract", "postgres", "lineage", "policy", "audit", "session"]),
     ("control", &["contract", "lineage", "policy", "policy-compiler", "audit"]),
@@ -57,9 +60,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// Libraries that only some crates may name, because they bring a runtime, sockets or cryptography with them.
 const CONFINED: &[(&str, &[&str])] = &[
     ("glommio", &["gateway"]),
-    ("rustls", &["gateway", "control", "tidegate", "policy-compiler", "tests", "bypass", "bench"]),
+    ("rustls", &["gateway", "control", "tidegate", "policy-compiler", "notary", "tests", "bypass", "bench"]),
     ("tokio", &["control", "tidegate", "policy-compiler", "tests", "bench"]),
     ("tokio-postgres", &["control", "tidegate", "policy-compiler", "tests", "bench"]),
+    ("ureq", &["notary"]),
     ("pg_query", &["lineage", "policy-compiler"]),
 ];
 

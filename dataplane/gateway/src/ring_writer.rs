@@ -442,6 +442,7 @@ impl State {
                 bytes: 0,
                 duration_us: 0,
                 masked: &[],
+                clear: &[],
             };
             if self.ring.append(now, &result).is_err() {
                 return;

@@ -57,6 +57,9 @@ fn intent(statement: u64, text: &[u8]) -> Record<'_> {
         catalog_epoch: 1,
         parameters: None,
         row_limit: 0,
+        sealed_text: &[],
+        tables: &[],
+        sealed_parameters: &[],
     }
 }
 
@@ -70,6 +73,7 @@ fn done(statement: u64) -> Record<'static> {
         bytes: 10,
         duration_us: 5,
         masked: &[],
+        clear: &[],
     }
 }
 

@@ -129,6 +129,9 @@ impl<S: Serving<Verdicts>> Session<S> {
             database: &info.database,
             account: &info.account,
             bundle: *session.grant.epoch().bundle().digest(),
+            recording: "",
+            mode: "",
+            key: [0; 32],
         };
         match host.record(&record) {
             Ok(_recorded) => Ok(session),
@@ -336,6 +339,9 @@ impl<S: Serving<Verdicts>> Session<S> {
             catalog_epoch: self.grant.epoch().number(),
             parameters,
             row_limit,
+            sealed_text: &[],
+            tables: &[],
+            sealed_parameters: &[],
         };
         match host.record(&record) {
             Ok(recorded) => {
@@ -461,6 +467,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             bytes: done.bytes,
             duration_us: host.now_ns().saturating_sub(done.started_ns) / 1000,
             masked: &masked,
+            clear: &[],
         };
         match host.record(&record) {
             Ok(_recorded) => Ok(()),
@@ -614,6 +621,8 @@ fn block<H: Host>(
         code: refusal.code,
         rule: &refusal.rule,
         bundle: *grant.epoch().bundle().digest(),
+        sealed_text: &[],
+        tables: &[],
     };
     match host.record(&record) {
         Ok(_recorded) => Ok(()),

@@ -304,6 +304,9 @@ fn audit_log() -> Vec<Seed> {
         database: "clinic",
         account: "gateway",
         bundle: [1; 32],
+        recording: "",
+        mode: "",
+        key: [0; 32],
     };
     let masked = [MaskedColumn { column: "ssn", class: "ssn", method: "keep-last 4" }];
     let records = [
@@ -322,6 +325,9 @@ fn audit_log() -> Vec<Seed> {
             catalog_epoch: 1,
             parameters: Some([2; 32]),
             row_limit: 0,
+            sealed_text: &[],
+            tables: &[],
+            sealed_parameters: &[],
         },
         Record::Result {
             session,
@@ -332,6 +338,7 @@ fn audit_log() -> Vec<Seed> {
             bytes: 120,
             duration_us: 900,
             masked: &masked,
+            clear: &[],
         },
         Record::Block {
             session,
@@ -340,6 +347,8 @@ fn audit_log() -> Vec<Seed> {
             code: "TG2001",
             rule: "no-drop",
             bundle: [1; 32],
+            sealed_text: &[],
+            tables: &[],
         },
         Record::Alarm { session, kind: "upstream", detail: "08P01" },
         Record::SessionClose { session, reason: "goodbye", statements: 2, bytes: 400 },
