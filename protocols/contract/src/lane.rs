@@ -357,6 +357,12 @@ impl Lane {
         }
     }
 
+    /// Some output is not released.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.hold.as_ref().is_some_and(|hold| hold.queued > hold.released)
+    }
+
     /// Drops output that is not released.
     pub fn drop_held(&mut self) {
         let Some(hold) = &mut self.hold else { return };
