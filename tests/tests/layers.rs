@@ -18,6 +18,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("audit", &[]),
     ("tlog", &[]),
     ("notary", &["audit", "tlog"]),
+    ("sealing", &[]),
     ("session", &["contract", "policy", "lineage", "audit"]),
     ("gateway", &["contract", "postgres", "lineage", "policy", "audit", "session"]),
     ("control", &["contract", "lineage", "policy", "policy-compiler", "audit"]),
