@@ -19,6 +19,9 @@ use std::{
 
 const EXTENSION: &str = "tgseg";
 
+/// Is shown whole blocks.
+pub(crate) type Look<'a> = &'a mut dyn FnMut(&[u8]);
+
 /// A header as it stands on the disk.
 pub(crate) type Header = [u8; HEADER_BYTES];
 
@@ -90,6 +93,11 @@ impl CoreReader {
         Self { core, folders, next: 0, previous: [0; 32], open: None }
     }
 
+    /// Blocks taken so far.
+    pub(crate) const fn next_block(&self) -> u64 {
+        self.next
+    }
+
     /// Takes a header that was read elsewhere.
     ///
     /// # Errors
@@ -148,11 +156,7 @@ impl CoreReader {
 
     /// The next header, if its block is durable. `limit` is the number of the first block that is not; without one, the
     /// block itself is looked at. Whole blocks are given to `look` where that is wanted.
-    pub(crate) fn take(
-        &mut self,
-        limit: Option<u64>,
-        look: Option<&mut dyn FnMut(&[u8])>,
-    ) -> Result<Option<Header>, Error> {
+    pub(crate) fn take(&mut self, limit: Option<u64>, look: Option<Look<'_>>) -> Result<Option<Header>, Error> {
         if limit.is_some_and(|limit| self.next >= limit) {
             return Ok(None);
         }

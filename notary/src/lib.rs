@@ -3,6 +3,7 @@
 //!
 //! Deliberately absent: the data path. Nothing here is called by a session, and nothing here keeps one waiting.
 
+pub mod anchor;
 mod error;
 mod files;
 mod headers;
@@ -11,9 +12,12 @@ pub mod http;
 pub mod keys;
 pub mod s3;
 pub mod sequencer;
+pub mod service;
 pub mod signer;
 pub mod signer_process;
 mod tree_files;
+pub mod witness_client;
+pub mod witness_server;
 
 pub use error::Error;
 pub use sequencer::{Append, Durable, Folders, Notary, Published};

@@ -14,7 +14,7 @@ use crate::{
     signer::{SignRequest, Signer, SignerState},
     tree_files::{Loaded, TileFiles, Tree},
 };
-use audit::Body;
+use audit::{Body, DirectoryLock};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt, fs,
@@ -61,7 +61,7 @@ impl Folders {
         self.directory.join("tlog")
     }
 
-    fn roots(&self) -> Vec<PathBuf> {
+    pub(crate) fn roots(&self) -> Vec<PathBuf> {
         [Some(self.directory.clone()), self.spare.clone()].into_iter().flatten().collect()
     }
 }
@@ -84,6 +84,7 @@ pub struct Notary {
     append: Option<Append>,
     rotation: Rotation,
     enrolled: bool,
+    _lock: DirectoryLock,
 }
 
 impl fmt::Debug for Notary {
@@ -100,6 +101,8 @@ impl Notary {
     pub fn open(folders: &Folders, mut signer: Box<dyn Signer>) -> Result<Self, Error> {
         let (folder, roots) = (folders.tlog(), folders.roots());
         files::make_folder(&folder).map_err(Error::at(&folder))?;
+        let lock = DirectoryLock::take(&folder).map_err(Error::at(&folder))?;
+        let lock = lock.ok_or_else(|| Error::Disagree(format!("another notary works in {}", folder.display())))?;
         let keys_file = folder.join("keys");
         let mut lines = keys::public_keys(&keys_file)?;
         let state = signer.state()?;
@@ -144,6 +147,7 @@ impl Notary {
             rotation: Rotation::None,
             // Also after a first start that ended before it had written anything.
             enrolled: enrolled && size > 0,
+            _lock: lock,
         })
     }
 
@@ -185,6 +189,12 @@ impl Notary {
     #[must_use]
     pub fn keys(&self) -> &[KeyLine] {
         &self.lines
+    }
+
+    /// For each core, how many of its blocks are in the tree.
+    #[must_use]
+    pub fn covered(&self) -> BTreeMap<u16, u64> {
+        self.readers.iter().map(|(core, reader)| (*core, reader.next_block())).collect()
     }
 
     /// Whether there are leaves that no published checkpoint covers.

@@ -182,9 +182,10 @@ fn one(mut stream: &UnixStream, service: &mut Service, users: &[u32]) -> io::Res
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let peer = socket_peercred(stream)?;
+    // Read in any case: a socket that is closed with something unread in it takes the answer along.
+    let mut request = Vec::new();
+    stream.take(MESSAGE_BYTES_MAX).read_to_end(&mut request)?;
     let answer = if users.contains(&peer.uid.as_raw()) {
-        let mut request = Vec::new();
-        stream.take(MESSAGE_BYTES_MAX).read_to_end(&mut request)?;
         service.answer(&request)
     } else {
         format!("refused user {} may not ask\n", peer.uid.as_raw())

@@ -1,6 +1,6 @@
 //! Writes small audit logs, as the gateway's writer would.
 
-#![allow(dead_code, reason = "not every test file uses all of it")]
+#![allow(dead_code, unreachable_pub, reason = "not every test file uses all of it")]
 
 use audit::{
     Ring,
@@ -39,7 +39,10 @@ impl CoreLog {
     /// One block of these records.
     pub fn block(&mut self, records: &[Record<'_>]) {
         for record in records {
-            self.ring.append(Clock { wall_ns: 1_700_000_000_000_000_000, mono_ns: self.blocks + 1 }, record).unwrap();
+            let _recorded = self
+                .ring
+                .append(Clock { wall_ns: 1_700_000_000_000_000_000, mono_ns: self.blocks + 1 }, record)
+                .unwrap();
         }
         let mut bytes = Vec::new();
         self.ring.seal(Clock { wall_ns: 1_700_000_000_000_000_001, mono_ns: self.blocks + 2 }, &mut bytes).unwrap();
