@@ -3,7 +3,7 @@
 //! Only records that no session writes can be lent: what sessions do is recorded where it happens, by the code that
 //! does it. Deliberately absent: everything else, so that a record of a statement cannot be made up from outside.
 
-use crate::decode::Body;
+use crate::body::Body;
 use crate::record::Record;
 
 impl Body {
