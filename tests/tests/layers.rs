@@ -16,12 +16,25 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("policy", &["contract", "lineage", "scan"]),
     ("policy-compiler", &["contract", "lineage", "policy", "scan"]),
     ("audit", &[]),
+    // A second implementation: what it checks may write logs for its tests (the next test), the library imports nothing.
+    ("verifier", &["audit"]),
     ("session", &["contract", "policy", "lineage", "audit"]),
-    ("gateway", &["contract", "postgres", "lineage", "policy", "audit", "session"]),
+    ("gateway", &["contract", "postgres", "lineage", "policy", "audit", "session", "verifier"]),
     ("control", &["contract", "lineage", "policy", "policy-compiler", "audit"]),
     (
         "tidegate",
-        &["contract", "postgres", "lineage", "policy", "policy-compiler", "audit", "session", "gateway", "control"],
+        &[
+            "contract",
+            "postgres",
+            "lineage",
+            "policy",
+            "policy-compiler",
+            "audit",
+            "session",
+            "gateway",
+            "control",
+            "verifier",
+        ],
     ),
     ("clinic", &[]),
     (
@@ -38,6 +51,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "gateway",
             "control",
             "tidegate",
+            "verifier",
             "clinic",
             "bypass",
             "useful",
@@ -45,7 +59,18 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "fuzz-targets",
-        &["contract", "postgres", "lineage", "scan", "policy", "policy-compiler", "audit", "session", "tidegate"],
+        &[
+            "contract",
+            "postgres",
+            "lineage",
+            "scan",
+            "policy",
+            "policy-compiler",
+            "audit",
+            "session",
+            "tidegate",
+            "verifier",
+        ],
     ),
     // The tests drive the programs, not the crates.
     ("tests", &["clinic"]),
@@ -65,6 +90,11 @@ const CONFINED: &[(&str, &[&str])] = &[
 
 /// Direct dependencies per workspace crate.
 fn edges() -> BTreeMap<String, BTreeSet<String>> {
+    packages().into_iter().map(|(name, to)| (name, to.into_iter().map(|(to, _)| to).collect())).collect()
+}
+
+/// Direct dependencies per workspace crate, and whether they are for its tests alone.
+fn packages() -> BTreeMap<String, Vec<(String, bool)>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let out = Command::new(cargo)
         .args(["metadata", "--no-deps", "--format-version", "1"])
@@ -75,7 +105,8 @@ fn edges() -> BTreeMap<String, BTreeSet<String>> {
     let metadata: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let name = |value: &serde_json::Value| value["name"].as_str().unwrap().to_owned();
-    packages.iter().map(|p| (name(p), p["dependencies"].as_array().unwrap().iter().map(name).collect())).collect()
+    let edge = |to: &serde_json::Value| (name(to), to["kind"] == "dev");
+    packages.iter().map(|p| (name(p), p["dependencies"].as_array().unwrap().iter().map(edge).collect())).collect()
 }
 
 #[test]
@@ -97,6 +128,21 @@ fn no_crate_imports_what_the_table_does_not_allow() {
         }
     }
     assert!(wrong.is_empty(), "not in the table: {wrong:?}");
+}
+
+/// Crates whose libraries (not their tests) must import nothing of ours: a second implementation that shares code with the
+/// first would share its faults.
+const ALONE: &[&str] = &["verifier"];
+
+#[test]
+fn the_verifier_shares_no_code_with_what_it_checks() {
+    for (package, dependencies) in packages() {
+        let ours: Vec<_> = dependencies
+            .iter()
+            .filter(|(name, dev)| !dev && ALLOWED.iter().any(|(member, _)| member == name))
+            .collect();
+        assert!(!ALONE.contains(&package.as_str()) || ours.is_empty(), "{package} -> {ours:?}");
+    }
 }
 
 #[test]

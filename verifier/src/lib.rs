@@ -7,6 +7,7 @@
 mod block;
 mod cbor;
 mod chain;
+pub mod cli;
 mod clock;
 pub mod hex;
 mod meaning;

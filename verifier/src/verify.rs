@@ -55,13 +55,7 @@ pub fn verify_logs(directories: &[PathBuf], options: &Options) -> Report {
     report
 }
 
-fn one_log(
-    log: usize,
-    directory: &Path,
-    heads: &[Head],
-    options: &Options,
-    report: &mut Report,
-) -> Result<(), String> {
+fn one_log(log: usize, directory: &Path, heads: &[Head], options: &Options, report: &mut Report) -> Result<(), String> {
     let at = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
     let cores = segment::cores(directory).map_err(|error| at(directory, error))?;
     if cores.is_empty() && heads.is_empty() {

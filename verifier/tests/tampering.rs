@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use audit::record::{Clock, Record, SessionId};
 use audit::segment::{self, HEADER_PAGE_BYTES, SegmentHeader};
 use audit::{CoreStart, Filter, RecoverError, Ring, block, decode_block};
-use verifier::{Code, Head, Report};
 use proptest::prelude::*;
+use verifier::{Code, Head, Report};
 
 const SEGMENT: u64 = 64 << 10;
 const PAGE: usize = 4096;
@@ -427,7 +427,9 @@ fn damage_before_good_blocks_refuses_the_start() {
     write(&path, 4 * PAGE as u64 + 300, b"?");
     for _ in 0..2 {
         match audit::open(directory.path(), 1, [3; 32]) {
-            Err(RecoverError::Damaged { code: audit::Code::Mid, position, .. }) => assert_eq!(position, 4 * PAGE as u64),
+            Err(RecoverError::Damaged { code: audit::Code::Mid, position, .. }) => {
+                assert_eq!(position, 4 * PAGE as u64)
+            }
             other => panic!("{other:?}"),
         }
     }
