@@ -326,23 +326,26 @@ fn walk_leaves(
                 entries.iter().map(|entry| merkle::leaf(entry)).collect()
             }
         };
-        for (number, &leaf) in (index * WIDTH..).zip(&hashes) {
+        let mut hashes = hashes;
+        for (number, leaf) in (index * WIDTH..).zip(&mut hashes) {
             let entry = entries.get((number - index * WIDTH) as usize).map(Vec::as_slice);
-            if let Some(entry) = entry
-                && merkle::leaf(entry) != leaf
-            {
+            let other = entry.map(merkle::leaf).filter(|other| other != leaf);
+            if other.is_some() {
                 check.tiles_wrong = true;
-                check.find(
-                    Code::Hdr,
-                    tiles::name("entries", index),
-                    format!("entry {number} is not what leaf {number} is the hash of"),
-                );
+                let what = format!("entry {number} is not what leaf {number} is the hash of");
+                check.find(Code::Hdr, tiles::name("entries", index), what);
             }
-            let found = place_leaf(check, &mut cursors, number, leaf, entry)?;
-            if let Some(block) = found.filter(|block| asked.contains(block)) {
-                walked.leaves.insert(block, number);
+            // Either of the two may be damaged: the one that is a header of the log is the good one.
+            match next_header(&mut cursors, &[*leaf, other.unwrap_or(*leaf)])? {
+                Some((core, block, good)) => {
+                    *leaf = good;
+                    if asked.contains(&(core, block)) {
+                        walked.leaves.insert((core, block), number);
+                    }
+                }
+                None => unplaced(check, &mut cursors, number, *leaf, entry)?,
             }
-            frontier.add(leaf);
+            frontier.add(*leaf);
             if sizes.contains(&frontier.size()) {
                 walked.roots.insert(frontier.size(), frontier.root());
             }
@@ -410,15 +413,9 @@ fn compare(check: &mut Check<'_>, level: u32, index: u64, wanted: &[Hash]) -> io
     }
 }
 
-/// Finds the header that a leaf is the hash of: the next one of some core. Says what is wrong if there is none.
-fn place_leaf(
-    check: &mut Check<'_>,
-    cursors: &mut [Cursor<'_>],
-    number: u64,
-    leaf: Hash,
-    entry: Option<&[u8]>,
-) -> io::Result<Option<(u16, u64)>> {
-    let is_next = |cursor: &Cursor<'_>| cursor.current().is_some_and(|found| found.leaf == leaf);
+/// Finds the header that a leaf is the hash of, the next one of some core, and goes on behind it.
+fn next_header(cursors: &mut [Cursor<'_>], leaves: &[Hash]) -> io::Result<Option<(u16, u64, Hash)>> {
+    let is_next = |cursor: &Cursor<'_>| cursor.current().is_some_and(|found| leaves.contains(&found.leaf));
     let mut at = cursors.iter().position(is_next);
     if at.is_none() {
         // A header may stand before a write that did not finish.
@@ -430,23 +427,32 @@ fn place_leaf(
             at = cursors.iter().position(is_next);
         }
     }
-    if let Some(cursor) = at.and_then(|at| cursors.get_mut(at)) {
-        let block = cursor.current().map(|found| (cursor.core, found.header.number));
-        cursor.advance()?;
-        return Ok(block);
-    }
+    let Some(cursor) = at.and_then(|at| cursors.get_mut(at)) else { return Ok(None) };
+    let found = cursor.current().map(|found| (cursor.core, found.header.number, found.leaf));
+    cursor.advance()?;
+    Ok(found)
+}
+
+/// Says what is wrong with a leaf that is no core's next header.
+fn unplaced(
+    check: &mut Check<'_>,
+    cursors: &mut [Cursor<'_>],
+    number: u64,
+    leaf: Hash,
+    entry: Option<&[u8]>,
+) -> io::Result<()> {
     let header = entry
         .filter(|entry| merkle::leaf(entry) == leaf)
         .and_then(|entry| entry.try_into().ok())
         .and_then(|entry| crate::block::Header::parse(entry).ok());
     let Some(header) = header else {
         check.differences.add(Code::Hdr, 0, || format!("leaf {number} is not the hash of any core's next header"));
-        return Ok(None);
+        return Ok(());
     };
     let (core, block) = (header.core, header.number);
     let Some(cursor) = cursors.iter_mut().find(|cursor| cursor.core == core) else {
         check.differences.add(Code::Trunc, core, || format!("block {block} is in the tree, and its core has no log"));
-        return Ok(None);
+        return Ok(());
     };
     match cursor.current().map(|found| found.header.number) {
         None if block >= cursor.expected() => {
@@ -470,7 +476,7 @@ fn place_leaf(
         }
         _ => check.differences.add(Code::Ins, core, || format!("block {block} is in the tree once more")),
     }
-    Ok(None)
+    Ok(())
 }
 
 /// Compares roots with checkpoints: the current one, older ones, and those that were kept elsewhere.
