@@ -52,7 +52,7 @@ pub const EXIT_CLEAN: u8 = 0;
 /// Damaged places had to be stepped over.
 pub const EXIT_FINDINGS: u8 = 10;
 /// The log could not be read.
-pub const EXIT_CANNOT_SHOW: u8 = 20;
+pub const EXIT_CANNOT_VERIFY: u8 = 20;
 
 /// Why a command did not run.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl CliError {
             // The reader of a pipe went away: it has what it wanted.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => EXIT_CLEAN,
             Self::Argument(..) => 2,
-            Self::Show(_) | Self::Output(_) => EXIT_CANNOT_SHOW,
+            Self::Show(_) | Self::Output(_) => EXIT_CANNOT_VERIFY,
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod cli;
 mod decode;
 pub mod desk;
 mod encode;
+mod lend;
 pub mod merkle;
 pub mod record;
 mod recover;
@@ -18,10 +19,11 @@ pub mod render;
 mod ring;
 pub mod segment;
 mod show;
-mod time;
+pub mod time;
 
 pub use block::{Block, BlockError, BlockHeader, decode_block};
 pub use body::{Body, OwnedActor, OwnedClear, OwnedMasked, OwnedRecord, TYPE_NAMES};
+pub use cli::{EXIT_CANNOT_VERIFY, EXIT_CLEAN, EXIT_FINDINGS};
 pub use decode::{DecodeError, decode_record};
 pub use encode::{RECORD_BYTES_MAX, RECORD_VERSION, encode_record};
 pub use recover::{
