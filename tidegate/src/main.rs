@@ -98,7 +98,7 @@ enum AuditCommand {
     /// Show records
     Show(audit::cli::ShowArgs),
     /// Verify that nothing was changed or removed: exit code 0 clean, 10 findings, 20 cannot verify
-    Verify(audit::cli::VerifyArgs),
+    Verify(verifier::cli::VerifyArgs),
 }
 
 fn main() -> ExitCode {
@@ -214,14 +214,15 @@ fn password(file: Option<PathBuf>) -> Result<Zeroizing<Vec<u8>>, String> {
 
 fn audit(command: &AuditCommand) -> ExitCode {
     let out = &mut std::io::stdout().lock();
+    let shown = |error: audit::cli::CliError| (error.exit_code(), error.to_string());
+    let verified = |error: verifier::cli::CliError| (error.exit_code(), error.to_string());
     let outcome = match command {
-        AuditCommand::Show(arguments) => audit::cli::show(arguments, out),
-        AuditCommand::Verify(arguments) => audit::cli::verify(arguments, out),
+        AuditCommand::Show(arguments) => audit::cli::show(arguments, out).map_err(shown),
+        AuditCommand::Verify(arguments) => verifier::cli::verify(arguments, out).map_err(verified),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            let code = error.exit_code();
+        Err((code, error)) => {
             if code != 0 {
                 eprintln!("{error}");
             }
