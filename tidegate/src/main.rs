@@ -137,7 +137,7 @@ fn check_config(file: &Path) -> ExitCode {
             println!("listen   {}", address.value);
         }
         for t in &prepared.targets {
-            let (tls, audit) = (prepare::mode_name(t.mode), prepare::audit_name(t.audit));
+            let (tls, audit) = (prepare::mode_name(t.mode), t.audit.word());
             println!(
                 "target   {}: {}:{}, database {}, account {}, tls {tls}, audit {audit}",
                 t.name, t.host, t.port, t.database, t.account

@@ -249,6 +249,8 @@ impl Shell {
                 state.reload_error = None;
                 for (i, target) in state.targets.iter_mut().enumerate() {
                     target.epoch = self.world.epoch(i);
+                    let told = self.config.targets.get(&target.name).and_then(|t| t.audit);
+                    target.audit = told.unwrap_or_else(|| self.world.durability(i)).word();
                 }
                 tracing::info!(bundle = state.bundle, users, "rules reloaded");
                 drop(state);
@@ -355,7 +357,7 @@ fn target_board(target: &prepare::Target) -> TargetBoard {
         name: target.name.clone(),
         address: format!("{}:{}", target.host, target.port),
         tls: prepare::mode_name(target.mode),
-        audit: prepare::audit_name(target.audit),
+        audit: target.audit.word(),
         ..TargetBoard::default()
     }
 }
@@ -384,7 +386,7 @@ fn settings(config: &Config, cores: usize, world: &World, targets: &[prepare::Ta
             addresses,
             tls: target.tls.clone().map(|(config, server_name)| UpstreamTls { config, server_name }),
             password: target.password.clone().map(Secret),
-            audit: target.audit,
+            durability: target.durability,
         });
     }
     Ok(Settings {
@@ -396,6 +398,9 @@ fn settings(config: &Config, cores: usize, world: &World, targets: &[prepare::Ta
         targets: list,
         audit_directory: config.audit.directory.value.clone(),
         segment_bytes: config.audit.segment_bytes,
+        spare_directory: config.audit.spare_directory.as_ref().map(|p| p.value.clone()),
+        heartbeat: config.audit.heartbeat,
+        audit_wait_max: config.audit.wait_max,
         build: format!("tidegate {}", board::VERSION),
     })
 }
