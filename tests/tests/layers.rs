@@ -16,12 +16,26 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("policy", &["contract", "lineage", "scan"]),
     ("policy-compiler", &["contract", "lineage", "policy", "scan"]),
     ("audit", &[]),
+    ("evidence", &["audit"]),
+    ("forward", &["audit"]),
     ("session", &["contract", "policy", "lineage", "audit"]),
     ("gateway", &["contract", "postgres", "lineage", "policy", "audit", "session"]),
     ("control", &["contract", "lineage", "policy", "policy-compiler", "audit"]),
     (
         "tidegate",
-        &["contract", "postgres", "lineage", "policy", "policy-compiler", "audit", "session", "gateway", "control"],
+        &[
+            "contract",
+            "postgres",
+            "lineage",
+            "policy",
+            "policy-compiler",
+            "audit",
+            "evidence",
+            "forward",
+            "session",
+            "gateway",
+            "control",
+        ],
     ),
     ("clinic", &[]),
     (
@@ -57,7 +71,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// Libraries that only some crates may name, because they bring a runtime, sockets or cryptography with them.
 const CONFINED: &[(&str, &[&str])] = &[
     ("glommio", &["gateway"]),
-    ("rustls", &["gateway", "control", "tidegate", "policy-compiler", "tests", "bypass", "bench"]),
+    ("rustls", &["gateway", "control", "tidegate", "policy-compiler", "forward", "tests", "bypass", "bench"]),
     ("tokio", &["control", "tidegate", "policy-compiler", "tests", "bench"]),
     ("tokio-postgres", &["control", "tidegate", "policy-compiler", "tests", "bench"]),
     ("pg_query", &["lineage", "policy-compiler"]),

@@ -99,6 +99,10 @@ enum AuditCommand {
     Show(audit::cli::ShowArgs),
     /// Verify that nothing was changed or removed: exit code 0 clean, 10 findings, 20 cannot verify
     Verify(audit::cli::VerifyArgs),
+    /// Ask what happened: one line per statement, or counts
+    Query(evidence::cli::QueryArgs),
+    /// Write rows of the log to a file for other tools; the export is recorded
+    Export(evidence::cli::ExportArgs),
 }
 
 fn main() -> ExitCode {
@@ -214,9 +218,12 @@ fn password(file: Option<PathBuf>) -> Result<Zeroizing<Vec<u8>>, String> {
 
 fn audit(command: &AuditCommand) -> ExitCode {
     let out = &mut std::io::stdout().lock();
+    let notes = &mut std::io::stderr();
     let outcome = match command {
         AuditCommand::Show(arguments) => audit::cli::show(arguments, out),
         AuditCommand::Verify(arguments) => audit::cli::verify(arguments, out),
+        AuditCommand::Query(arguments) => return told(evidence::cli::query(arguments, out, notes)),
+        AuditCommand::Export(arguments) => return told(evidence::cli::export(arguments, out, notes)),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),
@@ -228,6 +235,20 @@ fn audit(command: &AuditCommand) -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+/// The exit code of a command on evidence; its error is printed.
+fn told(outcome: Result<u8, evidence::cli::CliError>) -> ExitCode {
+    outcome.map_or_else(
+        |error| {
+            let code = error.exit_code();
+            if code != 0 {
+                eprintln!("{error}");
+            }
+            ExitCode::from(code)
+        },
+        ExitCode::from,
+    )
 }
 
 fn print(text: &str) -> Result<(), String> {
