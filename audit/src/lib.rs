@@ -11,6 +11,7 @@ pub mod cli;
 mod decode;
 pub mod desk;
 mod encode;
+mod lend;
 pub mod merkle;
 pub mod record;
 mod recover;
