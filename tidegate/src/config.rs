@@ -66,6 +66,8 @@ pub struct Audit {
     pub directory: Placed<PathBuf>,
     /// When a segment is full.
     pub segment_bytes: u64,
+    /// Where records are sent on to.
+    pub forward: Vec<crate::forwarders::Entry>,
 }
 
 /// What the file says about a target of the bundle.
@@ -245,7 +247,7 @@ fn socket(text: Placed<String>, report: &mut Report<'_>) -> Option<Placed<Socket
     Some(Placed { value, place: text.place })
 }
 
-fn path(name: &str, node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<Placed<PathBuf>> {
+pub(crate) fn path(name: &str, node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<Placed<PathBuf>> {
     let text = report.scalar(name, node)?;
     if text.value.is_empty() {
         report.error(text.place, format!("`{name}` is an empty path"));
@@ -267,10 +269,11 @@ fn audit(node: Option<Placed<Node>>, root: Place, folder: &Path, report: &mut Re
         report.error(root, "`audit` is missing; write `audit: { directory: audit }`");
         return None;
     };
-    let mut section = Section::open("audit", node, &["directory", "segment_bytes"], report);
+    let mut section = Section::open("audit", node, &["directory", "segment_bytes", "forward"], report);
     let directory = section.demand("directory", report).and_then(|n| path("directory", n, folder, report));
     let segment_bytes = section.value("segment_bytes", 16 << 20, report, |t| size(t, 64 << 10, 4 << 30));
-    Some(Audit { directory: directory?, segment_bytes })
+    let forward = section.take("forward").map(|n| crate::forwarders::read(n, folder, report)).unwrap_or_default();
+    Some(Audit { directory: directory?, segment_bytes, forward })
 }
 
 fn keys(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<String, Placed<SecretSource>> {
@@ -281,7 +284,12 @@ fn keys(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<
         .collect()
 }
 
-fn secret(name: &str, node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<Placed<SecretSource>> {
+pub(crate) fn secret(
+    name: &str,
+    node: Placed<Node>,
+    folder: &Path,
+    report: &mut Report<'_>,
+) -> Option<Placed<SecretSource>> {
     let place = node.place;
     if matches!(node.value, Node::Scalar(_)) {
         report.error(
@@ -428,7 +436,7 @@ fn log(node: Option<Placed<Node>>, report: &mut Report<'_>) -> Log {
     Log { format, level }
 }
 
-fn boolean(text: &str) -> Result<bool, String> {
+pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tidegate::{prepare, problems::Problems, secrets::SecretSource, serve, status, users};
+use tidegate::{forwarders, prepare, problems::Problems, secrets::SecretSource, serve, status, users};
 use zeroize::Zeroizing;
 
 /// A gateway in front of databases: masks protected columns, refuses dangerous statements, records everything.
@@ -40,6 +40,14 @@ enum Command {
     /// Read the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Send records of the audit log on, without the gateway: at least once, each with an id
+    Forward {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// End when everything that is in the log now has been sent
+        #[arg(long)]
+        once: bool,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -112,6 +120,7 @@ fn main() -> ExitCode {
         Command::Status { config, address, json } => show_status(&config.config, address, json),
         Command::User(command) => user(command),
         Command::Audit(command) => return audit(&command),
+        Command::Forward { config, once } => return forwarders::run(&config.config, once),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tidegate", &mut std::io::stdout());
             Ok(())
