@@ -40,6 +40,8 @@ pub enum To {
     Hec(to::hec::Hec),
     /// Webhook.
     Webhook(to::webhook::Webhook),
+    /// Object store.
+    S3(to::s3::S3),
 }
 
 impl To {
@@ -51,6 +53,7 @@ impl To {
             Self::Otlp(_) => "otlp",
             Self::Hec(_) => "hec",
             Self::Webhook(_) => "webhook",
+            Self::S3(_) => "s3",
         }
     }
 
@@ -59,6 +62,7 @@ impl To {
     pub fn place(&self) -> String {
         match self {
             Self::Syslog(to) => format!("{}:{}", to.host, to.port),
+            Self::S3(to) => format!("{}/{}", to.store.bucket, to.store.prefix),
             Self::Otlp(to::otlp::Otlp { url, .. })
             | Self::Hec(to::hec::Hec { url, .. })
             | Self::Webhook(to::webhook::Webhook { url, .. }) => format!("{}:{}", url.host, url.port),

@@ -2,10 +2,12 @@
 
 pub mod hec;
 pub mod otlp;
+pub mod s3;
 pub mod syslog;
 pub mod webhook;
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::event::Event;
 
@@ -31,6 +33,11 @@ impl fmt::Display for SendError {
 pub(crate) trait Sink {
     /// Hands a batch over; returns when the receiver has acknowledged it, as far as its protocol can.
     fn send(&mut self, batch: &[Event]) -> Result<(), SendError>;
+
+    /// Events of one batch at most, and how long they may be gathered.
+    fn gathers(&self) -> (usize, Duration) {
+        (500, Duration::ZERO)
+    }
 
     /// Events at the end of what was sent that count as not acknowledged.
     fn unacknowledged(&self) -> usize {

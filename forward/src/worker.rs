@@ -10,12 +10,11 @@ use std::time::{Duration, Instant};
 use audit::record::Clock;
 
 use crate::cursor::{Cursor, Positions};
+use crate::event::Event;
 use crate::tail::Tail;
-use crate::to::{SendError, Sink, syslog};
+use crate::to::{SendError, Sink, s3, syslog};
 use crate::{Forwarder, Settings, To};
 
-/// Events of one batch.
-const BATCH: usize = 500;
 /// How often the end of the log is looked at.
 const POLL: Duration = Duration::from_millis(250);
 /// How often a cursor that another process holds is tried.
@@ -205,16 +204,28 @@ impl Worker {
         // What a sink without acknowledgements was sent: events of a batch and the positions before it.
         let mut window: VecDeque<(usize, Positions)> = VecDeque::new();
         let mut measured: Option<Instant> = None;
+        let (most, gather) = sink.gathers();
+        let mut batch: Vec<Event> = Vec::new();
+        let mut before = tail.positions();
+        let mut since = Instant::now();
         while !self.stopped() {
-            let before = tail.positions();
-            let batch = tail.batch(BATCH)?;
             if batch.is_empty() {
+                (before, since) = (tail.positions(), Instant::now());
+            }
+            let more = tail.batch(most - batch.len())?;
+            let nothing_more = more.is_empty();
+            batch.extend(more);
+            if nothing_more && batch.is_empty() {
                 let mut status = self.board.at(self.index);
                 (status.state, status.lag_records, status.lag_seconds) = (State::Running, tail.behind()?, 0);
                 drop(status);
                 if self.settings.once {
                     return Ok(());
                 }
+                self.pause(POLL);
+                continue;
+            }
+            if batch.len() < most && since.elapsed() < gather && !(nothing_more && self.settings.once) {
                 self.pause(POLL);
                 continue;
             }
@@ -237,9 +248,10 @@ impl Worker {
             if !sent {
                 tail.rewind(saved.clone());
                 window.clear();
+                batch.clear();
                 continue;
             }
-            window.push_back((batch.len(), before));
+            window.push_back((batch.len(), before.clone()));
             let unacknowledged = sink.unacknowledged();
             let mut kept: usize = window.iter().map(|(events, _)| events).sum();
             while let Some((events, _)) = window.front()
@@ -262,6 +274,8 @@ impl Worker {
             status.sent += batch.len() as u64;
             status.lag_seconds = Clock::now().wall_ns.saturating_sub(last) / 1_000_000_000;
             status.lag_records = lag_records.unwrap_or_else(|| status.lag_records.saturating_sub(batch.len() as u64));
+            drop(status);
+            batch.clear();
         }
         Ok(())
     }
@@ -279,5 +293,6 @@ fn sink(to: &To) -> Box<dyn Sink> {
         To::Otlp(to) => Box::new(to.clone()),
         To::Hec(to) => Box::new(to.clone()),
         To::Webhook(to) => Box::new(to.clone()),
+        To::S3(to) => Box::new(s3::Sender::new(to)),
     }
 }

@@ -9,15 +9,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use forward::to::{hec::Hec, otlp::Otlp, syslog::Syslog, webhook::Webhook};
+use forward::to::{hec::Hec, otlp::Otlp, s3::S3, syslog::Syslog, webhook::Webhook};
 use forward::{Forwarder, Settings, State, To, Url};
 use zeroize::Zeroizing;
 
 use crate::config::{Config, boolean, host_and_port, path, secret};
 use crate::problems::Problems;
 use crate::secrets::SecretSource;
-use crate::tls;
 use crate::yaml::{Node, Placed, Report, Section};
+use crate::{tls, units};
 
 /// What the file says about one forwarder.
 #[derive(Clone, Debug)]
@@ -71,9 +71,31 @@ pub enum Receiver {
         /// Shared key.
         key: Placed<SecretSource>,
     },
+    /// Object store.
+    S3 {
+        /// `https://host[:port]`.
+        endpoint: String,
+        /// Region.
+        region: String,
+        /// Bucket.
+        bucket: String,
+        /// Put before each key.
+        prefix: String,
+        /// Access key and secret key.
+        access: (Placed<SecretSource>, Placed<SecretSource>),
+        /// The bucket is part of the host name.
+        virtual_host: bool,
+        /// How long objects are locked.
+        retain: Duration,
+        /// How long events are gathered.
+        gather: Duration,
+    },
 }
 
-const KINDS: [&str; 4] = ["syslog", "otlp", "hec", "webhook"];
+/// Longest time of one request to an object store.
+const STORE_TIMEOUT: Duration = Duration::from_secs(60);
+
+const KINDS: [&str; 5] = ["syslog", "otlp", "hec", "webhook", "s3"];
 
 /// Reads the list.
 pub fn read(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Vec<Entry> {
@@ -96,7 +118,7 @@ pub fn read(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Vec<E
 
 fn entry(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<Entry> {
     let place = node.place;
-    let known = ["name", "include_text", KINDS[0], KINDS[1], KINDS[2], KINDS[3]];
+    let known = ["name", "include_text", KINDS[0], KINDS[1], KINDS[2], KINDS[3], KINDS[4]];
     let mut section = Section::open("forward", node, &known, report);
     let name = section.demand("name", report).and_then(|n| report.scalar("name", n));
     let include_text = section.value("include_text", false, report, boolean);
@@ -118,7 +140,10 @@ fn entry(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<E
         "syslog" => &["address", "tls", "hostname"],
         "otlp" => &["url", "authorization"],
         "hec" => &["url", "token", "index", "acknowledge"],
-        _ => &["url", "key"],
+        "webhook" => &["url", "key"],
+        _ => {
+            &["endpoint", "region", "bucket", "prefix", "access_key", "secret_key", "virtual_host", "retain", "gather"]
+        }
     };
     let mut s = Section::open(kind, node, &[own, &TLS].concat(), report);
     let ca = s.take("ca").and_then(|n| path("ca", n, folder, report));
@@ -162,6 +187,7 @@ fn entry(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<E
             let acknowledge = s.value("acknowledge", true, report, boolean);
             Receiver::Hec { url: url?, token: token?, index, acknowledge }
         }
+        "s3" => store(&mut s, folder, report)?,
         _ => {
             let url = url(&mut s, report);
             let key = s.demand("key", report).and_then(|n| secret("key", n, folder, report));
@@ -185,6 +211,30 @@ fn url(section: &mut Section, report: &mut Report<'_>) -> Option<Url> {
             None
         }
     }
+}
+
+fn store(s: &mut Section, folder: &Path, report: &mut Report<'_>) -> Option<Receiver> {
+    let endpoint = s.demand("endpoint", report).and_then(|n| report.scalar("endpoint", n));
+    let bucket = s.demand("bucket", report).and_then(|n| report.scalar("bucket", n));
+    let mut hidden = |key| s.demand(key, report).and_then(|n| secret(key, n, folder, report));
+    let (access_key, secret_key) = (hidden("access_key"), hidden("secret_key"));
+    let text = |t: &str| Ok(t.to_owned());
+    let region = s.value("region", "us-east-1".to_owned(), report, text);
+    let prefix = s.value("prefix", String::new(), report, text);
+    let virtual_host = s.value("virtual_host", false, report, boolean);
+    let retain = s.value("retain", Duration::ZERO, report, units::duration);
+    let gather = s.value("gather", Duration::from_secs(60), report, units::duration);
+    let (endpoint, bucket) = (endpoint?, bucket?);
+    match Url::parse(&endpoint.value) {
+        Ok(url) if !url.tls && !is_loopback(&url.host) => {
+            report.error(endpoint.place, "`endpoint`: without https only a store on loopback is allowed");
+        }
+        Ok(_) => {}
+        Err(error) => report.error(endpoint.place, format!("`endpoint`: {error}")),
+    }
+    let access = (access_key?, secret_key?);
+    let (endpoint, bucket) = (endpoint.value, bucket.value);
+    Some(Receiver::S3 { endpoint, region, bucket, prefix, access, virtual_host, retain, gather })
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -253,6 +303,21 @@ fn one(entry: &Entry, config: &Config, problems: &mut Problems) -> Result<Forwar
             }
             To::Webhook(Webhook { url: url.clone(), tls: of_url(url)?, key })
         }
+        Receiver::S3 { endpoint, region, bucket, prefix, access, virtual_host, retain, gather } => To::S3(S3 {
+            store: notary::s3::Settings {
+                endpoint: endpoint.clone(),
+                region: region.clone(),
+                bucket: bucket.clone(),
+                prefix: prefix.clone(),
+                access_key: word(&access.0)?.to_string(),
+                secret_key: word(&access.1)?.to_string(),
+                virtual_host: *virtual_host,
+                authorities: entry.ca.as_ref().map(|ca| ca.value.clone()),
+                timeout: STORE_TIMEOUT,
+            },
+            retain: *retain,
+            gather: *gather,
+        }),
     };
     Ok(Forwarder { name: entry.name.value.clone(), include_text: entry.include_text, to })
 }
@@ -361,6 +426,14 @@ mod tests {
                 "belong together",
             ),
             ("    - {name: a, kafka: {}}", "is not a setting"),
+            (
+                "    - {name: a, s3: {endpoint: \"http://a\", bucket: b, access_key: {env: A}, secret_key: {env: B}}}",
+                "on loopback",
+            ),
+            (
+                "    - {name: a, s3: {endpoint: \"https://a\", bucket: b, access_key: {env: A}}}",
+                "`secret_key` is missing",
+            ),
             (
                 "    - {name: a, syslog: {address: \"a:1\"}}\n    - {name: a, syslog: {address: \"a:1\"}}",
                 "two forwarders",

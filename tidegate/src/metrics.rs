@@ -177,6 +177,7 @@ mod tests {
             reloads: (3, 1),
             targets: vec![("ware\"house".to_owned(), true, 4)],
             resident_bytes: resident_bytes(),
+            forwarders: Vec::new(),
         };
         let page = render(&metrics, &extra);
         for line in [
