@@ -73,6 +73,8 @@ pub struct Audit {
     pub heartbeat: Duration,
     /// How long a statement or an answer waits for its record before it fails.
     pub wait_max: Duration,
+    /// Where records are sent on to.
+    pub forward: Vec<crate::forwarders::Entry>,
 }
 
 /// What the file says about a target of the bundle.
@@ -254,7 +256,7 @@ fn socket(text: Placed<String>, report: &mut Report<'_>) -> Option<Placed<Socket
     Some(Placed { value, place: text.place })
 }
 
-fn path(name: &str, node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<Placed<PathBuf>> {
+pub(crate) fn path(name: &str, node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<Placed<PathBuf>> {
     let text = report.scalar(name, node)?;
     if text.value.is_empty() {
         report.error(text.place, format!("`{name}` is an empty path"));
@@ -279,7 +281,7 @@ fn audit(node: Option<Placed<Node>>, root: Place, folder: &Path, report: &mut Re
     let mut section = Section::open(
         "audit",
         node,
-        &["directory", "segment_bytes", "spare_directory", "heartbeat", "wait_max"],
+        &["directory", "segment_bytes", "spare_directory", "heartbeat", "wait_max", "forward"],
         report,
     );
     let directory = section.demand("directory", report).and_then(|n| path("directory", n, folder, report));
@@ -296,7 +298,8 @@ fn audit(node: Option<Placed<Node>>, root: Place, folder: &Path, report: &mut Re
     let wait_max = section.value("wait_max", Duration::from_secs(5), report, |t| {
         within(t, Duration::from_millis(500), Duration::from_secs(600))
     });
-    Some(Audit { directory: directory?, segment_bytes, spare_directory, heartbeat, wait_max })
+    let forward = section.take("forward").map(|n| crate::forwarders::read(n, folder, report)).unwrap_or_default();
+    Some(Audit { directory: directory?, segment_bytes, spare_directory, heartbeat, wait_max, forward })
 }
 
 fn keys(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<String, Placed<SecretSource>> {
@@ -307,7 +310,12 @@ fn keys(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<
         .collect()
 }
 
-fn secret(name: &str, node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<Placed<SecretSource>> {
+pub(crate) fn secret(
+    name: &str,
+    node: Placed<Node>,
+    folder: &Path,
+    report: &mut Report<'_>,
+) -> Option<Placed<SecretSource>> {
     let place = node.place;
     if matches!(node.value, Node::Scalar(_)) {
         report.error(
@@ -457,7 +465,7 @@ fn log(node: Option<Placed<Node>>, report: &mut Report<'_>) -> Log {
     Log { format, level }
 }
 
-fn boolean(text: &str) -> Result<bool, String> {
+pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),

@@ -74,6 +74,8 @@ pub struct Prepared {
     pub keys: Keys,
     /// In the order of the bundle.
     pub targets: Vec<Target>,
+    /// Forwarders of the audit log.
+    pub forwarders: Vec<forward::Forwarder>,
 }
 
 /// Reads the configuration and all that it names. `None` only with an error among the problems; there may be errors
@@ -83,11 +85,12 @@ pub fn prepare(file: &Path, problems: &mut Problems) -> Option<Prepared> {
     let cores = check_process(&config, problems);
     check_addresses(&config, problems);
     check_audit(&config, problems);
+    let forwarders = crate::forwarders::resolve(&config, problems);
     let bundle = bundle(&config, problems);
     let keys = keys(&config, bundle.as_deref(), problems);
     let targets = targets(&config, bundle.as_deref(), problems);
     let rules = complete(&config, bundle, problems);
-    Some(Prepared { cores, rules: rules?, keys, targets, config })
+    Some(Prepared { cores, rules: rules?, keys, targets, forwarders, config })
 }
 
 /// Loads bundle, users and certificate.
