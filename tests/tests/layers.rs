@@ -17,8 +17,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("policy-compiler", &["contract", "lineage", "policy", "scan"]),
     ("audit", &[]),
     ("sealing", &[]),
-    ("session", &["contract", "policy", "lineage", "audit"]),
-    ("gateway", &["contract", "postgres", "lineage", "policy", "audit", "session"]),
+    ("session", &["contract", "policy", "lineage", "audit", "sealing"]),
+    ("gateway", &["contract", "postgres", "lineage", "policy", "audit", "sealing", "session"]),
     ("control", &["contract", "lineage", "policy", "policy-compiler", "audit"]),
     (
         "tidegate",

@@ -16,9 +16,11 @@ mod host;
 mod judged;
 mod login;
 mod names;
+mod sealed;
 mod serve;
 
 pub use host::{Host, Stage, Unrecorded, User};
 pub use judged::{Judged, Masking, Verdicts};
 pub use login::{Admitted, Login, LoginNext};
+pub use sealed::{Mark, Moment};
 pub use serve::{Progress, Session, SessionInfo};
