@@ -22,7 +22,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("control", &["contract", "lineage", "policy", "policy-compiler", "audit"]),
     (
         "tidegate",
-        &["contract", "postgres", "lineage", "policy", "policy-compiler", "audit", "session", "gateway", "control"],
+        &["contract", "postgres", "lineage", "policy", "policy-compiler", "audit", "sealing", "replay", "session", "gateway", "control"],
     ),
     ("clinic", &[]),
     (

@@ -5,6 +5,7 @@
 
 use crate::{
     problems::{Place, Problems},
+    recordings::{self, RecordingSettings},
     secrets::SecretSource,
     units,
     yaml::{Node, Placed, Report, Section, parse},
@@ -66,6 +67,10 @@ pub struct Audit {
     pub directory: Placed<PathBuf>,
     /// When a segment is full.
     pub segment_bytes: u64,
+    /// Files of the public keys that texts, parameters and recordings are sealed to.
+    pub recipients: Vec<Placed<PathBuf>>,
+    /// What is recorded of what clients are sent.
+    pub recordings: RecordingSettings,
 }
 
 /// What the file says about a target of the bundle.
@@ -83,6 +88,8 @@ pub struct Target {
     pub address: Option<Placed<String>>,
     /// TLS mode instead of the bundle's.
     pub tls: Option<UpstreamTls>,
+    /// What is recorded of its sessions, over what `audit` says.
+    pub recordings: Option<RecordingSettings>,
 }
 
 /// Limits, with the names of the file.
@@ -245,7 +252,7 @@ fn socket(text: Placed<String>, report: &mut Report<'_>) -> Option<Placed<Socket
     Some(Placed { value, place: text.place })
 }
 
-fn path(name: &str, node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<Placed<PathBuf>> {
+pub(crate) fn path(name: &str, node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<Placed<PathBuf>> {
     let text = report.scalar(name, node)?;
     if text.value.is_empty() {
         report.error(text.place, format!("`{name}` is an empty path"));
@@ -267,10 +274,17 @@ fn audit(node: Option<Placed<Node>>, root: Place, folder: &Path, report: &mut Re
         report.error(root, "`audit` is missing; write `audit: { directory: audit }`");
         return None;
     };
-    let mut section = Section::open("audit", node, &["directory", "segment_bytes"], report);
+    let mut section = Section::open("audit", node, &["directory", "segment_bytes", "recipients", "recordings"], report);
     let directory = section.demand("directory", report).and_then(|n| path("directory", n, folder, report));
     let segment_bytes = section.value("segment_bytes", 16 << 20, report, |t| size(t, 64 << 10, 4 << 30));
-    Some(Audit { directory: directory?, segment_bytes })
+    let recipients = section.take("recipients").map(|n| recordings::recipients(n, folder, report));
+    let recordings = section.take("recordings").map(|n| recordings::read(n, true, report));
+    Some(Audit {
+        directory: directory?,
+        segment_bytes,
+        recipients: recipients.unwrap_or_default(),
+        recordings: recordings.unwrap_or_default(),
+    })
 }
 
 fn keys(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<String, Placed<SecretSource>> {
@@ -307,7 +321,7 @@ fn secret(name: &str, node: Placed<Node>, folder: &Path, report: &mut Report<'_>
 }
 
 fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<String, Target> {
-    const KNOWN: &[&str] = &["password", "ca", "client_certificate", "client_key", "address", "tls"];
+    const KNOWN: &[&str] = &["password", "ca", "client_certificate", "client_key", "address", "tls", "recordings"];
     let section = Section::open_free("targets", node, report);
     let mut targets = BTreeMap::new();
     for (name, node) in section.rest() {
@@ -336,7 +350,8 @@ fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeM
             report.error(address.place, format!("`address`: {error}"));
         }
         let tls = section.value("tls", None, report, |t| upstream_tls(t).map(Some));
-        targets.insert(name.value, Target { place: name.place, password, ca, client, address, tls });
+        let recordings = section.take("recordings").map(|n| recordings::read(n, false, report));
+        targets.insert(name.value, Target { place: name.place, password, ca, client, address, tls, recordings });
     }
     targets
 }
@@ -428,7 +443,7 @@ fn log(node: Option<Placed<Node>>, report: &mut Report<'_>) -> Log {
     Log { format, level }
 }
 
-fn boolean(text: &str) -> Result<bool, String> {
+pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),
@@ -441,7 +456,7 @@ fn number(text: &str, least: u32, most: u32) -> Result<u32, String> {
     in_range.ok_or_else(|| format!("`{text}` is not a whole number from {least} to {most}"))
 }
 
-fn size(text: &str, least: u64, most: u64) -> Result<u64, String> {
+pub(crate) fn size(text: &str, least: u64, most: u64) -> Result<u64, String> {
     let value = units::bytes(text)?;
     let range = || format!("{text} is not between {} and {}", units::show_bytes(least), units::show_bytes(most));
     if (least..=most).contains(&value) { Ok(value) } else { Err(range()) }

@@ -12,7 +12,7 @@ use crate::{
     config::{Config, Log, LogFormat},
     prepare::{self, Prepared},
     problems::Problems,
-    process,
+    process, recordings,
     world::World,
 };
 use control::{Access, CatalogNews, Control, Listener, Refresher, Signal, names};
@@ -93,7 +93,7 @@ fn start_log(log: &Log) {
 }
 
 fn run(prepared: Prepared) -> Result<(), String> {
-    let Prepared { config, cores, rules, keys, targets } = prepared;
+    let Prepared { config, cores, rules, keys, targets, recipients } = prepared;
     process::raise_limits().map_err(|e| format!("cannot raise the limits of the process: {e}"))?;
     std::fs::create_dir_all(&config.audit.directory.value)
         .map_err(|e| format!("cannot make {}: {e}", config.audit.directory.value.display()))?;
@@ -117,7 +117,7 @@ fn run(prepared: Prepared) -> Result<(), String> {
             Some(listener)
         }
     };
-    let settings = settings(&config, cores, &world, &targets)?;
+    let settings = settings(&config, cores, &world, &targets, recipients)?;
     let (sender, messages) = mpsc::channel();
     let control = Control::start(
         control::Settings {
@@ -372,7 +372,13 @@ fn access(target: prepare::Target) -> Access {
     }
 }
 
-fn settings(config: &Config, cores: usize, world: &World, targets: &[prepare::Target]) -> Result<Settings, String> {
+fn settings(
+    config: &Config,
+    cores: usize,
+    world: &World,
+    targets: &[prepare::Target],
+    recipients: Vec<sealing::Recipient>,
+) -> Result<Settings, String> {
     let mut list = Vec::new();
     for target in targets {
         let addresses = names::resolve(&target.host, target.port)
@@ -385,6 +391,7 @@ fn settings(config: &Config, cores: usize, world: &World, targets: &[prepare::Ta
             tls: target.tls.clone().map(|(config, server_name)| UpstreamTls { config, server_name }),
             password: target.password.clone().map(Secret),
             audit: target.audit,
+            recordings: recordings::of_target(config, &target.name),
         });
     }
     Ok(Settings {
@@ -396,6 +403,7 @@ fn settings(config: &Config, cores: usize, world: &World, targets: &[prepare::Ta
         targets: list,
         audit_directory: config.audit.directory.value.clone(),
         segment_bytes: config.audit.segment_bytes,
+        recipients,
         build: format!("tidegate {}", board::VERSION),
     })
 }
