@@ -11,6 +11,7 @@ pub mod cli;
 mod decode;
 pub mod desk;
 mod encode;
+mod lend;
 pub mod merkle;
 pub mod record;
 mod recover;
@@ -19,7 +20,7 @@ mod report;
 mod ring;
 pub mod segment;
 mod show;
-mod time;
+pub mod time;
 mod verify;
 
 pub use block::{Block, BlockError, BlockHeader, decode_block};

@@ -23,7 +23,8 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// Does the character do something to a terminal, or to the order or visibility of the text around it?
-fn is_active(c: char) -> bool {
+#[must_use]
+pub fn is_active(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{00ad}' | '\u{061c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -44,7 +44,7 @@ fn days(year: u64, month: u64, day: u64) -> Option<u64> {
 
 /// `2026-11-22T08:14:34.123456Z` with that many digits of a second (at most 9).
 #[must_use]
-pub(crate) fn format(wall_ns: u64, digits: usize) -> String {
+pub fn format(wall_ns: u64, digits: usize) -> String {
     let (seconds, nanos) = (wall_ns / 1_000_000_000, wall_ns % 1_000_000_000);
     let (year, month, day) = date(seconds / DAY_SECONDS);
     let clock = seconds % DAY_SECONDS;
@@ -62,7 +62,7 @@ pub(crate) fn format(wall_ns: u64, digits: usize) -> String {
 /// Reads a time: `2026-11-22`, `2026-11-22T08:14[:34[.123]][Z]` (UTC; a space may stand for the T), or a time before
 /// `now` such as `90s`, `15m`, `2h`, `7d`.
 #[must_use]
-pub(crate) fn parse(text: &str, now_ns: u64) -> Option<u64> {
+pub fn parse(text: &str, now_ns: u64) -> Option<u64> {
     let relative = [('s', 1), ('m', 60), ('h', 3600), ('d', DAY_SECONDS)];
     if let Some((count, unit)) = relative.iter().find_map(|(letter, unit)| Some((text.strip_suffix(*letter)?, *unit))) {
         let seconds = digits(count)?.checked_mul(unit)?;

@@ -18,6 +18,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -165,6 +166,12 @@ async fn enter(core: &Rc<Core>, handle: &Rc<Handle>, socket: Socket, peer: Socke
                 let mut nonce = [0; 18];
                 getrandom::fill(&mut nonce).ok()?;
                 login.user(core.users().find(&name), nonce);
+            }
+            LoginNext::Proved if core.shared.unsigned_too_long.load(Ordering::Relaxed) => {
+                let fault = Fault::downstream(
+                    "the gateway admits no new sessions: checkpoints of its audit log have not been signed for too long",
+                );
+                login.fail(&**core, &fault.with_state("57P03"), "unsigned_too_long");
             }
             LoginNext::Proved => {
                 let target = core.target(&login.request().database);

@@ -19,6 +19,7 @@ use sealing::SessionKey;
 use sealing::slots::{self, Slot};
 use session::{Host, Stage, Unrecorded};
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -41,6 +42,8 @@ pub(crate) enum Message {
     Reload(Arc<Rules>),
     /// Stop listening; sessions end when idle, or after this long.
     Drain(Duration),
+    /// A record of the control side's.
+    Append(Box<audit::Body>),
     /// A cancel request for one of this core's sessions.
     Cancel { slot: u32, secret: Vec<u8> },
 }
@@ -132,6 +135,8 @@ pub(crate) struct Core {
     pub(crate) keys: Vec<Option<Rc<RefCell<ClientKeys>>>>,
     pub(crate) draining: Cell<bool>,
     pub(crate) studio: Rc<Studio>,
+    /// Records of the control side's that the log did not take yet.
+    posted: RefCell<VecDeque<audit::Body>>,
     rules: RefCell<Arc<Rules>>,
     tls: RefCell<Option<DownstreamTls>>,
     facts: RefCell<FactsCache>,
@@ -167,6 +172,7 @@ impl Core {
             keys,
             draining: Cell::new(false),
             studio,
+            posted: RefCell::default(),
             rules: RefCell::new(rules),
             tls: RefCell::new(tls),
             facts: RefCell::new(FactsCache::new(FACTS_MAX, FACTS_BYTES_MAX)),
@@ -286,8 +292,33 @@ impl Core {
         }
     }
 
+    /// Takes a record of the control side's: into the log now, or as soon as it has room.
+    pub(crate) fn append(&self, body: audit::Body) {
+        let mut posted = self.posted.borrow_mut();
+        if posted.len() >= MAIL_MAX {
+            add(&self.metrics.counters.unrecorded, 1);
+            tracing::error!(record = body.name(), "the audit log takes no records, and too many wait");
+            return;
+        }
+        posted.push_back(body);
+        drop(posted);
+        self.append_posted();
+    }
+
+    /// Appends what was posted, as far as the log takes it.
+    pub(crate) fn append_posted(&self) {
+        let mut posted = self.posted.borrow_mut();
+        while let Some(body) = posted.front() {
+            match body.lend().map(|record| self.audit.append(&record)) {
+                Some(Err(_)) => return,
+                Some(Ok(_)) | None => drop(posted.pop_front()),
+            }
+        }
+    }
+
     /// Ends what has passed its deadline.
     pub(crate) fn tick(&self) {
+        self.append_posted();
         let now = self.now_ns();
         for handle in self.sessions.borrow().iter().flatten() {
             let deadline = handle.deadline_ns.get();

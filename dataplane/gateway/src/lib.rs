@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: configuration files, signals, name resolution, HTTP; the program brings them.
 
+mod audit_handle;
 mod conversation;
 mod core;
 mod driver;
@@ -17,6 +18,7 @@ mod settings;
 mod start;
 mod tls;
 
+pub use audit_handle::AuditHandle;
 pub use metrics::{CoreSnapshot, Counts, Metrics};
 pub use settings::{
     DownstreamTls, DuplicateUser, Limits, Onward, Recording, RecordingMode, Recordings, Rules, Secret, Settings,
@@ -25,7 +27,7 @@ pub use settings::{
 pub use start::{Gateway, Outcome, StartError, Status, start};
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -47,6 +49,10 @@ pub(crate) struct Shared {
     pub(crate) ledger: Arc<policy::ledger::Ledger>,
     /// Where every core's time begins.
     pub(crate) began: Instant,
+    /// Number of the block that becomes durable next, per core.
+    pub(crate) durable_blocks: Vec<Arc<AtomicU64>>,
+    /// The log's checkpoints have been unsigned for too long: no new sessions.
+    pub(crate) unsigned_too_long: AtomicBool,
     seats: Arc<AtomicUsize>,
     users: Arc<Mutex<HashMap<String, usize>>>,
 }

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -90,13 +91,22 @@ pub struct WriterOptions {
     pub slot_bytes: usize,
     /// Write through the page cache even where direct writes work.
     pub buffered: bool,
+    /// Kept at the number of the block that becomes durable next, for other threads.
+    pub durable_blocks: Arc<AtomicU64>,
     /// Faults for tests.
     pub faults: Option<Faults>,
 }
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self { segment_bytes: SEGMENT_BYTES_DEFAULT, ring_bytes: 8 << 20, slot_bytes: 0, buffered: false, faults: None }
+        Self {
+            segment_bytes: SEGMENT_BYTES_DEFAULT,
+            ring_bytes: 8 << 20,
+            slot_bytes: 0,
+            buffered: false,
+            durable_blocks: Arc::default(),
+            faults: None,
+        }
     }
 }
 
@@ -168,6 +178,7 @@ impl CoreAudit {
     /// # Errors
     /// The ring cannot even hold the epoch's first record.
     pub fn new(mut start: CoreStart, build: &str, options: WriterOptions) -> Result<Rc<Self>, AuditError> {
+        options.durable_blocks.store(start.next_block_seq, Ordering::Release);
         let mut ring = Ring::new(
             start.node,
             start.core,
@@ -414,6 +425,7 @@ impl CoreAudit {
         let woken = {
             let mut state = self.state.borrow_mut();
             state.ring.durable(sealed.last_sequence);
+            self.options.durable_blocks.store(sealed.block_seq + 1, Ordering::Release);
             state.repaired(now);
             let count = state.waiters.partition_point(|(waiting, _)| *waiting <= sealed.last_sequence);
             state.waiters.drain(..count).collect::<Vec<_>>()

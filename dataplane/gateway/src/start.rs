@@ -6,7 +6,7 @@ use crate::driver::{self, Doorbell, Listener, Ringer};
 use crate::metrics::{CoreMetrics, Metrics, add};
 use crate::ring_writer::{CoreAudit, WriterOptions};
 use crate::settings::{Rules, Settings};
-use crate::{Event, Shared};
+use crate::{AuditHandle, Event, Shared};
 use audit::CoreStart;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -150,6 +150,8 @@ pub fn start(
         mailboxes,
         ledger: Arc::default(),
         began: Instant::now(),
+        durable_blocks: opened.cores.iter().map(|c| Arc::new(AtomicU64::new(c.next_block_seq))).collect(),
+        unsigned_too_long: AtomicBool::new(false),
         seats: Arc::new(AtomicUsize::new(0)),
         users: Arc::new(Mutex::new(HashMap::new())),
     });
@@ -237,6 +239,24 @@ impl Gateway {
         self.tell(|| Message::Drain(limit));
     }
 
+    /// The audit log, as other threads may use it.
+    #[must_use]
+    pub fn audit(&self) -> AuditHandle {
+        AuditHandle { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Posts an administrative record to core 0; see [`AuditHandle::append`].
+    #[must_use]
+    pub fn append(&self, body: audit::Body) -> bool {
+        self.audit().append(body)
+    }
+
+    /// For each core, the number of the block that becomes durable next.
+    #[must_use]
+    pub fn durable_blocks(&self) -> Vec<(u16, u64)> {
+        self.audit().durable_blocks()
+    }
+
     /// Ends every session now.
     pub fn stop_now(&self) {
         self.drain(Duration::ZERO);
@@ -281,7 +301,9 @@ impl Gateway {
 async fn run(seed: Seed) {
     let Seed { index, settings, shared, rules, metrics, listeners, bell, start, ready } = seed;
     let slot_bytes = sealing::slots::slot_bytes(settings.recipients.len());
-    let options = WriterOptions { segment_bytes: settings.segment_bytes, slot_bytes, ..WriterOptions::default() };
+    let durable_blocks = shared.durable_blocks.get(index).map(Arc::clone).unwrap_or_default();
+    let segment_bytes = settings.segment_bytes;
+    let options = WriterOptions { segment_bytes, slot_bytes, durable_blocks, ..WriterOptions::default() };
     let audit = match CoreAudit::new(start, &settings.build, options) {
         Ok(audit) => audit,
         Err(error) => {
@@ -320,6 +342,7 @@ async fn run(seed: Seed) {
         while let Some(message) = core.shared.mailboxes[index].next() {
             match message {
                 Message::Reload(rules) => core.reload(rules),
+                Message::Append(body) => core.append(*body),
                 Message::Cancel { slot, secret } => conversation::cancel_here(&core, slot, &secret),
                 Message::Drain(limit) => {
                     for stop in &stops {
@@ -337,6 +360,7 @@ async fn run(seed: Seed) {
             }
         }
     }
+    core.append_posted();
     core.audit.close();
     if let Err(error) = core.audit.closed().await {
         tracing::error!(core = index, %error, "the audit log did not end in good order");

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use audit::record::{Clock, Record, SessionId};
 use audit::segment::{self, HEADER_PAGE_BYTES, SegmentHeader};
-use audit::{Code, CoreStart, Filter, Head, RecoverError, Report, Ring, block, decode_block};
+use audit::{CoreStart, Filter, RecoverError, Ring, block, decode_block};
+use verifier::{Code, Head, Report};
 use proptest::prelude::*;
 
 const SEGMENT: u64 = 64 << 10;
@@ -140,7 +141,7 @@ fn small_log(directory: &Path) -> PathBuf {
     }
     let path = log.path.clone();
     log.end();
-    assert_clean(&audit::verify(directory));
+    assert_clean(&verifier::verify(directory));
     path
 }
 
@@ -149,7 +150,7 @@ fn assert_clean(report: &Report) {
 }
 
 fn codes(directory: &Path) -> Vec<Code> {
-    let report = audit::verify(directory);
+    let report = verifier::verify(directory);
     assert_eq!(report.exit_code() == 0, report.errors() == 0);
     report.findings.iter().map(|finding| finding.code).filter(|code| code.is_error()).collect()
 }
@@ -177,12 +178,12 @@ fn every_changed_byte_is_noticed() {
     for at in places {
         for flip in [1u8, 0x80] {
             write(&path, at as u64, &[good[at] ^ flip]);
-            let report = audit::verify(directory.path());
+            let report = verifier::verify(directory.path());
             assert_eq!(report.exit_code(), 10, "byte {at} flipped by {flip:#x}: {}", report.text());
         }
         write(&path, at as u64, &good[at..=at]);
     }
-    assert_clean(&audit::verify(directory.path()));
+    assert_clean(&verifier::verify(directory.path()));
 }
 
 #[test]
@@ -258,22 +259,22 @@ fn every_truncation_is_noticed() {
     }
     // A cut between blocks that keeps the file's size shows against a head that somebody kept.
     fs::write(&path, &good).unwrap();
-    let head = audit::verify(directory.path()).cores[0].head.unwrap();
+    let head = verifier::verify(directory.path()).logs[0].cores[0].head.unwrap();
     assert_eq!(Head::parse(&head.to_string()), Some(head));
     let mut cut = good.clone();
     cut[8 * PAGE..].fill(0);
     fs::write(&path, &cut).unwrap();
-    assert_clean(&audit::verify(directory.path()));
-    let report = audit::verify_against(directory.path(), &[head]);
+    assert_clean(&verifier::verify(directory.path()));
+    let report = verifier::verify_against(directory.path(), &[head]);
     assert!(report.has(Code::Trunc), "{}", report.text());
     fs::write(&path, &good).unwrap();
-    assert_clean(&audit::verify_against(directory.path(), &[head]));
-    let report = audit::verify_against(directory.path(), &[Head { hash: [1; 32], ..head }]);
+    assert_clean(&verifier::verify_against(directory.path(), &[head]));
+    let report = verifier::verify_against(directory.path(), &[Head { hash: [1; 32], ..head }]);
     assert!(report.has(Code::Fork));
     fs::remove_dir_all(directory.path().join("core-00")).unwrap();
-    assert!(audit::verify_against(directory.path(), &[head]).has(Code::Trunc));
-    assert_eq!(audit::verify(directory.path()).exit_code(), 20);
-    assert_eq!(audit::verify(Path::new("/nonexistent/audit")).exit_code(), 20);
+    assert!(verifier::verify_against(directory.path(), &[head]).has(Code::Trunc));
+    assert_eq!(verifier::verify(directory.path()).exit_code(), 20);
+    assert_eq!(verifier::verify(Path::new("/nonexistent/audit")).exit_code(), 20);
 }
 
 #[test]
@@ -289,7 +290,7 @@ fn missing_and_foreign_segments_are_noticed() {
     }
     log.end();
     assert!(paths.len() >= 4);
-    assert_clean(&audit::verify(directory.path()));
+    assert_clean(&verifier::verify(directory.path()));
     for (index, path) in paths.iter().enumerate() {
         let aside = directory.path().join("aside");
         fs::rename(path, &aside).unwrap();
@@ -322,7 +323,7 @@ fn a_second_continuation_is_a_fork() {
     log.statement(10);
     let other = log.path.clone();
     log.end();
-    assert_clean(&audit::verify(directory.path()));
+    assert_clean(&verifier::verify(directory.path()));
     fs::copy(other, directory.path().join("core-00/00000000000000ff.tgseg")).unwrap();
     assert!(codes(directory.path()).contains(&Code::Fork));
 }
@@ -338,15 +339,15 @@ fn records_that_contradict_each_other_are_noticed() {
     log.end();
     let found = codes(directory.path());
     assert_eq!(found[0], Code::Sem);
-    assert!(audit::verify(directory.path()).text().contains("result before its intent"));
+    assert!(verifier::verify(directory.path()).text().contains("result before its intent"));
 
     let directory = tempfile::tempdir().unwrap();
     let mut log = begin(directory.path());
     log.put(&intent(1));
     log.commit();
     log.end();
-    let report = audit::verify(directory.path());
-    assert_eq!((report.exit_code(), report.in_doubt), (0, 1));
+    let report = verifier::verify(directory.path());
+    assert_eq!((report.exit_code(), report.in_doubt()), (0, 1));
     assert!(report.has(Code::Doubt));
 }
 
@@ -359,9 +360,9 @@ fn recovers(directory: &Path, torn: bool, in_doubt: usize) {
     let mut log = Log::begin(start);
     log.statement(100);
     log.end();
-    let report = audit::verify(directory);
+    let report = verifier::verify(directory);
     assert_eq!(report.exit_code(), 0, "{}", report.text());
-    assert_eq!(report.in_doubt, 0);
+    assert_eq!(report.in_doubt(), 0);
     // A second start finds all in order.
     let start = opened(directory, 1).remove(0);
     assert!(start.clean && start.in_doubt.is_empty() && start.torn_bytes == 0);
@@ -414,7 +415,7 @@ fn a_first_block_that_tears_leaves_no_segment_behind() {
         let mut log = Log::begin(start);
         log.statement(50);
         log.end();
-        assert_eq!(audit::verify(directory.path()).exit_code(), 0);
+        assert_eq!(verifier::verify(directory.path()).exit_code(), 0);
     }
 }
 
@@ -426,7 +427,7 @@ fn damage_before_good_blocks_refuses_the_start() {
     write(&path, 4 * PAGE as u64 + 300, b"?");
     for _ in 0..2 {
         match audit::open(directory.path(), 1, [3; 32]) {
-            Err(RecoverError::Damaged { code: Code::Mid, position, .. }) => assert_eq!(position, 4 * PAGE as u64),
+            Err(RecoverError::Damaged { code: audit::Code::Mid, position, .. }) => assert_eq!(position, 4 * PAGE as u64),
             other => panic!("{other:?}"),
         }
     }
@@ -434,7 +435,7 @@ fn damage_before_good_blocks_refuses_the_start() {
     // A block wiped with zeros is no tear either.
     fs::write(&path, &good).unwrap();
     write(&path, 4 * PAGE as u64, &[0; PAGE]);
-    assert!(matches!(audit::recover(directory.path(), 0), Err(RecoverError::Damaged { code: Code::Mid, .. })));
+    assert!(matches!(audit::recover(directory.path(), 0), Err(RecoverError::Damaged { code: audit::Code::Mid, .. })));
     assert!(codes(directory.path()).contains(&Code::Mid));
 }
 
@@ -500,8 +501,8 @@ fn statements_of_a_core_that_is_gone_are_closed_by_the_first() {
     let starts = opened(directory.path(), 1);
     assert_eq!(starts[0].in_doubt, [(SESSION, 1), (SESSION, 2), (SESSION, 3)]);
     Log::begin(starts.into_iter().next().unwrap()).end();
-    let report = audit::verify(directory.path());
-    assert_eq!((report.exit_code(), report.in_doubt), (0, 0), "{}", report.text());
+    let report = verifier::verify(directory.path());
+    assert_eq!((report.exit_code(), report.in_doubt()), (0, 0), "{}", report.text());
     // They are not closed again, and a core that comes back finds its log.
     let starts = opened(directory.path(), 3);
     assert!(starts.iter().all(|start| start.in_doubt.is_empty()));
@@ -509,7 +510,7 @@ fn statements_of_a_core_that_is_gone_are_closed_by_the_first() {
     for start in starts {
         Log::begin(start).end();
     }
-    assert_eq!(audit::verify(directory.path()).exit_code(), 0);
+    assert_eq!(verifier::verify(directory.path()).exit_code(), 0);
 }
 
 #[test]
@@ -517,7 +518,7 @@ fn a_core_that_wrote_nothing_is_mentioned() {
     let directory = tempfile::tempdir().unwrap();
     let starts = opened(directory.path(), 2);
     Log::begin(starts.into_iter().next().unwrap()).end();
-    let report = audit::verify(directory.path());
+    let report = verifier::verify(directory.path());
     assert!(report.has(Code::Core) && report.exit_code() == 0);
 }
 
@@ -583,7 +584,7 @@ fn show_filters_merges_and_goes_on_after_damage() {
         let value: serde_json::Value = serde_json::from_str(line).unwrap();
         assert!(value["sequence"].as_u64().unwrap() > 0);
     }
-    let report: serde_json::Value = serde_json::from_str(&audit::verify(directory.path()).json()).unwrap();
+    let report: serde_json::Value = serde_json::from_str(&verifier::verify(directory.path()).json()).unwrap();
     assert_eq!(report["verdict"], "clean");
 
     // A damaged block is stepped over, and said.
@@ -605,7 +606,7 @@ proptest! {
         small_log(directory.path());
         let path = small_log_again(directory.path());
         // Without a head that somebody kept, cutting whole blocks off the end is the one thing that cannot show.
-        let head = audit::verify(directory.path()).cores[0].head.unwrap();
+        let head = verifier::verify(directory.path()).logs[0].cores[0].head.unwrap();
         let good = fs::read(&path).unwrap();
         let mut bytes = good.clone();
         let from = at.index(10 * PAGE);
@@ -616,14 +617,14 @@ proptest! {
             _ => bytes.rotate_right(length % 4096 + 1),
         }
         fs::write(&path, &bytes).unwrap();
-        let report = audit::verify_against(directory.path(), &[head]);
+        let report = verifier::verify_against(directory.path(), &[head]);
         prop_assert_eq!(bytes == good, report.exit_code() == 0, "{}", report.text());
         // A start on it is refused with a reason, or goes on behind what it could read; never anything else.
         if let Ok(opened) = audit::open(directory.path(), 1, [4; 32]) {
             let mut log = Log::begin(opened.cores.into_iter().next().unwrap());
             log.statement(20);
             log.end();
-            let _ = audit::verify(directory.path()).text();
+            let _ = verifier::verify(directory.path()).text();
             prop_assert!(audit::show(directory.path(), Filter::default()).unwrap().count() > 0);
         }
     }

@@ -1,0 +1,315 @@
+//! Records to rows: what the log says about one statement in several records becomes one row.
+//!
+//! One pass in the log's order; kept are the open sessions and the statements under way, nothing else. A statement's row
+//! comes when its last record was read (result or refusal), when its session closes, or at the end of the log; so rows
+//! come in the order in which statements ended.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::Path;
+use std::rc::Rc;
+
+use audit::record::SessionId;
+use audit::{Body, Entry, Filter, Show, ShowError};
+
+use crate::row::{Decision, Place, Row, STATEMENT, Session, Text};
+
+/// One row or a place of the log that could not be read.
+pub type Item = Result<Row, ShowError>;
+
+struct Open {
+    facts: Rc<Session>,
+    core: u16,
+    epoch: u32,
+    statements: BTreeMap<u64, Row>,
+}
+
+/// Iterator over the rows of a log.
+pub struct Rows {
+    show: Option<Show>,
+    sessions: HashMap<SessionId, Open>,
+    ready: VecDeque<Item>,
+    nobody: Rc<Session>,
+}
+
+impl Rows {
+    /// Opens a log.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn open(directory: &Path) -> Result<Self, ShowError> {
+        let show = audit::show(directory, Filter::default())?;
+        Ok(Self { show: Some(show), sessions: HashMap::new(), ready: VecDeque::new(), nobody: Rc::default() })
+    }
+
+    fn take(&mut self, entry: Entry) {
+        let place =
+            Place { core: entry.core, epoch: entry.epoch, block: entry.block_seq, sequence: entry.record.sequence };
+        let at = entry.record.clock.wall_ns;
+        let body = &entry.record.body;
+        if matches!(body, Body::EpochStart { .. }) {
+            self.forget(entry.core, entry.epoch);
+        }
+        if let Body::SessionOpen { session, .. } = body {
+            let open =
+                Open { facts: Rc::new(facts(body)), core: entry.core, epoch: entry.epoch, statements: BTreeMap::new() };
+            self.sessions.insert(*session, open);
+        }
+        let Some(session) = body.session() else {
+            self.other(&entry, place, at, Rc::clone(&self.nobody));
+            return;
+        };
+        let is_statement =
+            matches!(body, Body::Intent { .. } | Body::Block { .. } | Body::Result { .. } | Body::Observe { .. });
+        if !is_statement {
+            let facts = self.sessions.get(&session).map_or_else(|| Rc::clone(&self.nobody), |o| Rc::clone(&o.facts));
+            if let Some(statement) = release_of(body) {
+                let statements = self.sessions.get_mut(&session).map(|open| &mut open.statements);
+                if let Some(row) = statements.and_then(|statements| statements.get_mut(&statement)) {
+                    row.releases += 1;
+                }
+                return;
+            }
+            if let Body::SessionClose { .. } | Body::AuthFail { .. } = body {
+                self.flush(session);
+            }
+            self.other(&entry, place, at, facts);
+            return;
+        }
+        let open = self.sessions.entry(session).or_insert_with(|| Open {
+            // A log whose beginning is gone: the statements count, whose they were is not known.
+            facts: Rc::default(),
+            core: entry.core,
+            epoch: entry.epoch,
+            statements: BTreeMap::new(),
+        });
+        let begin = || Row {
+            place,
+            kind: STATEMENT,
+            begin_ns: at,
+            end_ns: at,
+            session: Some(session),
+            decision: Decision::Allowed,
+            ..Row::default()
+        };
+        let done = match body {
+            Body::Intent { statement, via, fingerprint, effects, bundle, .. } => {
+                let row = open.statements.entry(*statement).or_insert_with(begin);
+                // The intent is the record that says what was sent; an observation may stand before it.
+                (row.place, row.begin_ns, row.end_ns) = (place, at, at);
+                (row.text, row.tables) = (text_of(body), tables_of(body));
+                row.via.clone_from(via);
+                (row.fingerprint, row.effects, row.bundle) = (*fingerprint, *effects, *bundle);
+                None
+            }
+            Body::Observe { statement, masked, code, rule, bundle, .. } => {
+                let row = open.statements.entry(*statement).or_insert_with(begin);
+                row.decision = Decision::Observed;
+                row.masked.extend(masked.iter().cloned());
+                if row.code.is_empty() {
+                    (row.code, row.rule) = (code.clone(), rule.clone());
+                }
+                row.bundle = *bundle;
+                None
+            }
+            Body::Block { statement, code, rule, bundle, .. } => {
+                let row = open.statements.entry(*statement).or_insert_with(begin);
+                row.decision = Decision::Refused;
+                (row.code, row.rule, row.bundle) = (code.clone(), rule.clone(), *bundle);
+                if row.text == Text::None {
+                    row.text = text_of(body);
+                }
+                if row.tables.is_empty() {
+                    row.tables = tables_of(body);
+                }
+                row.end_ns = at;
+                if row.via.is_empty() {
+                    // Never forwarded: the refusal is all there is.
+                    "refused".clone_into(&mut row.outcome);
+                    Some(*statement)
+                } else {
+                    None
+                }
+            }
+            Body::Result { statement, outcome, sqlstate, rows, bytes, duration_us, masked, .. } => {
+                let row = open.statements.entry(*statement).or_insert_with(begin);
+                row.end_ns = at;
+                row.outcome.clone_from(outcome);
+                row.sqlstate = String::from_utf8_lossy(sqlstate).into_owned();
+                (row.rows, row.bytes, row.duration_us) = (*rows, *bytes, *duration_us);
+                row.masked.extend(masked.iter().cloned());
+                row.clear = clear_of(body);
+                if outcome == "refused" || outcome == "budget" {
+                    row.decision = Decision::Refused;
+                }
+                Some(*statement)
+            }
+            _ => None,
+        };
+        let facts = Rc::clone(&open.facts);
+        if let Some(mut row) = done.and_then(|statement| open.statements.remove(&statement)) {
+            row.facts = facts;
+            self.ready.push_back(Ok(row));
+        }
+    }
+
+    /// A record that is a row of its own.
+    fn other(&mut self, entry: &Entry, place: Place, at: u64, facts: Rc<Session>) {
+        let body = &entry.record.body;
+        let facts = match body {
+            Body::AuthFail { source, user, .. } => {
+                Rc::new(Session { person: user.clone(), source: source.clone(), ..Session::default() })
+            }
+            Body::PolicyLoad { target, .. } => Rc::new(Session { target: target.clone(), ..Session::default() }),
+            _ => facts,
+        };
+        let outcome = match body {
+            Body::AuthFail { reason, .. } | Body::SessionClose { reason, .. } => reason.clone(),
+            _ => String::new(),
+        };
+        let bundle = match body {
+            Body::SessionOpen { bundle, .. } | Body::PolicyLoad { bundle, .. } => *bundle,
+            _ => [0; 32],
+        };
+        let bytes = if let Body::SessionClose { bytes, .. } = body { *bytes } else { 0 };
+        self.ready.push_back(Ok(Row {
+            place,
+            kind: body.name(),
+            begin_ns: at,
+            end_ns: at,
+            session: body.session(),
+            facts,
+            outcome,
+            bundle,
+            bytes,
+            detail: detail(entry),
+            ..Row::default()
+        }));
+    }
+
+    /// Gives out what is left of a session, which is over.
+    fn flush(&mut self, session: SessionId) {
+        if let Some(open) = self.sessions.remove(&session) {
+            for (_, mut row) in open.statements {
+                row.facts = Rc::clone(&open.facts);
+                self.ready.push_back(Ok(row));
+            }
+        }
+    }
+
+    /// An epoch after the one in which a crash was accounted for: sessions of that core that never closed are over.
+    fn forget(&mut self, core: u16, epoch: u32) {
+        let over = |open: &Open| open.core == core && open.epoch.saturating_add(1) < epoch;
+        let mut gone: Vec<SessionId> = self.sessions.iter().filter(|(_, o)| over(o)).map(|(id, _)| *id).collect();
+        gone.sort_unstable();
+        gone.into_iter().for_each(|session| self.flush(session));
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Some(item);
+            }
+            match self.show.as_mut()?.next() {
+                Some(Ok(entry)) => self.take(entry),
+                Some(Err(error)) => return Some(Err(error)),
+                None => {
+                    self.show = None;
+                    let mut left: Vec<(u64, SessionId)> = self
+                        .sessions
+                        .iter()
+                        .map(|(id, open)| (open.statements.values().next().map_or(0, |row| row.begin_ns), *id))
+                        .collect();
+                    left.sort_unstable();
+                    left.into_iter().for_each(|(_, session)| self.flush(session));
+                    if self.ready.is_empty() {
+                        return None;
+                    }
+                    return self.ready.pop_front();
+                }
+            }
+        }
+    }
+}
+
+fn facts(body: &Body) -> Session {
+    let Body::SessionOpen { session, actor, source, tls, application, target, database, account, .. } = body else {
+        return Session::default();
+    };
+    Session {
+        id: Some(*session),
+        issuer: actor.issuer.clone(),
+        person: actor.subject.clone(),
+        role: actor.role.clone(),
+        source: source.clone(),
+        tls: tls.clone(),
+        application: application.clone(),
+        target: target.clone(),
+        database: database.clone(),
+        account: account.clone(),
+        ..Session::default()
+    }
+}
+
+fn text_of(body: &Body) -> Text {
+    match body {
+        Body::Intent { text, .. } | Body::Block { text, .. } if !text.is_empty() => Text::Plain(text.clone()),
+        _ => Text::None,
+    }
+}
+
+fn tables_of(_body: &Body) -> Vec<String> {
+    Vec::new()
+}
+
+fn clear_of(_body: &Body) -> Vec<crate::row::ClearColumn> {
+    Vec::new()
+}
+
+fn release_of(_body: &Body) -> Option<u64> {
+    None
+}
+
+/// Fields that a row has in columns of its own, or that say nothing about the event.
+const ELSEWHERE: &[&str] = &[
+    "time",
+    "core",
+    "epoch",
+    "block",
+    "sequence",
+    "mono_ns",
+    "type",
+    "session",
+    "user",
+    "target",
+    "issuer",
+    "role",
+    "source",
+    "tls",
+    "application",
+    "database",
+    "account",
+    "bundle",
+    "previous",
+    "text",
+    "text_hex",
+];
+
+/// The record's own fields as `key=value`, as its JSON form names them.
+fn detail(entry: &Entry) -> String {
+    let Ok(serde_json::Value::Object(map)) = serde_json::from_str(&audit::render::json(entry)) else {
+        return String::new();
+    };
+    let mut parts: Vec<String> = Vec::new();
+    for (key, value) in map.iter().filter(|(key, _)| !ELSEWHERE.contains(&key.as_str())) {
+        match value {
+            serde_json::Value::String(text) => parts.push(format!("{key}={text}")),
+            serde_json::Value::Null => {}
+            value => parts.push(format!("{key}={value}")),
+        }
+    }
+    parts.join(" ")
+}

@@ -1,0 +1,11 @@
+//! What people ask of the log and take away from it: queries, exports, retention, reports and the evidence pack.
+//!
+//! Reads what `audit` wrote; answers are derived, and each names the records it came from. Acts of people on the log are
+//! records of the desk. Deliberately absent: verification, which is the business of the verifier, and any network.
+
+pub mod cli;
+pub mod export;
+pub mod join;
+pub mod origin;
+pub mod query;
+pub mod row;

@@ -1,0 +1,209 @@
+//! What records of one core mean together: statements, releases, recordings, heartbeats.
+//!
+//! Memory is what is under way: open statements (at most [`OPEN_MAX`]), open sessions, and for each session with sealed
+//! fields or a recording what the log commits to. Deliberately not here: the order of blocks, files.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::hex;
+use crate::merkle::Hash;
+use crate::report::Code;
+use crate::scan::{Act, Event, Outcome, Recorded, Sid, What};
+
+/// A statement of a session.
+pub(crate) type Statement = (Sid, u64);
+
+/// Statements under way at once. A gateway has at most one for each of its sessions.
+const OPEN_MAX: usize = 1 << 20;
+/// Intervals without a heartbeat that are silence.
+const SILENT_INTERVALS: u64 = 3;
+
+/// An act on the log, where and when.
+#[derive(Clone, Debug)]
+pub(crate) struct Acted {
+    pub(crate) core: u16,
+    pub(crate) block: u64,
+    pub(crate) sequence: u64,
+    pub(crate) wall_ns: u64,
+    pub(crate) act: Act,
+}
+
+/// What the log commits to beside itself.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    /// Commitment to a session's key.
+    pub(crate) commitments: BTreeMap<Sid, Hash>,
+    /// Last word about a session's recording.
+    pub(crate) recordings: BTreeMap<Sid, Recorded>,
+}
+
+impl Beside {
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.commitments.extend(other.commitments);
+        self.recordings.extend(other.recordings);
+    }
+}
+
+/// A statement under way.
+#[derive(Debug, Default)]
+struct Under {
+    releases: u64,
+    rows: u64,
+}
+
+/// State of one core.
+#[derive(Debug, Default)]
+pub(crate) struct Meaning {
+    open: HashMap<Statement, Under>,
+    overflow: bool,
+    /// Sessions that are open, and whether no row may leave without a release.
+    sessions: HashMap<Sid, bool>,
+    beside: Beside,
+    acts: Vec<Acted>,
+    beat: Option<Beat>,
+}
+
+/// The last sign of life in an epoch.
+#[derive(Clone, Copy, Debug)]
+struct Beat {
+    mono_ns: u64,
+    interval_s: u64,
+    explained: bool,
+}
+
+impl Beat {
+    /// Was it silent until this moment?
+    fn silence(&self, mono_ns: u64) -> Option<String> {
+        let limit = self.interval_s.saturating_mul(SILENT_INTERVALS * 1_000_000_000);
+        let since = mono_ns.saturating_sub(self.mono_ns);
+        (self.interval_s > 0 && !self.explained && since > limit).then(|| {
+            format!("no heartbeat for {} s, and one was due every {} s", since / 1_000_000_000, self.interval_s)
+        })
+    }
+}
+
+pub(crate) fn name((session, statement): &Statement) -> String {
+    format!("statement {statement} of session {}", hex::text(session))
+}
+
+impl Meaning {
+    /// An epoch begins: sessions of the one before are gone. Says if that ended in silence.
+    pub(crate) fn epoch_begins(&mut self, mono_ns: u64, last: Option<(u64, u64)>) -> Option<String> {
+        self.sessions.clear();
+        let silence = self.silent_until(last);
+        self.beat = Some(Beat { mono_ns, interval_s: 0, explained: false });
+        silence
+    }
+
+    /// The log ends here. Says if it ended in silence.
+    pub(crate) fn finish(&mut self, last: Option<(u64, u64)>) -> Option<String> {
+        self.silent_until(last)
+    }
+
+    fn silent_until(&self, last: Option<(u64, u64)>) -> Option<String> {
+        self.beat?.silence(last?.1)
+    }
+
+    /// Statements without result, acts, and what is committed to.
+    pub(crate) fn take(&mut self) -> (Vec<Statement>, Vec<Acted>, Beside) {
+        let open = std::mem::take(&mut self.open).into_keys().collect();
+        (open, std::mem::take(&mut self.acts), std::mem::take(&mut self.beside))
+    }
+
+    /// One record, at a core and block.
+    pub(crate) fn event(
+        &mut self,
+        (core, block): (u16, u64),
+        event: Event,
+        closed_for_others: &mut Vec<(Statement, u16)>,
+        find: &mut dyn FnMut(Code, String),
+    ) {
+        let sequence = event.sequence;
+        let mut wrong = |what: String| find(Code::Sem, format!("record {sequence}: {what}"));
+        match event.what {
+            What::Intent { session, statement } => {
+                let statement = (session, statement);
+                if self.open.len() >= OPEN_MAX {
+                    if !std::mem::replace(&mut self.overflow, true) {
+                        wrong(format!("more than {OPEN_MAX} statements are under way"));
+                    }
+                } else if self.open.insert(statement, Under::default()).is_some() {
+                    wrong(format!("{} begins twice", name(&statement)));
+                }
+            }
+            What::Result { session, statement, rows, outcome } => {
+                let statement = (session, statement);
+                match self.open.remove(&statement) {
+                    Some(under) => {
+                        if rows > under.rows && self.sessions.get(&session) == Some(&true) {
+                            wrong(format!("{} sent {rows} rows, of which {} were released", name(&statement), under.rows));
+                        } else if outcome == Outcome::Ok && under.rows > rows {
+                            wrong(format!("{} released {} rows and has {rows}", name(&statement), under.rows));
+                        }
+                    }
+                    None if outcome == Outcome::UnknownCrash => closed_for_others.push((statement, core)),
+                    None if self.overflow => {}
+                    None => wrong(format!("{} has a result before its intent", name(&statement))),
+                }
+            }
+            What::Release { session, statement, number, rows } => {
+                let statement = (session, statement);
+                match self.open.get_mut(&statement) {
+                    Some(under) => {
+                        if number != under.releases + 1 {
+                            wrong(format!("{} has release {number} after {}", name(&statement), under.releases));
+                        } else if rows < under.rows {
+                            wrong(format!("{} has released {rows} rows after {}", name(&statement), under.rows));
+                        }
+                        (under.releases, under.rows) = (number, rows);
+                    }
+                    None if self.overflow => {}
+                    None => wrong(format!("{} releases rows and is not under way", name(&statement))),
+                }
+            }
+            What::Open(open) => {
+                if self.sessions.insert(open.session, open.strict).is_some() {
+                    wrong(format!("session {} opens twice", hex::text(&open.session)));
+                }
+                if let Some(commitment) = open.commitment {
+                    self.beside.commitments.insert(open.session, commitment);
+                }
+            }
+            What::Close { session } => {
+                self.sessions.remove(&session);
+            }
+            What::Recorded(now) => self.recorded(*now, &mut wrong),
+            What::Heartbeat { interval } => {
+                if let Some(what) = self.beat.and_then(|beat| beat.silence(event.mono_ns)) {
+                    find(Code::Gapq, format!("record {sequence}: {what}"));
+                }
+                self.beat = Some(Beat { mono_ns: event.mono_ns, interval_s: interval, explained: false });
+            }
+            What::Outage => {
+                if let Some(beat) = &mut self.beat {
+                    beat.explained = true;
+                }
+            }
+            What::Act(act) => {
+                self.acts.push(Acted { core, block, sequence, wall_ns: event.wall_ns, act: *act });
+            }
+            What::Start { .. } | What::End | What::Wrong(..) => {}
+        }
+    }
+
+    fn recorded(&mut self, now: Recorded, wrong: &mut dyn FnMut(String)) {
+        let id = hex::text(&now.session);
+        if let Some(before) = self.beside.recordings.get(&now.session) {
+            if before.ends {
+                wrong(format!("the recording of session {id} goes on after its end"));
+            } else if now.segment != before.segment && now.segment != before.segment + 1 {
+                wrong(format!("the recording of session {id} has segment {} after {}", now.segment, before.segment));
+            } else if now.chunks < before.chunks || now.bytes < before.bytes {
+                wrong(format!("the recording of session {id} becomes shorter"));
+            }
+        } else if now.segment > 1 {
+            wrong(format!("the recording of session {id} begins with segment {}", now.segment));
+        }
+        self.beside.recordings.insert(now.session, now);
+    }
+}

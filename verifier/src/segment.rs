@@ -1,0 +1,281 @@
+//! Segment files: names, header pages, and what stands at a position, read through a window.
+//!
+//! Invariants: files are only read; memory is one window ([`WINDOW`] bytes) or one block, whichever is longer. A file
+//! that grows while it is read is read as far as it went when it was opened.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::block::{Block, Fault, HEADER, Header, PAGE, take};
+use crate::merkle::Frontier;
+
+/// Bytes read at a time.
+pub(crate) const WINDOW: usize = 1 << 20;
+/// Where a segment's first block stands.
+pub(crate) const FIRST: u64 = PAGE as u64;
+
+/// A header page's fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Page {
+    /// Node.
+    pub(crate) node: [u8; 16],
+    /// Core.
+    pub(crate) core: u16,
+    /// Cores that write in this epoch.
+    pub(crate) cores: u16,
+    /// Epoch.
+    pub(crate) epoch: u32,
+    /// Nonce of the epoch.
+    pub(crate) nonce: [u8; 16],
+    /// Size of the file, bytes.
+    pub(crate) size: u64,
+}
+
+impl Page {
+    /// Checks a header page: `None` if any byte is not what it must be.
+    #[must_use]
+    pub(crate) fn parse(bytes: &[u8; PAGE]) -> Option<Self> {
+        let sum = crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &[0; 4]), &bytes[16..]);
+        let known = bytes.starts_with(b"TGAUDSG1\x01\0\0\0") && take(bytes, 12) == sum.to_le_bytes();
+        let empty = bytes[64..].iter().all(|&byte| byte == 0);
+        (known && empty).then(|| Self {
+            node: take(bytes, 16),
+            core: u16::from_le_bytes(take(bytes, 32)),
+            cores: u16::from_le_bytes(take(bytes, 34)),
+            epoch: u32::from_le_bytes(take(bytes, 36)),
+            nonce: take(bytes, 40),
+            size: u64::from_le_bytes(take(bytes, 56)),
+        })
+    }
+}
+
+/// Folder of a core.
+#[must_use]
+pub(crate) fn folder(directory: &Path, core: u16) -> PathBuf {
+    directory.join(format!("core-{core:02}"))
+}
+
+/// The cores with a folder, ascending.
+///
+/// # Errors
+/// The directory cannot be read.
+pub(crate) fn cores(directory: &Path) -> io::Result<Vec<u16>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        let Some(number) = name.to_str().and_then(|name| name.strip_prefix("core-")) else { continue };
+        if let Ok(core) = number.parse::<u16>()
+            && folder(directory, core).file_name() == Some(&name)
+        {
+            found.push(core);
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// A core's segments, ascending: number of the first block by name, and path.
+///
+/// # Errors
+/// The folder cannot be read, or a segment's name is not one.
+pub(crate) fn segments(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "tgseg") {
+            continue;
+        }
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        match u64::from_str_radix(stem, 16) {
+            Ok(first) if format!("{first:016x}") == stem => found.push((first, path)),
+            _ => return Err(io::Error::other(format!("{} is not named like a segment", path.display()))),
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// What stands at a position.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place {
+    /// A good block.
+    Block(Header),
+    /// A page of zeros.
+    Zeros,
+    /// Neither; `torn`: a whole sector of it is zeros, as an unfinished write leaves.
+    Bad {
+        /// What is wrong.
+        fault: Fault,
+        /// It can be a write that a crash cut off.
+        torn: bool,
+    },
+    /// The file has no page here.
+    End,
+}
+
+/// An open segment.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    file: File,
+    /// Size of the file when it was opened.
+    pub(crate) size: u64,
+    /// Header page, if it holds.
+    pub(crate) page: Option<Page>,
+    window: Vec<u8>,
+    from: u64,
+    tree: Frontier,
+}
+
+impl Segment {
+    /// Opens a segment and reads its header page.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        let mut segment =
+            Self { file, size, page: None, window: Vec::new(), from: 0, tree: Frontier::default() };
+        segment.page = segment.bytes(0, PAGE)?.first_chunk().and_then(Page::parse);
+        Ok(segment)
+    }
+
+    /// Up to `length` bytes from a position on; fewer only at the end of the file.
+    fn bytes(&mut self, position: u64, length: usize) -> io::Result<&[u8]> {
+        let length = length.min(usize::try_from(self.size.saturating_sub(position)).unwrap_or(usize::MAX));
+        let have = self.from + self.window.len() as u64;
+        if position < self.from || position + length as u64 > have {
+            let left = usize::try_from(self.size - position.min(self.size)).unwrap_or(usize::MAX);
+            self.window.resize(length.max(WINDOW).min(left), 0);
+            self.from = position;
+            if let Err(error) = self.file.read_exact_at(&mut self.window, position) {
+                self.window.clear();
+                return Err(error);
+            }
+        }
+        let at = (position - self.from) as usize;
+        Ok(self.window.get(at..at + length).unwrap_or_default())
+    }
+
+    /// Forgets what was read, so that it is read again.
+    pub(crate) fn refresh(&mut self) {
+        self.window.clear();
+    }
+
+    /// Checks what stands at a position.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub(crate) fn place(&mut self, position: u64) -> io::Result<Place> {
+        if position >= self.size {
+            return Ok(Place::End);
+        }
+        let page = self.bytes(position, PAGE)?;
+        if page.iter().all(|&byte| byte == 0) {
+            return Ok(Place::Zeros);
+        }
+        let short = page.len() < PAGE;
+        let header = match page.first_chunk::<HEADER>().ok_or(Fault::Cut).and_then(Header::parse) {
+            Ok(header) => header,
+            Err(fault) => return Ok(Place::Bad { fault, torn: short || has_empty_sector(page) }),
+        };
+        let mut tree = std::mem::take(&mut self.tree);
+        let bytes = self.bytes(position, header.size())?;
+        let outcome = Block::parse(bytes, &mut tree).map(|_| ());
+        let written = (HEADER + header.payload as usize).min(bytes.len());
+        let torn = outcome.is_err() && (bytes.len() < header.size() || has_empty_sector(&bytes[..written]));
+        self.tree = tree;
+        Ok(match outcome {
+            Ok(()) => Place::Block(header),
+            Err(fault) => Place::Bad { fault, torn },
+        })
+    }
+
+    /// Header at a position, without a look at the records; `None` if there is none.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub(crate) fn header(&mut self, position: u64) -> io::Result<Option<(Header, [u8; HEADER])>> {
+        let mut head = [0; HEADER];
+        if position + HEADER as u64 > self.size {
+            return Ok(None);
+        }
+        self.file.read_exact_at(&mut head, position)?;
+        Ok(Header::parse(&head).ok().map(|header| (header, head)))
+    }
+
+    /// The good block that [`Segment::place`] found at this position.
+    ///
+    /// # Errors
+    /// The file system's, or the block has changed since.
+    pub(crate) fn block(&mut self, position: u64, header: &Header) -> io::Result<BlockBytes<'_>> {
+        let bytes = self.bytes(position, header.size())?;
+        let (head, rest) = bytes.split_first_chunk().ok_or(io::ErrorKind::UnexpectedEof)?;
+        let payload = rest.get(..header.payload as usize).ok_or(io::ErrorKind::UnexpectedEof)?;
+        Ok(BlockBytes { head, payload })
+    }
+
+    /// End of the last byte from a position on that is not zero.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub(crate) fn data_end(&mut self, position: u64) -> io::Result<u64> {
+        let (mut at, mut end) = (position, position);
+        while at < self.size {
+            let piece = self.bytes(at, WINDOW)?;
+            if let Some(last) = piece.iter().rposition(|&byte| byte != 0) {
+                end = at + last as u64 + 1;
+            }
+            at += piece.len() as u64;
+        }
+        Ok(end)
+    }
+
+    /// The first good block of this segment's epoch from a position on.
+    ///
+    /// # Errors
+    /// The file system's.
+    pub(crate) fn next_block(&mut self, position: u64) -> io::Result<Option<u64>> {
+        let mut at = position;
+        loop {
+            match self.place(at)? {
+                Place::End => return Ok(None),
+                // A nonce that nothing outside the log knows keeps a statement's text from posing as a block.
+                Place::Block(found)
+                    if self.page.is_none_or(|page| {
+                        (page.node, page.core, page.epoch, page.nonce)
+                            == (found.node, found.core, found.epoch, found.nonce)
+                    }) =>
+                {
+                    return Ok(Some(at));
+                }
+                _ => at += PAGE as u64,
+            }
+        }
+    }
+}
+
+/// Bytes of a block that was found good.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BlockBytes<'a> {
+    /// Header.
+    pub(crate) head: &'a [u8; HEADER],
+    /// Records with their lengths.
+    pub(crate) payload: &'a [u8],
+}
+
+/// Disks write sectors of at least 512 bytes whole or not at all.
+fn has_empty_sector(bytes: &[u8]) -> bool {
+    bytes.chunks(512).any(|sector| sector.iter().all(|&byte| byte == 0))
+}
+
+/// Does another process hold the directory's lock, so that the log may grow while it is read?
+#[must_use]
+pub(crate) fn is_live(directory: &Path) -> bool {
+    let held = |path: PathBuf| {
+        File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+    };
+    held(directory.join("lock")) || held(folder(directory, crate::DESK).join("lock"))
+}
