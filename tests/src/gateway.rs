@@ -39,6 +39,8 @@ pub struct Setup {
     cores: u32,
     tls_required: bool,
     limits: Vec<(&'static str, String)>,
+    audit: Vec<String>,
+    audit_directory: String,
     lines: Vec<String>,
 }
 
@@ -75,6 +77,8 @@ impl Setup {
             cores: 1,
             tls_required: false,
             limits: Vec::new(),
+            audit: Vec::new(),
+            audit_directory: "audit".into(),
             lines: Vec::new(),
         }
     }
@@ -88,6 +92,18 @@ impl Setup {
     /// A line under `limits:`.
     pub fn limit(mut self, name: &'static str, value: &str) -> Self {
         self.limits.push((name, value.into()));
+        self
+    }
+
+    /// A line under `audit:`.
+    pub fn audit(mut self, line: &str) -> Self {
+        self.audit.push(line.into());
+        self
+    }
+
+    /// Where the audit log is, instead of `audit` in the gateway's folder.
+    pub fn audit_directory(mut self, directory: &std::path::Path) -> Self {
+        self.audit_directory = directory.display().to_string();
         self
     }
 
@@ -166,10 +182,12 @@ impl Setup {
         let mut text = format!(
             "listen: [\"127.0.0.1:{port}\"]\ncores: {}\nbundle: policy.tgb\nusers: users.yaml\n\
              tls:\n  certificate: server.crt\n  key: server.key\n  required: {}\n\
-             audit:\n  directory: audit\nmetrics: \"127.0.0.1:{metrics}\"\nkeys:\n  default: {{ file: token.key }}\n\
+             audit:\n  directory: {}\n{}metrics: \"127.0.0.1:{metrics}\"\nkeys:\n  default: {{ file: token.key }}\n\
              targets:\n  {}:\n    {}\n",
             self.cores,
             self.tls_required,
+            self.audit_directory,
+            self.audit.iter().map(|line| format!("  {line}\n")).collect::<String>(),
             self.target,
             target.join("\n    ")
         );

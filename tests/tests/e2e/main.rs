@@ -9,6 +9,7 @@ mod budgets;
 mod compiler;
 mod copy;
 mod drivers;
+mod durable;
 mod hostile_server;
 mod identity;
 mod lifecycle;
