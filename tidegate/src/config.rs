@@ -6,7 +6,7 @@
 use crate::{
     problems::{Place, Problems},
     secrets::SecretSource,
-    units,
+    units, vouch,
     yaml::{Node, Placed, Report, Section, parse},
 };
 use policy::model::UpstreamTls;
@@ -66,6 +66,8 @@ pub struct Audit {
     pub directory: Placed<PathBuf>,
     /// When a segment is full.
     pub segment_bytes: u64,
+    /// Checkpoints, witnesses, copies.
+    pub vouch: vouch::Settings,
 }
 
 /// What the file says about a target of the bundle.
@@ -245,7 +247,7 @@ fn socket(text: Placed<String>, report: &mut Report<'_>) -> Option<Placed<Socket
     Some(Placed { value, place: text.place })
 }
 
-fn path(name: &str, node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<Placed<PathBuf>> {
+pub(crate) fn path(name: &str, node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<Placed<PathBuf>> {
     let text = report.scalar(name, node)?;
     if text.value.is_empty() {
         report.error(text.place, format!("`{name}` is an empty path"));
@@ -267,10 +269,12 @@ fn audit(node: Option<Placed<Node>>, root: Place, folder: &Path, report: &mut Re
         report.error(root, "`audit` is missing; write `audit: { directory: audit }`");
         return None;
     };
-    let mut section = Section::open("audit", node, &["directory", "segment_bytes"], report);
+    let mut section =
+        Section::open("audit", node, &["directory", "segment_bytes", "checkpoint", "witnesses", "anchor"], report);
     let directory = section.demand("directory", report).and_then(|n| path("directory", n, folder, report));
     let segment_bytes = section.value("segment_bytes", 16 << 20, report, |t| size(t, 64 << 10, 4 << 30));
-    Some(Audit { directory: directory?, segment_bytes })
+    let vouch = vouch::Settings::take(&mut section, folder, report);
+    Some(Audit { directory: directory?, segment_bytes, vouch })
 }
 
 fn keys(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<String, Placed<SecretSource>> {
@@ -281,7 +285,12 @@ fn keys(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<
         .collect()
 }
 
-fn secret(name: &str, node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<Placed<SecretSource>> {
+pub(crate) fn secret(
+    name: &str,
+    node: Placed<Node>,
+    folder: &Path,
+    report: &mut Report<'_>,
+) -> Option<Placed<SecretSource>> {
     let place = node.place;
     if matches!(node.value, Node::Scalar(_)) {
         report.error(
@@ -428,7 +437,7 @@ fn log(node: Option<Placed<Node>>, report: &mut Report<'_>) -> Log {
     Log { format, level }
 }
 
-fn boolean(text: &str) -> Result<bool, String> {
+pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),
@@ -447,7 +456,7 @@ fn size(text: &str, least: u64, most: u64) -> Result<u64, String> {
     if (least..=most).contains(&value) { Ok(value) } else { Err(range()) }
 }
 
-fn within(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
+pub(crate) fn within(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
     let value = units::duration(text)?;
     if (least..=most).contains(&value) {
         Ok(value)

@@ -12,7 +12,7 @@ use crate::{
     config::{Config, Log, LogFormat},
     prepare::{self, Prepared},
     problems::Problems,
-    process,
+    process, vouch,
     world::World,
 };
 use control::{Access, CatalogNews, Control, Listener, Refresher, Signal, names};
@@ -55,7 +55,7 @@ impl Listener for Mailbox {
 
 /// Runs until it is told to end.
 #[must_use]
-pub fn serve(file: &Path) -> ExitCode {
+pub fn serve(file: &Path, accept_loss: bool) -> ExitCode {
     let mut problems = Problems::new();
     let prepared = prepare::prepare(file, &mut problems);
     if problems.has_errors() {
@@ -69,7 +69,7 @@ pub fn serve(file: &Path) -> ExitCode {
     for problem in problems.iter() {
         tracing::warn!("{problem}");
     }
-    match run(prepared) {
+    match run(prepared, accept_loss) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -92,11 +92,13 @@ fn start_log(log: &Log) {
     };
 }
 
-fn run(prepared: Prepared) -> Result<(), String> {
+fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
     let Prepared { config, cores, rules, keys, targets } = prepared;
     process::raise_limits().map_err(|e| format!("cannot raise the limits of the process: {e}"))?;
     std::fs::create_dir_all(&config.audit.directory.value)
         .map_err(|e| format!("cannot make {}: {e}", config.audit.directory.value.display()))?;
+    let folders = notary::Folders { directory: config.audit.directory.value.clone(), spare: None };
+    let waiting = vouch::start::check(&config.audit.vouch, folders, accept_loss)?;
     let names: Vec<String> = targets.iter().map(|t| t.name.clone()).collect();
     let users = rules.users.len();
     let required = config.tls.as_ref().is_some_and(|t| t.required);
@@ -129,8 +131,8 @@ fn run(prepared: Prepared) -> Result<(), String> {
         Arc::new(Mailbox(sender)),
     )
     .map_err(|e| format!("the control thread cannot start: {e}"))?;
-    let mut shell = Shell { config, world, board, gateway: None, stops: 0, was_ready: false };
-    let outcome = shell.live(settings, control.refresher(), &messages, &control);
+    let mut shell = Shell { config, world, board, gateway: None, notary: None, stops: 0, was_ready: false };
+    let outcome = shell.live(settings, waiting, control.refresher(), &messages, &control);
     control.stop();
     shell.end().and(outcome)
 }
@@ -140,6 +142,7 @@ struct Shell {
     world: World,
     board: Arc<Board>,
     gateway: Option<Arc<Gateway>>,
+    notary: Option<notary::service::Service>,
     stops: u32,
     was_ready: bool,
 }
@@ -148,6 +151,7 @@ impl Shell {
     fn live(
         &mut self,
         settings: Settings,
+        waiting: vouch::start::Waiting,
         refresher: Refresher,
         messages: &Receiver<Message>,
         control: &Control,
@@ -166,6 +170,16 @@ impl Shell {
         }
         self.board.state().gateway = Some(Arc::clone(&gateway));
         self.gateway = Some(Arc::clone(&gateway));
+        match waiting.begin(gateway.audit()) {
+            Ok(service) => {
+                self.board.state().notary = Some(service.status());
+                self.notary = Some(service);
+            }
+            Err(error) => {
+                gateway.stop_now();
+                return Err(error);
+            }
+        }
         self.announce();
         let mut control_died = false;
         while !gateway.is_finished() {
@@ -341,6 +355,10 @@ impl Shell {
             return Err("the gateway is still in use after its end".to_owned());
         };
         let failures = gateway.join().failures;
+        // The last blocks are on the disk.
+        if let Some(notary) = self.notary.take() {
+            notary.stop();
+        }
         if failures.is_empty() {
             tracing::info!("ended");
             return Ok(());
