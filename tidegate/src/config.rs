@@ -9,6 +9,7 @@ use crate::{
     units, vouch,
     yaml::{Node, Placed, Report, Section, parse},
 };
+use gateway::Durability;
 use policy::model::UpstreamTls;
 use std::{
     collections::BTreeMap,
@@ -68,6 +69,14 @@ pub struct Audit {
     pub segment_bytes: u64,
     /// Checkpoints, witnesses, copies.
     pub vouch: vouch::Settings,
+    /// Where segments are written when the directory fails or is full.
+    pub spare_directory: Option<Placed<PathBuf>>,
+    /// How often each core says in the log that it is alive.
+    pub heartbeat: Duration,
+    /// How long a statement or an answer waits for its record before it fails.
+    pub wait_max: Duration,
+    /// Where records are sent on to.
+    pub forward: Vec<crate::forwarders::Entry>,
 }
 
 /// What the file says about a target of the bundle.
@@ -85,6 +94,8 @@ pub struct Target {
     pub address: Option<Placed<String>>,
     /// TLS mode instead of the bundle's.
     pub tls: Option<UpstreamTls>,
+    /// What statements and answers wait for, instead of the bundle's.
+    pub audit: Option<Durability>,
 }
 
 /// Limits, with the names of the file.
@@ -269,12 +280,39 @@ fn audit(node: Option<Placed<Node>>, root: Place, folder: &Path, report: &mut Re
         report.error(root, "`audit` is missing; write `audit: { directory: audit }`");
         return None;
     };
-    let mut section =
-        Section::open("audit", node, &["directory", "segment_bytes", "checkpoint", "witnesses", "anchor"], report);
+    let mut section = Section::open(
+        "audit",
+        node,
+        &[
+            "directory",
+            "segment_bytes",
+            "spare_directory",
+            "heartbeat",
+            "wait_max",
+            "forward",
+            "checkpoint",
+            "witnesses",
+            "anchor",
+        ],
+        report,
+    );
     let directory = section.demand("directory", report).and_then(|n| path("directory", n, folder, report));
     let segment_bytes = section.value("segment_bytes", 16 << 20, report, |t| size(t, 64 << 10, 4 << 30));
+    let spare_directory = section.take("spare_directory").and_then(|n| path("spare_directory", n, folder, report));
+    if let (Some(spare), Some(directory)) = (&spare_directory, &directory)
+        && spare.value == directory.value
+    {
+        report.error(spare.place, "`spare_directory` is the directory itself; name one on another disk");
+    }
+    let heartbeat = section.value("heartbeat", Duration::from_secs(60), report, |t| {
+        within(t, Duration::from_secs(1), Duration::from_secs(3600))
+    });
+    let wait_max = section.value("wait_max", Duration::from_secs(5), report, |t| {
+        within(t, Duration::from_millis(500), Duration::from_secs(600))
+    });
+    let forward = section.take("forward").map(|n| crate::forwarders::read(n, folder, report)).unwrap_or_default();
     let vouch = vouch::Settings::take(&mut section, folder, report);
-    Some(Audit { directory: directory?, segment_bytes, vouch })
+    Some(Audit { directory: directory?, segment_bytes, spare_directory, heartbeat, wait_max, forward, vouch })
 }
 
 fn keys(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<String, Placed<SecretSource>> {
@@ -316,7 +354,7 @@ pub(crate) fn secret(
 }
 
 fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<String, Target> {
-    const KNOWN: &[&str] = &["password", "ca", "client_certificate", "client_key", "address", "tls"];
+    const KNOWN: &[&str] = &["password", "ca", "client_certificate", "client_key", "address", "tls", "audit"];
     let section = Section::open_free("targets", node, report);
     let mut targets = BTreeMap::new();
     for (name, node) in section.rest() {
@@ -345,7 +383,10 @@ fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeM
             report.error(address.place, format!("`address`: {error}"));
         }
         let tls = section.value("tls", None, report, |t| upstream_tls(t).map(Some));
-        targets.insert(name.value, Target { place: name.place, password, ca, client, address, tls });
+        let audit = section.value("audit", None, report, |t| {
+            Durability::named(t).map(Some).ok_or_else(|| format!("`{t}` is none of strict, intent, async, off"))
+        });
+        targets.insert(name.value, Target { place: name.place, password, ca, client, address, tls, audit });
     }
     targets
 }

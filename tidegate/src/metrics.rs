@@ -26,6 +26,8 @@ pub struct Extra {
     pub resident_bytes: Option<u64>,
     /// The notary.
     pub notary: Option<notary::service::Status>,
+    /// Forwarders of the audit log.
+    pub forwarders: Vec<forward::Status>,
 }
 
 /// The page.
@@ -55,6 +57,7 @@ pub fn render(metrics: &Metrics, extra: &Extra) -> String {
     if let Some(notary) = &extra.notary {
         checkpoints(notary, &mut page);
     }
+    forwarders(&extra.forwarders, &mut page);
     counters(metrics, &mut page);
     stages(metrics, &mut page);
     page.0
@@ -86,6 +89,32 @@ fn checkpoints(status: &notary::service::Status, page: &mut Page) {
         page.sample("tidegate_anchor_good", &[], f64::from(u8::from(anchor.error.is_none())));
         page.family("tidegate_anchor_blocks", "gauge", "Blocks of the log that the last copied checkpoint covers.");
         page.sample("tidegate_anchor_blocks", &[], float(anchor.size));
+    }
+}
+
+fn forwarders(list: &[forward::Status], page: &mut Page) {
+    type Value = fn(&forward::Status) -> u64;
+    let families: [(&str, &str, &str, Value); 5] = [
+        ("tidegate_forward_up", "gauge", "1 while the receiver takes what it is sent.", |f| {
+            u64::from(matches!(f.state, forward::State::Running))
+        }),
+        ("tidegate_forward_sent_total", "counter", "Audit records sent to the receiver.", |f| f.sent),
+        ("tidegate_forward_failures_total", "counter", "Attempts to send that failed.", |f| f.failures),
+        ("tidegate_forward_lag_records", "gauge", "Audit records that the receiver does not have yet.", |f| {
+            f.lag_records
+        }),
+        ("tidegate_forward_lag_seconds", "gauge", "Age of the last record sent, while there are more.", |f| {
+            f.lag_seconds
+        }),
+    ];
+    if list.is_empty() {
+        return;
+    }
+    for (name, kind, help, value) in families {
+        page.family(name, kind, help);
+        for forwarder in list {
+            page.sample(name, &[("forwarder", &forwarder.name)], float(value(forwarder)));
+        }
     }
 }
 
@@ -189,6 +218,7 @@ mod tests {
                 witnesses: vec![notary::service::WitnessStatus { name: "w".to_owned(), ..Default::default() }],
                 ..Default::default()
             }),
+            forwarders: Vec::new(),
         };
         let page = render(&metrics, &extra);
         for line in [
