@@ -138,6 +138,20 @@ pub fn new_key(name: &str, output: &Path, kind: KeyKind) -> Result<String, Strin
     Ok(format!("private key: {} (mode 0600)\npublic key:  {}\n", output.display(), key.verifier()))
 }
 
+/// The public half of a log's or witness' key; `None` if the file holds another kind of key.
+///
+/// # Errors
+/// Others may read the file.
+pub fn public_key(file: &Path) -> Result<Option<VerifierKey>, String> {
+    let text = std::fs::read(file).map(zeroize::Zeroizing::new).map_err(|e| format!("{}: {e}", file.display()))?;
+    let text = text.trim_ascii_end();
+    if !text.starts_with(b"PRIVATE+KEY+") {
+        return Ok(None);
+    }
+    let found = keys::load(file, KeyKind::Log).or_else(|_| keys::load(file, KeyKind::Witness));
+    found.map(|key| key.map(|key| key.verifier().clone())).map_err(|e| e.to_string())
+}
+
 /// Makes the next key of a log beside its key file; what to print.
 ///
 /// # Errors
