@@ -12,7 +12,7 @@ use crate::{
     config::{Config, Log, LogFormat},
     prepare::{self, Prepared},
     problems::Problems,
-    process,
+    process, recordings,
     world::World,
 };
 use control::{Access, CatalogNews, Control, Listener, Refresher, Signal, names};
@@ -93,7 +93,7 @@ pub(crate) fn start_log(log: &Log) {
 }
 
 fn run(prepared: Prepared) -> Result<(), String> {
-    let Prepared { config, cores, rules, keys, targets, forwarders } = prepared;
+    let Prepared { config, cores, rules, keys, targets, forwarders, recipients } = prepared;
     process::raise_limits().map_err(|e| format!("cannot raise the limits of the process: {e}"))?;
     std::fs::create_dir_all(&config.audit.directory.value)
         .map_err(|e| format!("cannot make {}: {e}", config.audit.directory.value.display()))?;
@@ -117,7 +117,7 @@ fn run(prepared: Prepared) -> Result<(), String> {
             Some(listener)
         }
     };
-    let settings = settings(&config, cores, &world, &targets)?;
+    let settings = settings(&config, cores, &world, &targets, recipients)?;
     let (sender, messages) = mpsc::channel();
     let control = Control::start(
         control::Settings {
@@ -267,6 +267,8 @@ impl Shell {
                 state.reload_error = None;
                 for (i, target) in state.targets.iter_mut().enumerate() {
                     target.epoch = self.world.epoch(i);
+                    let told = self.config.targets.get(&target.name).and_then(|t| t.audit);
+                    target.audit = told.unwrap_or_else(|| self.world.durability(i)).word();
                 }
                 tracing::info!(bundle = state.bundle, users, "rules reloaded");
                 drop(state);
@@ -376,7 +378,7 @@ fn target_board(target: &prepare::Target) -> TargetBoard {
         name: target.name.clone(),
         address: format!("{}:{}", target.host, target.port),
         tls: prepare::mode_name(target.mode),
-        audit: prepare::audit_name(target.audit),
+        audit: target.audit.word(),
         ..TargetBoard::default()
     }
 }
@@ -393,7 +395,13 @@ fn access(target: prepare::Target) -> Access {
     }
 }
 
-fn settings(config: &Config, cores: usize, world: &World, targets: &[prepare::Target]) -> Result<Settings, String> {
+fn settings(
+    config: &Config,
+    cores: usize,
+    world: &World,
+    targets: &[prepare::Target],
+    recipients: Vec<sealing::Recipient>,
+) -> Result<Settings, String> {
     let mut list = Vec::new();
     for target in targets {
         let addresses = names::resolve(&target.host, target.port)
@@ -405,7 +413,8 @@ fn settings(config: &Config, cores: usize, world: &World, targets: &[prepare::Ta
             addresses,
             tls: target.tls.clone().map(|(config, server_name)| UpstreamTls { config, server_name }),
             password: target.password.clone().map(Secret),
-            audit: target.audit,
+            durability: target.durability,
+            recordings: recordings::of_target(config, &target.name),
         });
     }
     Ok(Settings {
@@ -417,6 +426,10 @@ fn settings(config: &Config, cores: usize, world: &World, targets: &[prepare::Ta
         targets: list,
         audit_directory: config.audit.directory.value.clone(),
         segment_bytes: config.audit.segment_bytes,
+        spare_directory: config.audit.spare_directory.as_ref().map(|p| p.value.clone()),
+        heartbeat: config.audit.heartbeat,
+        audit_wait_max: config.audit.wait_max,
+        recipients,
         build: format!("tidegate {}", board::VERSION),
     })
 }

@@ -4,6 +4,7 @@
 
 use crate::driver::Ringer;
 use crate::metrics::{CoreMetrics, add};
+use crate::recorder::{Recorder, Studio};
 use crate::ring_writer::CoreAudit;
 use crate::settings::{DownstreamTls, Rules, Settings, Users};
 use crate::{Event, Shared};
@@ -14,7 +15,9 @@ use crossbeam_queue::ArrayQueue;
 use lineage::{Facts, FactsCache, NotUnderstood};
 use policy::Epoch;
 use postgres::scram::ClientKeys;
-use session::{Host, Stage, Unrecorded};
+use sealing::SessionKey;
+use sealing::slots::{self, Slot};
+use session::{Durability, Host, Stage, Unrecorded};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -22,6 +25,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// Messages a core may have waiting.
 const MAIL_MAX: usize = 4096;
@@ -78,7 +82,6 @@ pub(crate) enum Signal {
 }
 
 /// A session as its core sees it.
-#[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) id: SessionId,
     pub(crate) slot: Cell<u32>,
@@ -94,7 +97,11 @@ pub(crate) struct Handle {
     pub(crate) deadline_ns: Cell<u64>,
     /// Why, if the deadline passes.
     pub(crate) deadline_reason: Cell<&'static str>,
+    /// Woken when this passes (core nanoseconds); zero is none.
+    pub(crate) wake_ns: Cell<u64>,
     pub(crate) waker: RefCell<Option<Waker>>,
+    /// Its recording, once it is open.
+    pub(crate) recorder: RefCell<Option<Rc<Recorder>>>,
 }
 
 impl Handle {
@@ -129,9 +136,12 @@ pub(crate) struct Core {
     pub(crate) buffers: RefCell<Buffers>,
     pub(crate) keys: Vec<Option<Rc<RefCell<ClientKeys>>>>,
     pub(crate) draining: Cell<bool>,
+    pub(crate) studio: Rc<Studio>,
     /// Records of the control side's that the log did not take yet.
     posted: RefCell<VecDeque<audit::Body>>,
     rules: RefCell<Arc<Rules>>,
+    /// Per target, the mode that the log knows of.
+    modes: RefCell<Vec<Option<Durability>>>,
     tls: RefCell<Option<DownstreamTls>>,
     facts: RefCell<FactsCache>,
     sessions: RefCell<Vec<Option<Rc<Handle>>>>,
@@ -155,6 +165,7 @@ impl Core {
             .collect();
         let tls = settings.tls.clone();
         let began = shared.began;
+        let studio = Studio::new(settings.audit_directory.clone(), Rc::clone(&audit), began);
         Self {
             index,
             settings,
@@ -164,8 +175,10 @@ impl Core {
             buffers: RefCell::default(),
             keys,
             draining: Cell::new(false),
+            studio,
             posted: RefCell::default(),
             rules: RefCell::new(rules),
+            modes: RefCell::default(),
             tls: RefCell::new(tls),
             facts: RefCell::new(FactsCache::new(FACTS_MAX, FACTS_BYTES_MAX)),
             sessions: RefCell::default(),
@@ -218,8 +231,10 @@ impl Core {
             renew: Cell::new(false),
             cancelled: Cell::new(false),
             deadline_ns: Cell::new(0),
+            wake_ns: Cell::new(0),
             deadline_reason: Cell::new("deadline"),
             waker: RefCell::default(),
+            recorder: RefCell::default(),
         });
         sessions[slot as usize] = Some(Rc::clone(&handle));
         Some(handle)
@@ -277,9 +292,31 @@ impl Core {
             drop(self.record(&record));
         }
         *self.rules.borrow_mut() = rules;
+        self.log_modes();
         for handle in self.handles() {
             handle.renew.set(true);
             handle.wake();
+        }
+    }
+
+    /// Records the mode of every target whose mode is another than it was.
+    fn log_modes(&self) {
+        let mut modes = self.modes.borrow_mut();
+        let first = modes.is_empty();
+        modes.resize(self.settings.targets.len(), None);
+        for (target, known) in modes.iter_mut().enumerate() {
+            let mode = self.mode(target);
+            if *known == Some(mode) {
+                continue;
+            }
+            let record = Record::LogMode {
+                target: &self.settings.targets[target].name,
+                mode: mode.word(),
+                reason: if first { "start" } else { "reload" },
+            };
+            if self.record(&record).is_ok() {
+                *known = Some(mode);
+            }
         }
     }
 
@@ -318,7 +355,28 @@ impl Core {
                 handle.signal.set(Some(Signal::Kill(handle.deadline_reason.get())));
                 handle.wake();
             }
+            let wake = handle.wake_ns.get();
+            if wake != 0 && wake <= now {
+                handle.wake_ns.set(0);
+                handle.wake();
+            }
+            if let Some(recorder) = handle.recorder.borrow().as_ref() {
+                recorder.tick();
+            }
         }
+    }
+
+    /// What new sessions of a target wait for.
+    pub(crate) fn mode(&self, target: usize) -> Durability {
+        let told = self.settings.targets.get(target).and_then(|t| t.durability);
+        told.unwrap_or_else(|| {
+            let rules = self.rules.borrow();
+            let written = rules.epochs.get(target).and_then(|epoch| {
+                let targets = &epoch.bundle().model().targets;
+                targets.get(epoch.target()).map(|t| Durability::from(t.audit))
+            });
+            written.unwrap_or_default()
+        })
     }
 
     /// Limits a handle to a duration from now.
@@ -327,23 +385,49 @@ impl Core {
         handle.limit(if ns == 0 { 0 } else { self.now_ns() + ns }, reason);
     }
 
+    /// A key for a session's sealed fields, if anybody may open them. It is wrapped, and durable before the session's
+    /// first record is, if that follows.
+    ///
+    /// # Errors
+    /// No randomness, or a recipient's key that cannot be used.
+    pub(crate) fn session_key(&self, session: SessionId) -> Result<Option<Rc<SessionKey>>, SealError> {
+        let recipients = &self.settings.recipients;
+        if recipients.is_empty() {
+            return Ok(None);
+        }
+        let mut dek = Zeroizing::new([0; sealing::DEK_BYTES]);
+        getrandom::fill(&mut *dek).map_err(|_| SealError)?;
+        let key = SessionKey::new(session.0, dek);
+        let mut wraps = Vec::with_capacity(recipients.len());
+        for recipient in recipients {
+            let mut seed = Zeroizing::new([0; 32]);
+            getrandom::fill(&mut *seed).map_err(|_| SealError)?;
+            wraps.push(sealing::wrap(&key, recipient, seed).map_err(|_| SealError)?);
+        }
+        let slot = Slot { session: session.0, commitment: key.commitment(), wraps };
+        let slot = slot.encode(slots::slot_bytes(recipients.len())).ok_or(SealError)?;
+        self.audit.append_keys(&slot);
+        Ok(Some(Rc::new(key)))
+    }
+
     /// Address of a target.
     pub(crate) fn addresses(&self, target: usize) -> &[SocketAddr] {
         &self.settings.targets[target].addresses
     }
 }
 
+/// A session has no key although it needs one.
+#[derive(Debug)]
+pub(crate) struct SealError;
+
 /// Equality whose time does not depend on where the difference is.
 fn equal(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |all, (x, y)| all | (x ^ y)) == 0
 }
 
-impl Host for Core {
-    fn now_ns(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX) + 1
-    }
-
-    fn record(&self, record: &Record<'_>) -> Result<Recorded, Unrecorded> {
+impl Core {
+    /// Counts what a record is about.
+    fn tally(&self, record: &Record<'_>) {
         let counters = &self.metrics.counters;
         match record {
             Record::Intent { .. } => add(&counters.statements, 1),
@@ -355,10 +439,30 @@ impl Host for Core {
             }
             _ => {}
         }
+    }
+}
+
+impl Host for Core {
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX) + 1
+    }
+
+    fn record(&self, record: &Record<'_>) -> Result<Recorded, Unrecorded> {
+        self.tally(record);
         self.audit.append(record).map_err(|_| {
-            add(&counters.unrecorded, 1);
+            add(&self.metrics.counters.unrecorded, 1);
             Unrecorded
         })
+    }
+
+    fn leave_out(&self, record: &Record<'_>) -> Result<Recorded, Unrecorded> {
+        self.tally(record);
+        self.audit.leave_out().map_err(|_| Unrecorded)
+    }
+
+    fn given_up(&self) {
+        add(&self.metrics.counters.audit_given_up, 1);
+        self.audit.refused_statement();
     }
 
     fn is_durable(&self, sequence: u64) -> bool {

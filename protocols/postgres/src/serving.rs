@@ -28,7 +28,7 @@ use crate::{faults, frame};
 use bind::BindWalk;
 use bytes::Bytes;
 use contract::{
-    Column, Done, Fault, Format, Judge, Lane, Limits, Outcome, Refusal, Rejudge, Serving, Step, Verdict, Via,
+    Column, Done, Fault, Flow, Format, Judge, Lane, Limits, Outcome, Refusal, Rejudge, Serving, Step, Verdict, Via,
 };
 use copy_rows::{Copying, Planned};
 use copy_shapes::Shaping;
@@ -141,6 +141,7 @@ struct Portal<J: Judge> {
     shape: SharedShape<J>,
     formats: Formats,
     parameters: Option<[u8; 32]>,
+    values: Option<bind::Kept>,
     cycle: u64,
 }
 
@@ -272,6 +273,7 @@ pub type Channels = Rc<dyn Fn(&[u8]) -> bool>;
 /// The steady state of one conversation.
 pub struct Serve<J: Judge> {
     limits: Limits,
+    keeping: bind::Keeping,
     channels: Channels,
     prepared: HashMap<Vec<u8>, Rc<Prepared<J>>>,
     portals: HashMap<Vec<u8>, Rc<Portal<J>>>,
@@ -346,6 +348,7 @@ impl<J: Judge> Serve<J> {
     pub fn new(limits: Limits, channels: Channels) -> Self {
         Self {
             limits,
+            keeping: bind::Keeping::default(),
             channels,
             prepared: HashMap::new(),
             portals: HashMap::new(),
@@ -372,6 +375,13 @@ impl<J: Judge> Serve<J> {
             poison: None,
             scratch: Vec::new(),
         }
+    }
+
+    /// Keeps the parameters of each Bind for [`contract::Ask::Execute`]: at most so many bytes of one, and of all.
+    #[must_use]
+    pub fn keeping_parameters(mut self, each_max: usize, all_max: usize) -> Self {
+        self.keeping = bind::Keeping { each_max, all_max, kept: Rc::default() };
+        self
     }
 
     /// Transaction status as last reported: `I`, `T` or `E`.
@@ -472,6 +482,23 @@ impl<J: Judge> Serving<J> for Serve<J> {
         left
     }
 
+    fn flow(&self) -> Option<Flow> {
+        match self.owed.front() {
+            Some(Owed::Execute { run, .. } | Owed::Simple { run, .. }) => {
+                Some(Flow { number: run.number, rows: run.rows, bytes: run.bytes })
+            }
+            _ => None,
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        !self.done.is_empty()
+    }
+
+    fn is_whole(&self) -> bool {
+        matches!(self.up, Up::Frames | Up::Discard(_) | Up::Columns(_))
+    }
+
     fn is_busy(&self) -> bool {
         !self.owed.is_empty() || !self.done.is_empty() || matches!(self.down, Down::Shaping(_))
     }
@@ -548,7 +575,7 @@ impl<J: Judge> Serving<J> for Serve<J> {
     }
 
     fn farewell(&self, up: &mut Lane, fault: &Fault) {
-        if matches!(self.up, Up::Frames | Up::Discard(_) | Up::Columns(_)) {
+        if self.is_whole() {
             up.put_with(|out| faults::write_fault(out, fault));
         }
     }
