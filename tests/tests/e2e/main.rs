@@ -9,6 +9,8 @@ mod budgets;
 mod compiler;
 mod copy;
 mod drivers;
+mod exports;
+mod forwarding;
 mod hostile_server;
 mod identity;
 mod lifecycle;
