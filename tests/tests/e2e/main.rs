@@ -18,6 +18,7 @@ mod limits;
 mod login;
 mod masking;
 mod modes;
+mod notary;
 mod plain;
 mod texts;
 mod tls;

@@ -31,6 +31,8 @@ pub struct Settings {
     pub max_unsigned: Duration,
     /// Who cosigns.
     pub witnesses: Vec<Witness>,
+    /// How often they are asked.
+    pub witness_every: Duration,
     /// Where copies go.
     pub anchor: Option<Anchor>,
 }
@@ -92,6 +94,7 @@ impl Default for Settings {
             every: SECOND,
             max_unsigned: Duration::from_secs(60),
             witnesses: Vec::new(),
+            witness_every: Duration::from_secs(10),
             anchor: None,
         }
     }
@@ -112,7 +115,7 @@ impl Settings {
     }
 
     fn checkpoint(&mut self, node: Placed<Node>, folder: &Path, report: &mut Report<'_>) {
-        const KNOWN: &[&str] = &["key_file", "signer", "origin", "every", "max_unsigned"];
+        const KNOWN: &[&str] = &["key_file", "signer", "origin", "every", "max_unsigned", "witness_every"];
         let mut section = Section::open("checkpoint", node, KNOWN, report);
         let file = section.take("key_file").and_then(|n| path("key_file", n, folder, report));
         let signer = section.take("signer").and_then(|n| path("signer", n, folder, report));
@@ -136,6 +139,7 @@ impl Settings {
             good
         });
         self.every = section.value("every", self.every, report, |t| within(t, SECOND / 10, 600 * SECOND));
+        self.witness_every = section.value("witness_every", self.witness_every, report, |t| within(t, SECOND, DAY));
         self.max_unsigned =
             section.value("max_unsigned", self.max_unsigned, report, |t| within(t, Duration::ZERO, DAY));
         if !self.max_unsigned.is_zero() && self.max_unsigned < 3 * self.every {

@@ -234,7 +234,13 @@ impl Waiting {
             append: Arc::new(move |body| append.append(body)),
             unsigned_too_long: Box::new(move |too_long| log.set_unsigned_too_long(too_long)),
         };
-        let plan = Plan { every: settings.every, max_unsigned: settings.max_unsigned, witnesses, anchor };
+        let plan = Plan {
+            every: settings.every,
+            max_unsigned: settings.max_unsigned,
+            witnesses,
+            witness_every: settings.witness_every,
+            anchor,
+        };
         Service::start(notary, plan, hooks).map_err(|e| format!("the notary cannot start: {e}"))
     }
 }
