@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::block::{HEADER, Header, PAGE};
 use crate::merkle::{self, Hash};
-use crate::segment::{FIRST, Place, Segment};
+use crate::segment::{BlockBytes, FIRST, Place, Segment};
 
 /// A header and where it stands.
 #[derive(Clone, Debug)]
@@ -80,6 +80,14 @@ impl<'a> Cursor<'a> {
             }
         }
         Ok(moved)
+    }
+
+    /// The current block, once [`Cursor::settle`] found it good.
+    pub(crate) fn block(&mut self) -> io::Result<Option<BlockBytes<'_>>> {
+        match (&mut self.open, &self.current, self.checked) {
+            (Some(segment), Some(found), true) => segment.block(found.position, &found.header).map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Behind a place that is no good block: to the next that is, in this segment or the next one.

@@ -193,8 +193,8 @@ pub struct TreeReport {
     pub beyond: u64,
     /// Older checkpoints that were compared.
     pub older: u64,
-    /// Witnesses that cosigned the checkpoint: name and time in seconds since 1970.
-    pub cosigned: Vec<(String, u64)>,
+    /// What each known witness saw last: its name, how many blocks, and when, in seconds since 1970.
+    pub cosigned: Vec<(String, u64, u64)>,
 }
 
 /// One log: one audit directory.
@@ -451,9 +451,9 @@ impl TreeReport {
             hex::text(&self.root),
             printable(&self.key)
         ));
-        for (name, time) in &self.cosigned {
+        for (name, size, time) in &self.cosigned {
             let at = moment::text(time.saturating_mul(1_000_000_000), 0);
-            lines.push(format!("witness {} saw it at {at}", printable(name)));
+            lines.push(format!("witness {} saw {size} blocks at {at}", printable(name)));
         }
         if self.older > 0 {
             lines.push(format!("older   {} earlier checkpoints are prefixes of it", self.older));
@@ -473,7 +473,7 @@ impl TreeReport {
             "not_yet_in_a_checkpoint": self.beyond,
             "older_checkpoints": self.older,
             "cosigned": self.cosigned.iter()
-                .map(|(name, time)| json!({"witness": name, "time": time})).collect::<Vec<_>>(),
+                .map(|(name, size, time)| json!({"witness": name, "size": size, "time": time})).collect::<Vec<_>>(),
         })
     }
 }
