@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tidegate::{prepare, problems::Problems, secrets::SecretSource, serve, status, users};
+use tidegate::{forwarders, prepare, problems::Problems, secrets::SecretSource, serve, status, users};
 use zeroize::Zeroizing;
 
 /// A gateway in front of databases: masks protected columns, refuses dangerous statements, records everything.
@@ -40,6 +40,14 @@ enum Command {
     /// Read the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Send records of the audit log on, without the gateway: at least once, each with an id
+    Forward {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// End when everything that is in the log now has been sent
+        #[arg(long)]
+        once: bool,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -105,6 +113,10 @@ enum AuditCommand {
     Check(verifier::cli::CheckArgs),
     /// Show that the log continues a checkpoint that was kept: exit code 0 proved, 10 not proved, 20 cannot be checked
     Consistency(verifier::cli::ConsistencyArgs),
+    /// Ask what happened: one line per statement, or counts
+    Query(evidence::cli::QueryArgs),
+    /// Write rows of the log to a file for other tools; the export is recorded
+    Export(evidence::cli::ExportArgs),
 }
 
 fn main() -> ExitCode {
@@ -114,6 +126,7 @@ fn main() -> ExitCode {
         Command::Status { config, address, json } => show_status(&config.config, address, json),
         Command::User(command) => user(command),
         Command::Audit(command) => return audit(&command),
+        Command::Forward { config, once } => return forwarders::run(&config.config, once),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tidegate", &mut std::io::stdout());
             Ok(())
@@ -143,7 +156,7 @@ fn check_config(file: &Path) -> ExitCode {
             println!("listen   {}", address.value);
         }
         for t in &prepared.targets {
-            let (tls, audit) = (prepare::mode_name(t.mode), prepare::audit_name(t.audit));
+            let (tls, audit) = (prepare::mode_name(t.mode), t.audit.word());
             println!(
                 "target   {}: {}:{}, database {}, account {}, tls {tls}, audit {audit}",
                 t.name, t.host, t.port, t.database, t.account
@@ -220,6 +233,7 @@ fn password(file: Option<PathBuf>) -> Result<Zeroizing<Vec<u8>>, String> {
 
 fn audit(command: &AuditCommand) -> ExitCode {
     let out = &mut std::io::stdout().lock();
+    let notes = &mut std::io::stderr();
     let shown = |error: audit::cli::CliError| (error.exit_code(), error.to_string());
     let verified = |error: verifier::cli::CliError| (error.exit_code(), error.to_string());
     let outcome = match command {
@@ -228,6 +242,8 @@ fn audit(command: &AuditCommand) -> ExitCode {
         AuditCommand::Prove(arguments) => verifier::cli::prove(arguments, out).map_err(verified),
         AuditCommand::Check(arguments) => verifier::cli::check(arguments, out).map_err(verified),
         AuditCommand::Consistency(arguments) => verifier::cli::consistency(arguments, out).map_err(verified),
+        AuditCommand::Query(arguments) => return told(evidence::cli::query(arguments, out, notes)),
+        AuditCommand::Export(arguments) => return told(evidence::cli::export(arguments, out, notes)),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),
@@ -238,6 +254,20 @@ fn audit(command: &AuditCommand) -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+/// The exit code of a command on evidence; its error is printed.
+fn told(outcome: Result<u8, evidence::cli::CliError>) -> ExitCode {
+    outcome.map_or_else(
+        |error| {
+            let code = error.exit_code();
+            if code != 0 {
+                eprintln!("{error}");
+            }
+            ExitCode::from(code)
+        },
+        ExitCode::from,
+    )
 }
 
 fn print(text: &str) -> Result<(), String> {

@@ -17,6 +17,7 @@ mod tls;
 
 pub use audit_handle::AuditHandle;
 pub use metrics::{CoreSnapshot, Counts, Metrics};
+pub use session::Durability;
 pub use settings::{
     DownstreamTls, DuplicateUser, Limits, Rules, Secret, Settings, TargetSettings, UpstreamTls, User, Users,
 };

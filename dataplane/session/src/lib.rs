@@ -12,12 +12,15 @@
 //!
 //! Deliberately absent: sockets, clocks, files, logging; they are the [`Host`]'s.
 
+mod durability;
 mod host;
 mod judged;
 mod login;
 mod names;
+mod release;
 mod serve;
 
+pub use durability::Durability;
 pub use host::{Host, Stage, Unrecorded, User};
 pub use judged::{Judged, Masking, Verdicts};
 pub use login::{Admitted, Login, LoginNext};
