@@ -6,7 +6,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::block::{HEADER, Header, PAGE};
+use crate::block::{Header, PAGE};
 use crate::merkle::{self, Hash};
 use crate::segment::{BlockBytes, FIRST, Place, Segment};
 
@@ -14,9 +14,7 @@ use crate::segment::{BlockBytes, FIRST, Place, Segment};
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) header: Header,
-    pub(crate) bytes: [u8; HEADER],
     pub(crate) leaf: Hash,
-    pub(crate) segment: usize,
     pub(crate) position: u64,
 }
 
@@ -123,8 +121,7 @@ impl<'a> Cursor<'a> {
                         continue;
                     }
                     let leaf = merkle::leaf(&bytes);
-                    let (segment, position) = (self.index, self.position);
-                    self.current = Some(Found { header, bytes, leaf, segment, position });
+                    self.current = Some(Found { header, leaf, position: self.position });
                     return Ok(());
                 }
                 Some((header, _)) => self.position += header.size() as u64,

@@ -5,6 +5,7 @@
 //! is a finding or an error, never passed over. Deliberately not here: showing records, decrypting, repairing.
 
 mod anchors;
+mod beside;
 mod block;
 mod cbor;
 mod chain;
@@ -18,6 +19,7 @@ mod merkle;
 mod moment;
 mod note;
 mod proof;
+mod purge;
 mod record;
 mod registry;
 mod report;

@@ -167,13 +167,11 @@ pub(crate) fn kind_number(name: &str) -> Option<u64> {
 pub(crate) mod field {
     pub(crate) const SESSION: u8 = 4;
     pub(crate) const STATEMENT: u8 = 5;
-    pub(crate) const TEXT: u8 = 10;
     pub(crate) const OUTCOME: u8 = 16;
     pub(crate) const ROWS: u8 = 18;
     pub(crate) const BYTES: u8 = 19;
     pub(crate) const REASON: u8 = 23;
     pub(crate) const TARGET: u8 = 25;
-    pub(crate) const STATEMENTS: u8 = 32;
     pub(crate) const KIND: u8 = 34;
     pub(crate) const DETAIL: u8 = 35;
     pub(crate) const PREVIOUS: u8 = 37;
@@ -191,7 +189,6 @@ pub(crate) mod field {
     pub(crate) const CHUNKS: u8 = 58;
     pub(crate) const CHUNK_HASH: u8 = 60;
     pub(crate) const COMMITMENT: u8 = 61;
-    pub(crate) const SEALED_TEXT: u8 = 64;
     pub(crate) const SESSIONS: u8 = 67;
     pub(crate) const SIGNATURES: u8 = 68;
 }

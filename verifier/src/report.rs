@@ -212,6 +212,8 @@ pub struct LogReport {
     pub in_doubt: u64,
     /// Sessions whose keys were destroyed by a rightful purge.
     pub purged: u64,
+    /// Wrapped keys that are the ones the log commits to.
+    pub keys: u64,
     /// Recordings whose every chunk fits the log.
     pub recordings: u64,
 }
@@ -403,10 +405,10 @@ impl LogReport {
             None if self.cores.is_empty() => {}
             None => lines.push("tree    none: nothing is signed, so only a kept head shows a cut end".to_owned()),
         }
-        if self.purged + self.recordings > 0 {
+        if self.purged + self.recordings + self.keys > 0 {
             lines.push(format!(
-                "beside  {} recordings fit the log, {} sessions purged by two signers",
-                self.recordings, self.purged
+                "beside  {} recordings and {} wrapped keys fit the log; {} keys were destroyed by order of two",
+                self.recordings, self.keys, self.purged
             ));
         }
     }
@@ -417,6 +419,7 @@ impl LogReport {
             "node": self.node.map(|node| hex::text(&node)),
             "in_doubt": self.in_doubt,
             "purged": self.purged,
+            "keys": self.keys,
             "recordings": self.recordings,
             "cores": self.cores.iter().map(CoreReport::value).collect::<Vec<_>>(),
             "tree": self.tree.as_ref().map(TreeReport::value),
@@ -480,7 +483,7 @@ impl TreeReport {
 
 /// Text for a terminal: control characters and line breaks spelled out.
 #[must_use]
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         let hidden = character.is_control()

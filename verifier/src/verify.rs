@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
+use crate::beside;
 use crate::chain::{Chain, Shared};
 use crate::clock;
 use crate::meaning::name;
@@ -146,6 +147,24 @@ fn one_log(
     };
     if folder.exists || !known.is_empty() || !keys.is_empty() {
         tree::check(log, folder, &lists, &against, report).map_err(at(directory))?;
+    }
+    let officers = trust.map(|trust| trust.officers.as_slice()).unwrap_or_default();
+    let mut find = |code, place, what| report.add(Finding { code, log, place, what });
+    let (purged, verified) = crate::purge::judge(&shared.acts, officers, &mut find);
+    // What refers to damaged records cannot be judged.
+    if !shared.damaged {
+        // Only the gateway's own directory has a lock; copies may leave out what must be erasable.
+        let original = directory.join("lock").exists();
+        let counted = beside::check(directory, &shared.beside, &purged, shared.node, original, &mut find);
+        let counted = counted.map_err(at(directory))?;
+        let it = &mut report.logs[log];
+        (it.purged, it.recordings, it.keys) = (counted.purged, counted.recordings, counted.keys);
+        if counted.elsewhere > 0 {
+            report.notes.push(format!("keys or recordings of {} sessions are not in this copy", counted.elsewhere));
+        }
+    }
+    if !verified {
+        report.notes.push("the signatures below purges were not verified: no officers' keys were given".to_owned());
     }
     Ok(Facts { origin, node: shared.node, parents: shared.parents, acts: shared.acts })
 }
