@@ -5,6 +5,7 @@
 
 use crate::{
     problems::{Place, Problems},
+    recordings::{self, RecordingSettings},
     secrets::SecretSource,
     units,
     yaml::{Node, Placed, Report, Section, parse},
@@ -75,6 +76,10 @@ pub struct Audit {
     pub wait_max: Duration,
     /// Where records are sent on to.
     pub forward: Vec<crate::forwarders::Entry>,
+    /// Files of the public keys that texts, parameters and recordings are sealed to.
+    pub recipients: Vec<Placed<PathBuf>>,
+    /// What is recorded of what clients are sent.
+    pub recordings: RecordingSettings,
 }
 
 /// What the file says about a target of the bundle.
@@ -94,6 +99,8 @@ pub struct Target {
     pub tls: Option<UpstreamTls>,
     /// What statements and answers wait for, instead of the bundle's.
     pub audit: Option<Durability>,
+    /// What is recorded of its sessions, over what `audit` says.
+    pub recordings: Option<RecordingSettings>,
 }
 
 /// Limits, with the names of the file.
@@ -281,7 +288,16 @@ fn audit(node: Option<Placed<Node>>, root: Place, folder: &Path, report: &mut Re
     let mut section = Section::open(
         "audit",
         node,
-        &["directory", "segment_bytes", "spare_directory", "heartbeat", "wait_max", "forward"],
+        &[
+            "directory",
+            "segment_bytes",
+            "spare_directory",
+            "heartbeat",
+            "wait_max",
+            "forward",
+            "recipients",
+            "recordings",
+        ],
         report,
     );
     let directory = section.demand("directory", report).and_then(|n| path("directory", n, folder, report));
@@ -299,7 +315,18 @@ fn audit(node: Option<Placed<Node>>, root: Place, folder: &Path, report: &mut Re
         within(t, Duration::from_millis(500), Duration::from_secs(600))
     });
     let forward = section.take("forward").map(|n| crate::forwarders::read(n, folder, report)).unwrap_or_default();
-    Some(Audit { directory: directory?, segment_bytes, spare_directory, heartbeat, wait_max, forward })
+    let recipients = section.take("recipients").map(|n| recordings::recipients(n, folder, report));
+    let recordings = section.take("recordings").map(|n| recordings::read(n, true, report));
+    Some(Audit {
+        directory: directory?,
+        segment_bytes,
+        spare_directory,
+        heartbeat,
+        wait_max,
+        forward,
+        recipients: recipients.unwrap_or_default(),
+        recordings: recordings.unwrap_or_default(),
+    })
 }
 
 fn keys(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<String, Placed<SecretSource>> {
@@ -341,7 +368,8 @@ pub(crate) fn secret(
 }
 
 fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<String, Target> {
-    const KNOWN: &[&str] = &["password", "ca", "client_certificate", "client_key", "address", "tls", "audit"];
+    const KNOWN: &[&str] =
+        &["password", "ca", "client_certificate", "client_key", "address", "tls", "audit", "recordings"];
     let section = Section::open_free("targets", node, report);
     let mut targets = BTreeMap::new();
     for (name, node) in section.rest() {
@@ -373,7 +401,8 @@ fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeM
         let audit = section.value("audit", None, report, |t| {
             Durability::named(t).map(Some).ok_or_else(|| format!("`{t}` is none of strict, intent, async, off"))
         });
-        targets.insert(name.value, Target { place: name.place, password, ca, client, address, tls, audit });
+        let recordings = section.take("recordings").map(|n| recordings::read(n, false, report));
+        targets.insert(name.value, Target { place: name.place, password, ca, client, address, tls, audit, recordings });
     }
     targets
 }
@@ -478,7 +507,7 @@ fn number(text: &str, least: u32, most: u32) -> Result<u32, String> {
     in_range.ok_or_else(|| format!("`{text}` is not a whole number from {least} to {most}"))
 }
 
-fn size(text: &str, least: u64, most: u64) -> Result<u64, String> {
+pub(crate) fn size(text: &str, least: u64, most: u64) -> Result<u64, String> {
     let value = units::bytes(text)?;
     let range = || format!("{text} is not between {} and {}", units::show_bytes(least), units::show_bytes(most));
     if (least..=most).contains(&value) { Ok(value) } else { Err(range()) }

@@ -6,10 +6,12 @@
 pub mod board;
 pub mod config;
 pub mod forwarders;
+pub mod keys;
 pub mod metrics;
 pub mod prepare;
 pub mod problems;
 pub mod process;
+pub mod recordings;
 pub mod secrets;
 pub mod serve;
 pub mod status;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tidegate::{forwarders, prepare, problems::Problems, secrets::SecretSource, serve, status, users};
+use tidegate::{forwarders, keys, prepare, problems::Problems, secrets::SecretSource, serve, status, users};
 use zeroize::Zeroizing;
 
 /// A gateway in front of databases: masks protected columns, refuses dangerous statements, records everything.
@@ -37,6 +37,9 @@ enum Command {
     /// Change the users file
     #[command(subcommand)]
     User(UserCommand),
+    /// Make keys for those who may open what the gateway seals
+    #[command(subcommand)]
+    Keys(keys::KeysCommand),
     /// Read the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -125,6 +128,7 @@ fn main() -> ExitCode {
         Command::CheckConfig(config) => return check_config(&config.config),
         Command::Status { config, address, json } => show_status(&config.config, address, json),
         Command::User(command) => user(command),
+        Command::Keys(command) => keys::run(&command).and_then(|text| print(&text)),
         Command::Audit(command) => return audit(&command),
         Command::Forward { config, once } => return forwarders::run(&config.config, once),
         Command::Completions { shell } => {

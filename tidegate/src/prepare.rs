@@ -6,7 +6,7 @@
 use crate::{
     config::{self, Config},
     problems::Problems,
-    process,
+    process, recordings,
     secrets::{SecretSource, exposure},
     tls, users,
     yaml::{Placed, nearest},
@@ -76,6 +76,8 @@ pub struct Prepared {
     pub targets: Vec<Target>,
     /// Forwarders of the audit log.
     pub forwarders: Vec<forward::Forwarder>,
+    /// Who can open what is sealed.
+    pub recipients: Vec<sealing::Recipient>,
 }
 
 /// Reads the configuration and all that it names. `None` only with an error among the problems; there may be errors
@@ -89,8 +91,9 @@ pub fn prepare(file: &Path, problems: &mut Problems) -> Option<Prepared> {
     let bundle = bundle(&config, problems);
     let keys = keys(&config, bundle.as_deref(), problems);
     let targets = targets(&config, bundle.as_deref(), problems);
+    let recipients = recordings::check(&config, bundle.as_deref(), problems);
     let rules = complete(&config, bundle, problems);
-    Some(Prepared { cores, rules: rules?, keys, targets, forwarders, config })
+    Some(Prepared { cores, rules: rules?, keys, targets, forwarders, recipients, config })
 }
 
 /// Loads bundle, users and certificate.

@@ -12,7 +12,7 @@ use crate::{
     config::{Config, Log, LogFormat},
     prepare::{self, Prepared},
     problems::Problems,
-    process,
+    process, recordings,
     world::World,
 };
 use control::{Access, CatalogNews, Control, Listener, Refresher, Signal, names};
@@ -93,7 +93,7 @@ pub(crate) fn start_log(log: &Log) {
 }
 
 fn run(prepared: Prepared) -> Result<(), String> {
-    let Prepared { config, cores, rules, keys, targets, forwarders } = prepared;
+    let Prepared { config, cores, rules, keys, targets, forwarders, recipients } = prepared;
     process::raise_limits().map_err(|e| format!("cannot raise the limits of the process: {e}"))?;
     std::fs::create_dir_all(&config.audit.directory.value)
         .map_err(|e| format!("cannot make {}: {e}", config.audit.directory.value.display()))?;
@@ -117,7 +117,7 @@ fn run(prepared: Prepared) -> Result<(), String> {
             Some(listener)
         }
     };
-    let settings = settings(&config, cores, &world, &targets)?;
+    let settings = settings(&config, cores, &world, &targets, recipients)?;
     let (sender, messages) = mpsc::channel();
     let control = Control::start(
         control::Settings {
@@ -395,7 +395,13 @@ fn access(target: prepare::Target) -> Access {
     }
 }
 
-fn settings(config: &Config, cores: usize, world: &World, targets: &[prepare::Target]) -> Result<Settings, String> {
+fn settings(
+    config: &Config,
+    cores: usize,
+    world: &World,
+    targets: &[prepare::Target],
+    recipients: Vec<sealing::Recipient>,
+) -> Result<Settings, String> {
     let mut list = Vec::new();
     for target in targets {
         let addresses = names::resolve(&target.host, target.port)
@@ -408,6 +414,7 @@ fn settings(config: &Config, cores: usize, world: &World, targets: &[prepare::Ta
             tls: target.tls.clone().map(|(config, server_name)| UpstreamTls { config, server_name }),
             password: target.password.clone().map(Secret),
             durability: target.durability,
+            recordings: recordings::of_target(config, &target.name),
         });
     }
     Ok(Settings {
@@ -422,6 +429,7 @@ fn settings(config: &Config, cores: usize, world: &World, targets: &[prepare::Ta
         spare_directory: config.audit.spare_directory.as_ref().map(|p| p.value.clone()),
         heartbeat: config.audit.heartbeat,
         audit_wait_max: config.audit.wait_max,
+        recipients,
         build: format!("tidegate {}", board::VERSION),
     })
 }

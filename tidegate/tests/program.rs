@@ -43,12 +43,13 @@ impl Folder {
         folder.write("token.key", "0123456789abcdef");
         folder.write("warehouse.pw", "hunter2\n");
         folder.write("tidegate.yaml", &folder.good());
+        folder.run(&["keys", "new", "auditors", "-o", "audit.key"], "");
         folder.run(&["user", "add", "ana", "--groups", "analysts,staff"], "first secret\n");
         folder
     }
 
     fn good(&self) -> String {
-        "listen: 127.0.0.1:6432\nbundle: policy.tgb\nusers: users.yaml\naudit: { directory: audit }\n\
+        "listen: 127.0.0.1:6432\nbundle: policy.tgb\nusers: users.yaml\naudit: { directory: audit, recipients: audit.key.pub }\n\
          keys: { default: { file: token.key } }\ntargets:\n  warehouse:\n    password: { file: warehouse.pw }\n"
             .to_owned()
     }

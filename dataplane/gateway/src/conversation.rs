@@ -3,9 +3,11 @@
 //! Invariants: the four half-flows (read and write, each side) are polled in every turn, so none waits for another;
 //! a turn is bounded; every way out writes the session's last record.
 
-use crate::core::{Core, Handle, Message, Signal};
+use crate::core::{Core, Handle, Message, SealError, Signal};
 use crate::driver::{self, Socket};
 use crate::metrics::{add, subtract};
+use crate::recorder::Recorder;
+use crate::settings::RecordingMode;
 use crate::tls::{Stream, Tls};
 use contract::{Chunk, Dialing as _, Dialled, Fault, Greeting as _, Lane, Peer};
 use futures_lite::FutureExt as _;
@@ -31,6 +33,10 @@ const NOT_RECORDED_STATE: &str = "58030";
 /// A statement may run on this long after its client is gone.
 const GONE_LIMIT: Duration = Duration::from_secs(10);
 
+/// Parameters of one Bind that are kept for its record, and of all Binds of a session that are not closed.
+const PARAMETERS_BYTES_MAX: usize = 64 << 10;
+const PARAMETERS_BYTES_IN_ALL: usize = 1 << 20;
+
 /// Runs one client's conversation to its end.
 pub(crate) async fn run(core: Rc<Core>, socket: Socket, peer: SocketAddr) {
     let Some(seat) = core.shared.sit(core.settings.limits.sessions) else {
@@ -43,6 +49,9 @@ pub(crate) async fn run(core: Rc<Core>, socket: Socket, peer: SocketAddr) {
     let talk = AssertUnwindSafe(talk(Rc::clone(&core), Rc::clone(&handle), socket, peer)).catch_unwind();
     if talk.await.is_err() {
         add(&core.metrics.counters.panics, 1);
+        if let Some(recorder) = recorder(&handle) {
+            recorder.close().await;
+        }
         let detail = "a panic ended this session";
         drop(core.record(&audit::record::Record::Alarm { session: handle.id, kind: "panic", detail }));
         let (statements, bytes) = (0, 0);
@@ -78,6 +87,15 @@ async fn talk(core: Rc<Core>, handle: Rc<Handle>, socket: Socket, peer: SocketAd
     let Entered { mut session, mut client, mut database, user: _user } = *entered;
     let mut ends = Ends::default();
     let reason = poll_fn(|cx| turn(cx, &core, &handle, &mut session, &mut client, &mut database, &mut ends)).await;
+    if let Some(recorder) = recorder(&handle) {
+        // Its last words are recorded too, and the log speaks of the recording before it speaks of the end.
+        session.marks().for_each(|mark| recorder.mark(mark));
+        Box::pin(conclude(&core, &handle, &mut session, reason)).await;
+        Box::pin(finish(&core, &handle, &mut session.up, &mut client)).await;
+        recorder.close().await;
+        session.end(&*core, reason);
+        return;
+    }
     session.end(&*core, reason);
     Box::pin(conclude(&core, &handle, &mut session, reason)).await;
     Box::pin(finish(&core, &handle, &mut session.up, &mut client)).await;
@@ -105,6 +123,11 @@ async fn conclude(core: &Core, handle: &Handle, session: &mut Session<Serve<Verd
     if session.up.is_held() {
         session.withhold();
     }
+}
+
+/// The session's recording.
+fn recorder(handle: &Handle) -> Option<Rc<Recorder>> {
+    handle.recorder.borrow().clone()
 }
 
 /// A session ready to serve.
@@ -241,6 +264,20 @@ async fn open(
             std::str::from_utf8(channel).is_ok_and(|c| patterns.iter().any(|p| policy::glob::matches(p, c)))
         })
     };
+    let policy = settings.recordings.of(grant.role());
+    let sealed = core.session_key(handle.id).and_then(|key| {
+        let recorder = match policy.mode {
+            RecordingMode::None => None,
+            _ => Some(Recorder::new(Rc::clone(&core.studio), handle, policy, key.as_deref()).map_err(|_| SealError)?),
+        };
+        Ok((key, recorder))
+    });
+    let Ok((key, recorder)) = sealed else {
+        login.restore(request);
+        login.fail(&**core, &NO_KEY, "session_key");
+        finish(core, handle, &mut login.up, &mut client).await;
+        return None;
+    };
     let info = SessionInfo {
         id: handle.id,
         source: peer.to_string(),
@@ -254,14 +291,23 @@ async fn open(
         mode: core.mode(target),
         wait_max_ns: u64::try_from(core.settings.audit_wait_max.as_nanos()).unwrap_or(u64::MAX),
         own_path,
+        key,
+        recording: policy.mode.word(),
     };
-    let serving = Serve::new(limits.conversation, channels);
+    let mut serving = Serve::new(limits.conversation, channels);
+    if info.key.is_some() {
+        serving = serving.keeping_parameters(PARAMETERS_BYTES_MAX, PARAMETERS_BYTES_IN_ALL);
+    }
     login.greeting.accept(&mut up, dial.parameters(), core.process(handle), &handle.secret);
     *handle.cancel.borrow_mut() = Some((target, dial.cancel_frame()));
     let Login { down, greeting, .. } = login;
     match Session::open(serving, grant, info, down, up, &**core) {
-        Ok(session) => {
+        Ok(mut session) => {
             add(&core.metrics.counters.sessions, 1);
+            if recorder.is_some() {
+                session.keep_marks();
+                *handle.recorder.borrow_mut() = recorder;
+            }
             Some(Box::new(Entered { session, client, database, user }))
         }
         Err(fault) => {
@@ -448,7 +494,7 @@ async fn flush(handle: &Handle, output: &mut Lane, stream: &mut Stream) -> io::R
         if let Some(Signal::Kill(_)) = handle.signal.get() {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        match drain(output, stream, cx) {
+        match drain_recorded(output, stream, recorder(handle).as_ref(), cx) {
             Err(e) => Poll::Ready(Err(e)),
             Ok(_) if output.has_output() => Poll::Pending,
             Ok(_) => stream.poll_flush(cx),
@@ -505,12 +551,28 @@ fn fill(core: &Core, lane: &mut Lane, stream: &mut Stream, cx: &mut Context<'_>)
 
 /// Writes as much as the socket takes; bytes written.
 fn drain(lane: &mut Lane, stream: &mut Stream, cx: &mut Context<'_>) -> io::Result<usize> {
+    drain_recorded(lane, stream, None, cx)
+}
+
+/// The same; what the socket takes is recorded, and only as much is written as the recording has room for.
+fn drain_recorded(
+    lane: &mut Lane,
+    stream: &mut Stream,
+    recorder: Option<&Rc<Recorder>>,
+    cx: &mut Context<'_>,
+) -> io::Result<usize> {
     let mut total = 0;
     while let Chunk::Bytes(bytes) = lane.chunk() {
+        if recorder.is_some_and(|recorder| !recorder.has_room(cx)) {
+            return Ok(total);
+        }
         match stream.poll_write(cx, bytes) {
             Poll::Pending => return Ok(total),
             Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
             Poll::Ready(Ok(n)) => {
+                if let Some(recorder) = recorder {
+                    recorder.sent(&bytes[..n]);
+                }
                 lane.written(n);
                 total += n;
             }
@@ -542,6 +604,8 @@ fn turn(
 ) -> Poll<&'static str> {
     handle.listen(cx.waker());
     let counters = &core.metrics.counters;
+    let recorder = recorder(handle);
+    let recorder = recorder.as_ref();
     let mut wrote = 0;
     for turn in 0.. {
         match handle.signal.get() {
@@ -606,6 +670,9 @@ fn turn(
             }
         };
         moved |= progress.moved;
+        if let Some(recorder) = recorder {
+            session.marks().for_each(|mark| recorder.mark(mark));
+        }
         if progress.cancel {
             cancel_own(core, handle);
         }
@@ -617,7 +684,7 @@ fn turn(
                 moved |= !ends.database && progress.moved;
             }
         }
-        match drain(&mut session.up, client, cx) {
+        match drain_recorded(&mut session.up, client, recorder, cx) {
             Ok(n) => {
                 add(&counters.bytes_out, n as u64);
                 wrote += n;
@@ -690,12 +757,19 @@ fn deadline(core: &Core, handle: &Handle, session: &Session<Serve<Verdicts>>, en
     }
 }
 
+const NO_KEY: Fault = Fault::upstream("the gateway cannot make a key for this session").with_state("58000");
 const SHUTDOWN: Fault = Fault::upstream("terminating connection due to administrator command").with_state("57P01");
 
 fn killed(reason: &'static str) -> Fault {
     match reason {
         "idle_timeout" => Fault::upstream("terminating connection due to idle-session timeout").with_state("57P05"),
         "drain_timeout" => SHUTDOWN,
+        "recording_cap" => {
+            Fault::upstream("terminating connection: the recording of this session is full").with_state("53400")
+        }
+        "recording_failed" => {
+            Fault::upstream("terminating connection: this session can no longer be recorded").with_state("58030")
+        }
         _ => Fault::upstream("terminating connection: a time limit of the gateway was reached").with_state("57P01"),
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::driver::Ringer;
 use crate::metrics::{CoreMetrics, add};
+use crate::recorder::{Recorder, Studio};
 use crate::ring_writer::CoreAudit;
 use crate::settings::{DownstreamTls, Rules, Settings, Users};
 use crate::{Event, Shared};
@@ -14,6 +15,8 @@ use crossbeam_queue::ArrayQueue;
 use lineage::{Facts, FactsCache, NotUnderstood};
 use policy::Epoch;
 use postgres::scram::ClientKeys;
+use sealing::SessionKey;
+use sealing::slots::{self, Slot};
 use session::{Durability, Host, Stage, Unrecorded};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -22,6 +25,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
+use zeroize::Zeroizing;
 
 /// Messages a core may have waiting.
 const MAIL_MAX: usize = 4096;
@@ -78,7 +82,6 @@ pub(crate) enum Signal {
 }
 
 /// A session as its core sees it.
-#[derive(Debug)]
 pub(crate) struct Handle {
     pub(crate) id: SessionId,
     pub(crate) slot: Cell<u32>,
@@ -97,6 +100,8 @@ pub(crate) struct Handle {
     /// Woken when this passes (core nanoseconds); zero is none.
     pub(crate) wake_ns: Cell<u64>,
     pub(crate) waker: RefCell<Option<Waker>>,
+    /// Its recording, once it is open.
+    pub(crate) recorder: RefCell<Option<Rc<Recorder>>>,
 }
 
 impl Handle {
@@ -131,6 +136,7 @@ pub(crate) struct Core {
     pub(crate) buffers: RefCell<Buffers>,
     pub(crate) keys: Vec<Option<Rc<RefCell<ClientKeys>>>>,
     pub(crate) draining: Cell<bool>,
+    pub(crate) studio: Rc<Studio>,
     /// Records of the control side's that the log did not take yet.
     posted: RefCell<VecDeque<audit::Body>>,
     rules: RefCell<Arc<Rules>>,
@@ -159,6 +165,7 @@ impl Core {
             .collect();
         let tls = settings.tls.clone();
         let began = shared.began;
+        let studio = Studio::new(settings.audit_directory.clone(), Rc::clone(&audit), began);
         Self {
             index,
             settings,
@@ -168,6 +175,7 @@ impl Core {
             buffers: RefCell::default(),
             keys,
             draining: Cell::new(false),
+            studio,
             posted: RefCell::default(),
             rules: RefCell::new(rules),
             modes: RefCell::default(),
@@ -226,6 +234,7 @@ impl Core {
             wake_ns: Cell::new(0),
             deadline_reason: Cell::new("deadline"),
             waker: RefCell::default(),
+            recorder: RefCell::default(),
         });
         sessions[slot as usize] = Some(Rc::clone(&handle));
         Some(handle)
@@ -351,6 +360,9 @@ impl Core {
                 handle.wake_ns.set(0);
                 handle.wake();
             }
+            if let Some(recorder) = handle.recorder.borrow().as_ref() {
+                recorder.tick();
+            }
         }
     }
 
@@ -373,11 +385,40 @@ impl Core {
         handle.limit(if ns == 0 { 0 } else { self.now_ns() + ns }, reason);
     }
 
+    /// A key for a session's sealed fields, if anybody may open them. It is wrapped, and durable before the session's
+    /// first record is, if that follows.
+    ///
+    /// # Errors
+    /// No randomness, or a recipient's key that cannot be used.
+    pub(crate) fn session_key(&self, session: SessionId) -> Result<Option<Rc<SessionKey>>, SealError> {
+        let recipients = &self.settings.recipients;
+        if recipients.is_empty() {
+            return Ok(None);
+        }
+        let mut dek = Zeroizing::new([0; sealing::DEK_BYTES]);
+        getrandom::fill(&mut *dek).map_err(|_| SealError)?;
+        let key = SessionKey::new(session.0, dek);
+        let mut wraps = Vec::with_capacity(recipients.len());
+        for recipient in recipients {
+            let mut seed = Zeroizing::new([0; 32]);
+            getrandom::fill(&mut *seed).map_err(|_| SealError)?;
+            wraps.push(sealing::wrap(&key, recipient, seed).map_err(|_| SealError)?);
+        }
+        let slot = Slot { session: session.0, commitment: key.commitment(), wraps };
+        let slot = slot.encode(slots::slot_bytes(recipients.len())).ok_or(SealError)?;
+        self.audit.append_keys(&slot);
+        Ok(Some(Rc::new(key)))
+    }
+
     /// Address of a target.
     pub(crate) fn addresses(&self, target: usize) -> &[SocketAddr] {
         &self.settings.targets[target].addresses
     }
 }
+
+/// A session has no key although it needs one.
+#[derive(Debug)]
+pub(crate) struct SealError;
 
 /// Equality whose time does not depend on where the difference is.
 fn equal(a: &[u8], b: &[u8]) -> bool {

@@ -1,7 +1,8 @@
 //! The shell on each core: listener, pump, dial, TLS, timers, ring writer, and the driver.
 //!
-//! Invariants: only `driver` and `ring_writer` name the runtime; a session lives and dies on one core; cores share the settings, the
-//! rules (replaced whole, by message) and the mailboxes, nothing else on the path of a statement.
+//! Invariants: only `driver`, `ring_writer`, `key_slots` and `recorder` name the runtime; a session lives and dies on
+//! one core; cores share the settings, the rules (replaced whole, by message) and the mailboxes, nothing else on the path
+//! of a statement.
 //!
 //! Deliberately absent: configuration files, signals, name resolution, HTTP; the program brings them.
 
@@ -9,7 +10,9 @@ mod audit_handle;
 mod conversation;
 mod core;
 mod driver;
+mod key_slots;
 mod metrics;
+mod recorder;
 pub mod ring_writer;
 mod settings;
 mod start;
@@ -19,7 +22,8 @@ pub use audit_handle::AuditHandle;
 pub use metrics::{CoreSnapshot, Counts, Metrics};
 pub use session::Durability;
 pub use settings::{
-    DownstreamTls, DuplicateUser, Limits, Rules, Secret, Settings, TargetSettings, UpstreamTls, User, Users,
+    DownstreamTls, DuplicateUser, Limits, Onward, Recording, RecordingMode, Recordings, Rules, Secret, Settings,
+    TargetSettings, UpstreamTls, User, Users,
 };
 pub use start::{Gateway, Outcome, StartError, Status, start};
 

@@ -21,6 +21,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use crate::key_slots::KeySlots;
 use audit::record::{Clock, Record, Recorded, SessionId};
 use audit::segment::{self, HEADER_PAGE_BYTES, SEGMENT_BYTES_DEFAULT, SegmentHeader};
 use audit::{CoreStart, Ring, StatementId};
@@ -72,6 +73,8 @@ pub enum FaultPoint {
     Write(u64),
     /// Syncing this block, after it was written.
     Sync(u64),
+    /// Writing the wrapped keys that must be on disk before this block.
+    Keys(u64),
 }
 
 /// Answers with the error that a point is to fail with.
@@ -84,6 +87,8 @@ pub struct WriterOptions {
     pub segment_bytes: u64,
     /// Memory for records that are not durable yet.
     pub ring_bytes: usize,
+    /// Bytes of one session's wrapped keys, as [`CoreAudit::append_keys`] is given them; 0 for none.
+    pub slot_bytes: usize,
     /// Write through the page cache even where direct writes work.
     pub buffered: bool,
     /// Kept at the number of the block that becomes durable next, for other threads.
@@ -97,6 +102,7 @@ impl Default for WriterOptions {
         Self {
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             ring_bytes: 8 << 20,
+            slot_bytes: 0,
             buffered: false,
             durable_blocks: Arc::default(),
             faults: None,
@@ -138,6 +144,8 @@ struct Failure {
 
 struct State {
     ring: Ring,
+    /// Wrapped keys that go to disk before the next block.
+    keys: Vec<u8>,
     /// Who waits for which record, ascending.
     waiters: VecDeque<(u64, Waker)>,
     /// Highest record that somebody waits for.
@@ -195,6 +203,7 @@ impl CoreAudit {
             (!start.clean).then(|| format!("{} statements in doubt, {} torn bytes", in_doubt.len(), start.torn_bytes));
         let state = State {
             ring,
+            keys: Vec::new(),
             waiters: VecDeque::new(),
             wanted: first_sequence,
             flusher: None,
@@ -255,6 +264,17 @@ impl CoreAudit {
     /// Counts a statement that was refused because of the log, for the account of an outage.
     pub fn refused_statement(&self) {
         self.refused.1.set(self.refused.1.get() + 1);
+    }
+
+    /// Takes the wrapped keys of a session whose first record follows: they will be durable before it is.
+    pub fn append_keys(&self, slot: &[u8]) {
+        self.state.borrow_mut().keys.extend_from_slice(slot);
+    }
+
+    /// Node, core and epoch of this log.
+    #[must_use]
+    pub fn identity(&self) -> ([u8; 16], u16, u32) {
+        (self.start.node, self.start.core, self.start.epoch)
     }
 
     /// Is this record on disk?
@@ -406,9 +426,12 @@ impl CoreAudit {
     async fn flush(&self, disk: &mut Disk, block: &mut Vec<u8>) -> Result<(), AuditError> {
         block.clear();
         let now = Clock::now();
-        let sealed = self.state.borrow_mut().ring.seal(now, block);
-        let Some(sealed) = sealed else { return Ok(()) };
-        while let Err(error) = disk.commit(block, sealed.block_seq).await {
+        let (sealed, mut keys) = {
+            let mut state = self.state.borrow_mut();
+            let Some(sealed) = state.ring.seal(now, block) else { return Ok(()) };
+            (sealed, std::mem::take(&mut state.keys))
+        };
+        while let Err(error) = disk.commit(block, &mut keys, sealed.block_seq).await {
             let give_up = self.failed(error.kind());
             disk.abandon().await;
             if give_up {
@@ -525,13 +548,15 @@ struct Disk {
     options: WriterOptions,
     current: Option<Current>,
     ahead: Rc<RefCell<Ahead>>,
+    keys: KeySlots,
     buffered: bool,
 }
 
 impl Disk {
     fn new(start: CoreStart, options: WriterOptions) -> Self {
         let buffered = options.buffered;
-        Self { start, options, current: None, ahead: Rc::default(), buffered }
+        let keys = KeySlots::new(start.node, start.core, start.epoch, options.slot_bytes);
+        Self { start, options, current: None, ahead: Rc::default(), keys, buffered }
     }
 
     fn is_buffered(&self) -> bool {
@@ -545,8 +570,14 @@ impl Disk {
         }
     }
 
-    /// Writes a block behind the last one and syncs it.
-    async fn commit(&mut self, block: &[u8], block_seq: u64) -> io::Result<()> {
+    /// Writes a block behind the last one and syncs it; before that, the keys of sessions that begin in it, which are
+    /// taken once they are on disk.
+    async fn commit(&mut self, block: &[u8], keys: &mut Vec<u8>, block_seq: u64) -> io::Result<()> {
+        if !keys.is_empty() {
+            self.fault(FaultPoint::Keys(block_seq))?;
+            self.keys.write(&self.start.directory, keys).await?;
+            keys.clear();
+        }
         let length = block.len() as u64;
         if self.current.as_ref().is_none_or(|current| current.position + length > current.bytes) {
             self.next_segment(block_seq, length).await?;

@@ -35,6 +35,8 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// How long a statement or an answer waits for its record before it fails.
     pub audit_wait_max: Duration,
+    /// Who can open what sessions' records and recordings seal; with nobody, nothing is sealed.
+    pub recipients: Vec<sealing::Recipient>,
     /// Version of the program, for records.
     pub build: String,
 }
@@ -110,6 +112,84 @@ pub struct TargetSettings {
     pub password: Option<Secret>,
     /// What statements and answers wait for, instead of what the rules say.
     pub durability: Option<session::Durability>,
+    /// What is recorded of what its sessions are sent.
+    pub recordings: Recordings,
+}
+
+/// What is recorded of what sessions are sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recordings {
+    /// For roles that are not named.
+    pub usual: Recording,
+    /// By role.
+    pub roles: Vec<(String, Recording)>,
+}
+
+impl Recordings {
+    /// For a role.
+    #[must_use]
+    pub fn of(&self, role: &str) -> Recording {
+        self.roles.iter().find(|(name, _)| name == role).map_or(self.usual, |(_, recording)| *recording)
+    }
+}
+
+/// How one session is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recording {
+    /// What is kept.
+    pub mode: RecordingMode,
+    /// Size of the file at which it ends; 0 for none.
+    pub cap_bytes: u64,
+    /// What becomes of the session then.
+    pub on_cap: Onward,
+    /// What becomes of the session when the recording cannot be written.
+    pub on_error: Onward,
+    /// Compress it.
+    pub compress: bool,
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        Self {
+            mode: RecordingMode::None,
+            cap_bytes: 1 << 30,
+            on_cap: Onward::Spill,
+            on_error: Onward::Stop,
+            compress: true,
+        }
+    }
+}
+
+/// What a recording keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordingMode {
+    /// There is none.
+    None,
+    /// Digests of what was sent.
+    Digest,
+    /// What was sent.
+    Rows,
+}
+
+impl RecordingMode {
+    /// The word in the log and in the configuration; the log says nothing of none.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Digest => "digest",
+            Self::Rows => "rows",
+        }
+    }
+}
+
+/// What becomes of a session whose recording ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Onward {
+    /// It is ended too.
+    Stop,
+    /// It goes on unrecorded.
+    Spill,
 }
 
 /// TLS to a target.

@@ -117,6 +117,9 @@ pub fn start(
     if settings.targets.len() != rules.epochs.len() {
         return Err(StartError::Settings("every target needs rules"));
     }
+    if settings.recipients.len() > sealing::slots::RECIPIENTS_MAX {
+        return Err(StartError::Settings("too many recipients"));
+    }
     let cores = settings.cores;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| StartError::Audit(e.to_string()))?;
@@ -297,8 +300,10 @@ impl Gateway {
 /// One core, from its first record to its last.
 async fn run(seed: Seed) {
     let Seed { index, settings, shared, rules, metrics, listeners, bell, start, ready } = seed;
+    let slot_bytes = sealing::slots::slot_bytes(settings.recipients.len());
     let durable_blocks = shared.durable_blocks.get(index).map(Arc::clone).unwrap_or_default();
-    let options = WriterOptions { segment_bytes: settings.segment_bytes, durable_blocks, ..WriterOptions::default() };
+    let segment_bytes = settings.segment_bytes;
+    let options = WriterOptions { segment_bytes, slot_bytes, durable_blocks, ..WriterOptions::default() };
     let audit = match CoreAudit::new(start, &settings.build, options) {
         Ok(audit) => audit,
         Err(error) => {

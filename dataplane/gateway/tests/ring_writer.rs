@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../src/key_slots.rs"]
+#[allow(unreachable_pub, dead_code)]
+mod key_slots;
 #[path = "../src/ring_writer.rs"]
 #[allow(unreachable_pub, dead_code)]
 mod ring_writer;

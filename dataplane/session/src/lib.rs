@@ -18,10 +18,12 @@ mod judged;
 mod login;
 mod names;
 mod release;
+mod sealed;
 mod serve;
 
 pub use durability::Durability;
 pub use host::{Host, Stage, Unrecorded, User};
 pub use judged::{Judged, Masking, Verdicts};
 pub use login::{Admitted, Login, LoginNext};
+pub use sealed::{Mark, Moment};
 pub use serve::{Progress, Session, SessionInfo};

@@ -5,11 +5,13 @@ use crate::host::{Host, Stage};
 use crate::judged::{Judged, NameKind, Purse, Verdicts, copy_behind_moved_names, neutral};
 use crate::names::{self, Names, NamesOfText};
 use crate::release::{Book, Gate};
+use crate::sealed::{Mark, Moment, Parameters};
 use audit::record::{Actor, MaskedColumn, Record, Recorded, SessionId};
 use contract::{Ask, Done, Fault, Lane, Outcome, Peer, Refusal, Serving, Step, Verdict, Via};
 use lineage::{Effects, SessionUse};
 use policy::model::Mode;
 use policy::{Decision, Grant, code};
+use sealing::SessionKey;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -51,6 +53,10 @@ pub struct SessionInfo {
     pub wait_max_ns: u64,
     /// The client asked for a search path of its own.
     pub own_path: bool,
+    /// What texts and parameters are sealed with; `None` records them as they are.
+    pub key: Option<Rc<SessionKey>>,
+    /// How its answers are recorded: `digest`, `rows`, or empty for not at all.
+    pub recording: &'static str,
 }
 
 /// What a turn did.
@@ -101,6 +107,8 @@ pub struct Session<S> {
     bytes: u64,
     goodbye: bool,
     ended: Option<&'static str>,
+    /// Moments since they were last taken; `None` when nobody wants them.
+    marks: Option<Vec<Mark>>,
 }
 
 impl<S: Serving<Verdicts>> Session<S> {
@@ -133,6 +141,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             bytes: 0,
             goodbye: false,
             ended: None,
+            marks: None,
         };
         let info = &session.info;
         let record = Record::SessionOpen {
@@ -145,9 +154,9 @@ impl<S: Serving<Verdicts>> Session<S> {
             database: &info.database,
             account: &info.account,
             bundle: *session.grant.epoch().bundle().digest(),
-            recording: "",
+            recording: info.recording,
             mode: info.mode.word(),
-            key: [0; 32],
+            key: info.key.as_ref().map_or([0; 32], |key| key.commitment()),
         };
         session.book.write(host, &record).map(drop).map_err(|_| NOT_RECORDED)?;
         if info.mode == Durability::Strict {
@@ -348,7 +357,7 @@ impl<S: Serving<Verdicts>> Session<S> {
                 };
                 self.refuse(host, via, refusal)
             }
-            Ask::Execute { token, row_limit, resumed, parameters } => {
+            Ask::Execute { token, row_limit, resumed, parameters, values } => {
                 if token.needs_shape && !token.observed && !self.names_still_stand(&token) {
                     let refusal = Refusal {
                         code: code::NAME_CHANGED,
@@ -359,6 +368,7 @@ impl<S: Serving<Verdicts>> Session<S> {
                     };
                     return self.refuse(host, Via::Execute, refusal);
                 }
+                let parameters = parameters.map(|digest| (digest, values));
                 self.intend(host, token, Via::Execute, row_limit, resumed, parameters)
             }
         }
@@ -402,7 +412,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         via: Via,
         row_limit: u32,
         resumed: bool,
-        parameters: Option<[u8; 32]>,
+        parameters: Option<Parameters>,
     ) -> Result<(), Fault> {
         let unpaid = token.pay(resumed).err();
         if let Some(refusal) = &unpaid
@@ -423,6 +433,8 @@ impl<S: Serving<Verdicts>> Session<S> {
             Via::Simple => self.serving.text(&self.down),
             Via::Prepare | Via::Execute => token.text.as_bytes(),
         };
+        let (text, sealed_text) = self.info.seal_text(number, text);
+        let (digest, sealed_parameters) = self.info.seal_parameters(number, parameters);
         let record = Record::Intent {
             session: self.info.id,
             statement: number,
@@ -432,14 +444,15 @@ impl<S: Serving<Verdicts>> Session<S> {
             effects: token.effects().0,
             bundle: *self.grant.epoch().bundle().digest(),
             catalog_epoch: self.grant.epoch().number(),
-            parameters,
+            parameters: digest,
             row_limit,
-            sealed_text: &[],
+            sealed_text: &sealed_text,
             tables: &[],
-            sealed_parameters: &[],
+            sealed_parameters: &sealed_parameters,
         };
         match self.book.write(host, &record) {
             Ok(recorded) => {
+                self.mark(Moment::Started);
                 let waits = match self.book.mode {
                     Durability::Strict => !token.only_reads,
                     Durability::Intent => true,
@@ -455,6 +468,27 @@ impl<S: Serving<Verdicts>> Session<S> {
         }
     }
 
+    /// Moments are kept from here on, for [`Session::marks`].
+    pub fn keep_marks(&mut self) {
+        self.marks.get_or_insert_default();
+    }
+
+    /// Moments since the last call, in order.
+    pub fn marks(&mut self) -> impl Iterator<Item = Mark> {
+        self.marks.as_mut().map(|marks| marks.drain(..)).into_iter().flatten()
+    }
+
+    /// Notes a moment of the statement that was counted last.
+    fn mark(&mut self, moment: impl FnOnce(u64) -> Moment) {
+        self.mark_at(moment(self.statements));
+    }
+
+    fn mark_at(&mut self, moment: Moment) {
+        if let Some(marks) = &mut self.marks {
+            marks.push(Mark { moment, unsent: self.up.unsent() });
+        }
+    }
+
     /// Refuses to run what may be run otherwise.
     fn refuse_run<H: Host>(&mut self, host: &H, token: &Judged, via: Via, refusal: Refusal) -> Result<(), Fault> {
         self.statements += 1;
@@ -463,6 +497,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             Via::Prepare | Via::Execute => token.text.as_bytes(),
         };
         block(host, &self.book, &self.info, self.statements, text, &refusal, &self.grant)?;
+        self.mark(Moment::Refused);
         self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(refusal))
     }
 
@@ -470,6 +505,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.statements += 1;
         let text = self.serving.text(&self.down);
         block(host, &self.book, &self.info, self.statements, text, &refusal, &self.grant)?;
+        self.mark(Moment::Refused);
         let explain = refusal.code == code::NOT_UNDERSTOOD;
         let verdict = if explain { Verdict::Explain(refusal) } else { Verdict::Refuse(refusal) };
         self.serving.resolve(&mut self.down, &mut self.up, verdict)
@@ -511,6 +547,9 @@ impl<S: Serving<Verdicts>> Session<S> {
             }
         }
         self.bytes += done.bytes;
+        if done.number > 0 {
+            self.mark_at(Moment::Ended(done.number));
+        }
         host.measure(Stage::Upstream, host.now_ns().saturating_sub(done.started_ns));
         self.result(host, done, None)?;
         self.covered(host);
@@ -717,6 +756,7 @@ fn block<H: Host>(
     refusal: &Refusal,
     grant: &Grant,
 ) -> Result<(), Fault> {
+    let (text, sealed_text) = info.seal_text(statement, text);
     let record = Record::Block {
         session: info.id,
         statement,
@@ -724,7 +764,7 @@ fn block<H: Host>(
         code: refusal.code,
         rule: &refusal.rule,
         bundle: *grant.epoch().bundle().digest(),
-        sealed_text: &[],
+        sealed_text: &sealed_text,
         tables: &[],
     };
     book.write(host, &record).map(drop).map_err(|_| NOT_RECORDED)

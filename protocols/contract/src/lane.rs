@@ -378,6 +378,16 @@ impl Lane {
         self.check();
     }
 
+    /// Bytes of output that have not left.
+    #[must_use]
+    pub fn unsent(&self) -> u64 {
+        let bytes = self.runs.iter().map(|run| match run {
+            Run::Skip(_) => 0,
+            Run::Pass(n) | Run::Put(n) => *n as u64,
+        });
+        bytes.sum()
+    }
+
     /// Bytes of scratch waiting to be written.
     #[must_use]
     pub fn scratch_queued(&self) -> usize {

@@ -146,6 +146,8 @@ pub enum Ask<J: Judge> {
         resumed: bool,
         /// SHA-256 over its parameters as they came, if it has any.
         parameters: Option<[u8; 32]>,
+        /// The parameters as they came, if the protocol was told to keep them and they are not too long.
+        values: Option<Rc<[u8]>>,
     },
 }
 

@@ -141,6 +141,7 @@ struct Portal<J: Judge> {
     shape: SharedShape<J>,
     formats: Formats,
     parameters: Option<[u8; 32]>,
+    values: Option<bind::Kept>,
     cycle: u64,
 }
 
@@ -272,6 +273,7 @@ pub type Channels = Rc<dyn Fn(&[u8]) -> bool>;
 /// The steady state of one conversation.
 pub struct Serve<J: Judge> {
     limits: Limits,
+    keeping: bind::Keeping,
     channels: Channels,
     prepared: HashMap<Vec<u8>, Rc<Prepared<J>>>,
     portals: HashMap<Vec<u8>, Rc<Portal<J>>>,
@@ -346,6 +348,7 @@ impl<J: Judge> Serve<J> {
     pub fn new(limits: Limits, channels: Channels) -> Self {
         Self {
             limits,
+            keeping: bind::Keeping::default(),
             channels,
             prepared: HashMap::new(),
             portals: HashMap::new(),
@@ -372,6 +375,13 @@ impl<J: Judge> Serve<J> {
             poison: None,
             scratch: Vec::new(),
         }
+    }
+
+    /// Keeps the parameters of each Bind for [`contract::Ask::Execute`]: at most so many bytes of one, and of all.
+    #[must_use]
+    pub fn keeping_parameters(mut self, each_max: usize, all_max: usize) -> Self {
+        self.keeping = bind::Keeping { each_max, all_max, kept: Rc::default() };
+        self
     }
 
     /// Transaction status as last reported: `I`, `T` or `E`.

@@ -158,9 +158,27 @@ fn page_hash(page: &[u8; HEADER_PAGE_BYTES]) -> [u8; 32] {
 /// Makes the chunks of one recording.
 pub struct Writer {
     key: Option<LessSafeKey>,
-    compressor: Option<zstd::bulk::Compressor<'static>>,
     hash: [u8; 32],
     number: u64,
+}
+
+/// Makes chunks smaller. Takes about a megabyte, so recordings share one.
+pub struct Compressor(zstd::bulk::Compressor<'static>);
+
+impl Compressor {
+    /// A new one.
+    ///
+    /// # Errors
+    /// No memory.
+    pub fn new() -> io::Result<Self> {
+        zstd::bulk::Compressor::new(LEVEL).map(Self)
+    }
+}
+
+impl fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Compressor")
+    }
 }
 
 impl fmt::Debug for Writer {
@@ -173,17 +191,12 @@ impl Writer {
     /// Begins a recording: the key must be there if, and only if, the header says that it is encrypted.
     ///
     /// # Errors
-    /// No memory for the compressor, or a key that is missing or too much.
-    pub fn new(header: &Header, key: Option<&SessionKey>, compress: bool) -> io::Result<Self> {
+    /// A key that is missing or too much.
+    pub fn new(header: &Header, key: Option<&SessionKey>) -> io::Result<Self> {
         if key.is_some() != header.encrypted {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        Ok(Self {
-            key: key.map(|key| aes(&key.recording())),
-            compressor: if compress { Some(zstd::bulk::Compressor::new(LEVEL)?) } else { None },
-            hash: page_hash(&header.encode()),
-            number: 0,
-        })
+        Ok(Self { key: key.map(|key| aes(&key.recording())), hash: page_hash(&header.encode()), number: 0 })
     }
 
     /// Chunks made so far.
@@ -209,7 +222,7 @@ impl Writer {
     ///
     /// # Errors
     /// `out` is too short.
-    pub fn seal(&mut self, events: &Builder, out: &mut [u8]) -> io::Result<usize> {
+    pub fn seal(&mut self, events: &Builder, compressor: Option<&mut Compressor>, out: &mut [u8]) -> io::Result<usize> {
         let plain = events.plain();
         if out.len() < Self::bytes_max(events) || plain.len() > PLAIN_BYTES_MAX {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -217,7 +230,7 @@ impl Writer {
         let (head, rest) = out.split_at_mut(CHUNK_HEADER_BYTES);
         let body = &mut rest[..plain.len()];
         // What does not become shorter is stored as it is.
-        let compressed = self.compressor.as_mut().and_then(|c| c.compress_to_buffer(plain, body).ok());
+        let compressed = compressor.and_then(|c| c.0.compress_to_buffer(plain, body).ok());
         let length = compressed.unwrap_or(plain.len());
         if compressed.is_none() {
             body.copy_from_slice(plain);
@@ -382,14 +395,15 @@ mod tests {
     fn file(texts: &[Vec<u8>], encrypted: bool, compress: bool) -> (Vec<u8>, [u8; 32]) {
         let header = header(encrypted);
         let key = encrypted.then(|| key(2));
-        let mut writer = Writer::new(&header, key.as_ref(), compress).unwrap();
+        let mut writer = Writer::new(&header, key.as_ref()).unwrap();
+        let mut compressor = compress.then(|| Compressor::new().unwrap());
         let mut bytes = header.encode().to_vec();
         for (at, text) in texts.iter().enumerate() {
             let mut events = Builder::default();
             assert!(events.push(at as u64 * 10, Event::Started { statement: at as u64 }));
             assert!(events.push(at as u64 * 10 + 1, Event::Bytes(text)));
             let mut out = vec![0xaa; Writer::bytes_max(&events)];
-            let length = writer.seal(&events, &mut out).unwrap();
+            let length = writer.seal(&events, compressor.as_mut(), &mut out).unwrap();
             bytes.extend_from_slice(&out[..length]);
         }
         (bytes, writer.hash())
@@ -466,8 +480,8 @@ mod tests {
 
     #[test]
     fn a_writer_needs_the_key_that_its_header_promises() {
-        assert!(Writer::new(&header(true), None, false).is_err());
-        assert!(Writer::new(&header(false), Some(&key(1)), false).is_err());
+        assert!(Writer::new(&header(true), None).is_err());
+        assert!(Writer::new(&header(false), Some(&key(1))).is_err());
     }
 
     proptest! {

@@ -84,10 +84,40 @@ pub enum Event<'a> {
 /// What an event takes at most beside the bytes it carries.
 const EVENT_BYTES_MAX: usize = 1 + VARINT_BYTES_MAX + VARINT_BYTES_MAX + 32;
 
-/// Digest of what a client was sent: BLAKE3, keyed.
-#[must_use]
-pub fn batch_digest(key: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
-    *blake3::keyed_hash(key, bytes).as_bytes()
+/// Digest of what a client was sent, as it is sent: BLAKE3, keyed.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    hasher: blake3::Hasher,
+    bytes: u64,
+}
+
+impl Batch {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(key: &[u8; 32]) -> Self {
+        Self { hasher: blake3::Hasher::new_keyed(key), bytes: 0 }
+    }
+
+    /// More of it.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+
+    /// Bytes so far.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The event of all so far, if there was anything; the next one begins.
+    pub fn finish(&mut self) -> Option<Event<'static>> {
+        let event = Event::Digest { bytes: self.bytes, digest: *self.hasher.finalize().as_bytes() };
+        let any = self.bytes > 0;
+        self.hasher.reset();
+        self.bytes = 0;
+        any.then_some(event)
+    }
 }
 
 /// Collects the events of one chunk.

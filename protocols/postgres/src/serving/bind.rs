@@ -37,11 +37,23 @@ pub(super) struct BindWalk<J: Judge> {
     columns_max: usize,
     /// Over every value, its length first, as the frame has them.
     digest: Option<Sha256>,
+    /// The same bytes, while they are at most `keep_max`.
+    values: Option<Vec<u8>>,
+    keep_max: usize,
+    kept: Rc<Cell<usize>>,
 }
 
 impl<J: Judge> BindWalk<J> {
-    pub(super) fn new(name: Vec<u8>, prepared: Rc<Prepared<J>>, left: usize, columns_max: usize) -> Self {
-        Self { name, prepared, part: Part::FormatCount, left, columns_max, digest: None }
+    pub(super) fn new(
+        name: Vec<u8>,
+        prepared: Rc<Prepared<J>>,
+        left: usize,
+        columns_max: usize,
+        keeping: &Keeping,
+    ) -> Self {
+        let keep_max = keeping.each_max.min(keeping.all_max.saturating_sub(keeping.kept.get()));
+        let kept = Rc::clone(&keeping.kept);
+        Self { name, prepared, part: Part::FormatCount, left, columns_max, digest: None, values: None, keep_max, kept }
     }
 
     /// Walks what has arrived and passes it; true when the frame is complete.
@@ -63,6 +75,7 @@ impl<J: Judge> BindWalk<J> {
                         Part::ValueCount => {
                             if count > 0 {
                                 self.digest = Some(Sha256::new());
+                                self.values = (self.keep_max > 0).then(Vec::new);
                             }
                             Part::Length(count)
                         }
@@ -83,6 +96,7 @@ impl<J: Judge> BindWalk<J> {
                     if let Some(digest) = &mut self.digest {
                         digest.update(length);
                     }
+                    keep(&mut self.values, self.keep_max, length);
                     let length = i32::from_be_bytes([length[0], length[1], length[2], length[3]]);
                     at += 4;
                     let left = match length {
@@ -103,6 +117,7 @@ impl<J: Judge> BindWalk<J> {
                     if let Some(digest) = &mut self.digest {
                         digest.update(&input[at..at + step]);
                     }
+                    keep(&mut self.values, self.keep_max, &input[at..at + step]);
                     at += step;
                     Part::Value { left: *left - step, more: *more }
                 }
@@ -158,7 +173,50 @@ impl<J: Judge> BindWalk<J> {
             _ => Formats::Text,
         };
         let parameters = self.digest.map(|d| d.finalize().into());
+        let values = self.values.map(|values| Kept::new(values, self.kept));
         let shape = Rc::clone(&self.prepared.shape.borrow());
-        (self.name, Portal { started: Cell::new(false), prepared: self.prepared, shape, formats, parameters, cycle })
+        let started = Cell::new(false);
+        (self.name, Portal { started, prepared: self.prepared, shape, formats, parameters, values, cycle })
+    }
+}
+
+/// How much of parameters a session keeps.
+#[derive(Debug, Default)]
+pub(super) struct Keeping {
+    /// Bytes of one Bind; more are not kept. Zero keeps none.
+    pub(super) each_max: usize,
+    /// Bytes of all portals together.
+    pub(super) all_max: usize,
+    /// Bytes kept now.
+    pub(super) kept: Rc<Cell<usize>>,
+}
+
+/// A portal's parameters, counted while they are kept.
+pub(super) struct Kept {
+    pub(super) values: Rc<[u8]>,
+    total: Rc<Cell<usize>>,
+}
+
+impl Kept {
+    fn new(values: Vec<u8>, total: Rc<Cell<usize>>) -> Self {
+        total.set(total.get() + values.len());
+        Self { values: values.into(), total }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.total.set(self.total.get().saturating_sub(self.values.len()));
+    }
+}
+
+/// Keeps more of the values, or none at all once they are too long together.
+fn keep(values: &mut Option<Vec<u8>>, most: usize, bytes: &[u8]) {
+    if let Some(kept) = values {
+        if kept.len() + bytes.len() > most {
+            *values = None;
+        } else {
+            kept.extend_from_slice(bytes);
+        }
     }
 }

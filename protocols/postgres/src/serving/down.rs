@@ -294,7 +294,7 @@ impl<J: Judge> Serve<J> {
             self.ask_shape(down, &statement, &prepared);
         }
         down.pass(prefix);
-        let walk = BindWalk::new(portal, prepared, header.len - prefix, self.limits.columns_max);
+        let walk = BindWalk::new(portal, prepared, header.len - prefix, self.limits.columns_max, &self.keeping);
         self.down = Down::Bind(Box::new(walk));
         self.step_down(down, up)
     }
@@ -423,12 +423,12 @@ impl<J: Judge> Serve<J> {
             return Ok(Step::Settled);
         }
         let token = portal.prepared.token.borrow().clone();
-        let parameters = portal.parameters;
+        let (parameters, values) = (portal.parameters, portal.values.as_ref().map(|kept| Rc::clone(&kept.values)));
         let resumed = portal.started.get();
         let portal = Some(portal);
         self.down =
             Down::Held(Box::new(Held { via: Via::Execute, len: header.len, text: (0, 0), name: (0, 0), portal }));
-        Ok(Step::Ask(Ask::Execute { token, row_limit, resumed, parameters }))
+        Ok(Step::Ask(Ask::Execute { token, row_limit, resumed, parameters, values }))
     }
 
     /// An error of the server's own kind, in its turn.
