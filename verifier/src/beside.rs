@@ -293,9 +293,11 @@ fn header_page(page: &[u8], session: Sid, node: Option<[u8; 16]>, commitment: Ha
     (take(page, 72) != commitment).then_some("the recording is of another key than the log commits to")
 }
 
-/// Reads a chunk with this number into the buffer: bytes that are hashed, and bytes in the file. Else what is wrong, and
-/// how far behind the chunk's beginning.
-fn chunk(file: &mut File, buffer: &mut Vec<u8>, number: u64) -> io::Result<Result<(usize, u64), (&'static str, u64)>> {
+/// A chunk: bytes that are hashed, and bytes in the file. Else what is wrong, and how far behind the chunk's beginning.
+type Chunk = Result<(usize, u64), (&'static str, u64)>;
+
+/// Reads a chunk with this number into the buffer.
+fn chunk(file: &mut File, buffer: &mut Vec<u8>, number: u64) -> io::Result<Chunk> {
     buffer.resize(PAGE, 0);
     let have = read_up_to(file, buffer)?;
     if have < CHUNK_HEADER {

@@ -77,7 +77,10 @@ impl Proof {
     }
 }
 
-fn parts(extra: &[u8]) -> Option<([u8; HEADER], u32, Vec<Hash>, Vec<u8>)> {
+/// Header, place, path and record.
+type Parts = ([u8; HEADER], u32, Vec<Hash>, Vec<u8>);
+
+fn parts(extra: &[u8]) -> Option<Parts> {
     let (header, rest) = extra.strip_prefix(EXTRA)?.split_first_chunk()?;
     let (place, rest) = rest.split_first_chunk()?;
     let (count, rest) = rest.split_first_chunk()?;

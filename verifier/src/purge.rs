@@ -28,12 +28,13 @@ pub(crate) fn judge(
             Act::Hold { name, query } => {
                 holds.insert(name, query);
             }
-            Act::Release { name } => {
-                if holds.remove(name.as_str()).is_none() {
+            Act::Release { name } => match holds.remove(name.as_str()) {
+                Some(_) => {}
+                None => {
                     let what = format!("record {}: the hold {name} is lifted and was not set", acted.sequence);
                     find(Code::Sem, place, what);
                 }
-            }
+            },
             Act::Purge { kind, order, sessions, signatures } => {
                 let signers = signers(order, signatures, officers);
                 verified &= !officers.is_empty();
