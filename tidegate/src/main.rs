@@ -121,6 +121,12 @@ enum AuditCommand {
     Show(audit::cli::ShowArgs),
     /// Verify that nothing was changed or removed: exit code 0 clean, 10 findings, 20 cannot verify
     Verify(verifier::cli::VerifyArgs),
+    /// Prove that one record is in the signed log: a file that shows no other record and needs nothing else to be checked
+    Prove(verifier::cli::ProveArgs),
+    /// Check a proof with nothing but a public key: exit code 0 proved, 10 not proved, 20 cannot be checked
+    Check(verifier::cli::CheckArgs),
+    /// Show that the log continues a checkpoint that was kept: exit code 0 proved, 10 not proved, 20 cannot be checked
+    Consistency(verifier::cli::ConsistencyArgs),
     /// Ask what happened: one line per statement, or counts
     Query(evidence::cli::QueryArgs),
     /// Write rows of the log to a file for other tools; the export is recorded
@@ -253,6 +259,9 @@ fn audit(command: &AuditCommand) -> ExitCode {
     let outcome = match command {
         AuditCommand::Show(arguments) => audit::cli::show(arguments, out).map_err(shown),
         AuditCommand::Verify(arguments) => verifier::cli::verify(arguments, out).map_err(verified),
+        AuditCommand::Prove(arguments) => verifier::cli::prove(arguments, out).map_err(verified),
+        AuditCommand::Check(arguments) => verifier::cli::check(arguments, out).map_err(verified),
+        AuditCommand::Consistency(arguments) => verifier::cli::consistency(arguments, out).map_err(verified),
         AuditCommand::Query(arguments) => return told(evidence::cli::query(arguments, out, notes)),
         AuditCommand::Export(arguments) => return told(evidence::cli::export(arguments, out, notes)),
     };
