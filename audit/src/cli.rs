@@ -1,4 +1,4 @@
-//! `tidegate audit show` and `tidegate audit verify`, ready to be called: arguments in, text out, exit code back.
+//! `tidegate audit show`, ready to be called: arguments in, text out, exit code back.
 //!
 //! With the feature `clap` the argument structs derive `clap::Args`.
 
@@ -9,10 +9,8 @@ use std::path::PathBuf;
 use crate::body::TYPE_NAMES;
 use crate::record::Clock;
 use crate::render;
-use crate::report::{EXIT_CANNOT_VERIFY, EXIT_CLEAN, EXIT_FINDINGS, Head};
 use crate::show::{Filter, ShowError, is_kind};
 use crate::time;
-use crate::verify::verify_against;
 
 /// Arguments of `show`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -49,19 +47,12 @@ pub struct ShowArgs {
     pub full: bool,
 }
 
-/// Arguments of `verify`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "clap", derive(clap::Args))]
-pub struct VerifyArgs {
-    /// Audit directory
-    pub directory: PathBuf,
-    /// Head that an earlier report showed (core:block:hash); the log must still contain it
-    #[cfg_attr(feature = "clap", arg(long = "head", value_name = "HEAD"))]
-    pub heads: Vec<String>,
-    /// Report as JSON
-    #[cfg_attr(feature = "clap", arg(long))]
-    pub json: bool,
-}
+/// All was shown.
+pub const EXIT_CLEAN: u8 = 0;
+/// Damaged places had to be stepped over.
+pub const EXIT_FINDINGS: u8 = 10;
+/// The log could not be read.
+pub const EXIT_CANNOT_VERIFY: u8 = 20;
 
 /// Why a command did not run.
 #[derive(Debug)]
@@ -143,21 +134,4 @@ pub fn show(args: &ShowArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     }
     out.flush().map_err(CliError::Output)?;
     Ok(code)
-}
-
-/// Runs `verify`: exit code 0 clean, 10 findings, 20 could not verify.
-///
-/// # Errors
-/// Arguments or the output.
-pub fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<u8, CliError> {
-    let mut known = Vec::with_capacity(args.heads.len());
-    for text in &args.heads {
-        known.push(Head::parse(text).ok_or_else(|| {
-            CliError::Argument("head", text.clone(), "core:block:hash, as a report shows it".to_owned())
-        })?);
-    }
-    let report = verify_against(&args.directory, &known);
-    let text = if args.json { report.json() + "\n" } else { report.text() };
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::Output)?;
-    Ok(report.exit_code())
 }

@@ -10,15 +10,26 @@ impl Body {
     /// May this record be posted by a part of the gateway that is no session?
     #[must_use]
     pub fn is_administrative(&self) -> bool {
-        matches!(self, Self::Alarm { .. })
+        self.lend().is_some()
     }
 
     /// The record, borrowed, if it is an administrative one.
     #[must_use]
     pub fn lend(&self) -> Option<Record<'_>> {
-        match self {
-            Self::Alarm { session, kind, detail } => Some(Record::Alarm { session: *session, kind, detail }),
-            _ => None,
-        }
+        Some(match self {
+            Self::Alarm { session, kind, detail } => Record::Alarm { session: *session, kind, detail },
+            Self::LogMode { target, mode, reason } => Record::LogMode { target, mode, reason },
+            &Self::Gap { ref reason, duration_us, lost, sessions, statements } => {
+                Record::Gap { reason, duration_us, lost, sessions, statements }
+            }
+            &Self::Configuration { ref reason, ref build, configuration, program } => {
+                Record::Configuration { reason, build, configuration, program }
+            }
+            Self::KeyRotate { key } => Record::KeyRotate { key },
+            Self::NodeEnroll { origin, key } => Record::NodeEnroll { origin, key },
+            Self::NodeRetire { origin, reason } => Record::NodeRetire { origin, reason },
+            &Self::Anchor { ref kind, size, root, ref place } => Record::Anchor { kind, size, root, place },
+            _ => return None,
+        })
     }
 }

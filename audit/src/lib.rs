@@ -16,25 +16,22 @@ pub mod merkle;
 pub mod record;
 mod recover;
 pub mod render;
-mod report;
 mod ring;
 pub mod segment;
 mod show;
 pub mod time;
-mod verify;
 
 pub use block::{Block, BlockError, BlockHeader, decode_block};
 pub use body::{Body, OwnedActor, OwnedClear, OwnedMasked, OwnedRecord, TYPE_NAMES};
+pub use cli::{EXIT_CANNOT_VERIFY, EXIT_CLEAN, EXIT_FINDINGS};
 pub use decode::{DecodeError, decode_record};
 pub use encode::{RECORD_BYTES_MAX, RECORD_VERSION, encode_record};
-pub use recover::{CoreStart, Opened, RECOVERED, RecoverError, Recovered, StatementId, UNKNOWN_CRASH, open, recover};
+pub use recover::{
+    Code, CoreStart, Opened, RECOVERED, RecoverError, Recovered, StatementId, UNKNOWN_CRASH, open, recover,
+};
 pub use ring::{Full, Ring, Sealed, announces};
 pub use segment::DirectoryLock;
 pub use show::{Entry, Filter, Show, ShowError, show};
-pub use verify::{
-    Code, CoreReport, EXIT_CANNOT_VERIFY, EXIT_CLEAN, EXIT_FINDINGS, FINDINGS_MAX, Finding, Head, Report, verify,
-    verify_against,
-};
 
 /// Entry points for fuzzing: total functions over bytes.
 pub mod fuzzing {

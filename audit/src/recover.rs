@@ -18,7 +18,6 @@ use crate::decode::decode_record;
 use crate::desk;
 use crate::record::SessionId;
 use crate::segment::{self, DirectoryLock, HEADER_PAGE_BYTES, SegmentReader, Slot};
-use crate::verify::Code;
 
 /// Outcome of a statement that was under way when the gateway died.
 pub const UNKNOWN_CRASH: &str = "unknown_crash";
@@ -55,6 +54,36 @@ pub struct Recovered {
     pub in_doubt: Vec<StatementId>,
     /// Statements that this core closed as unknown although they began on another.
     closed_for_others: Vec<StatementId>,
+}
+
+/// Kinds of damage that recovery names, as the verifier does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// A header page that does not hold.
+    Hdr,
+    /// Blocks are missing.
+    Del,
+    /// Blocks or records stand in another order.
+    Reord,
+    /// Something is there that belongs to another log.
+    Ins,
+    /// Good blocks follow damage.
+    Mid,
+    /// An encoding that no writer produces.
+    Enc,
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hdr => "E-HDR",
+            Self::Del => "E-DEL",
+            Self::Reord => "E-REORD",
+            Self::Ins => "E-INS",
+            Self::Mid => "E-MID",
+            Self::Enc => "E-ENC",
+        })
+    }
 }
 
 /// Why the gateway must not start on this directory.

@@ -177,6 +177,14 @@ impl Ring {
         Ok(Recorded { sequence })
     }
 
+    /// Stands for a record that is left out on purpose, as a measuring run does. The log holds nothing of it.
+    ///
+    /// # Errors
+    /// [`Full`] after an epoch end.
+    pub fn leave_out(&self) -> Result<Recorded, Full> {
+        if self.ended { Err(Full) } else { Ok(Recorded { sequence: self.durable_sequence }) }
+    }
+
     /// Encodes behind the place of the length; commits nothing.
     fn encode_at(&mut self, place: usize, room: usize, clock: Clock, record: &Record<'_>) -> Option<usize> {
         let slot = self.buffer.get_mut(place..place + room)?.get_mut(4..)?;

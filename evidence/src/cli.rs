@@ -7,13 +7,14 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use audit::record::Clock;
+use audit::record::{Clock, Record};
 use audit::{EXIT_CANNOT_VERIFY, EXIT_CLEAN, EXIT_FINDINGS, ShowError, render, time};
 use serde_json::json;
 
 use crate::export::{Export, ExportError, Format};
 use crate::join::Rows;
 use crate::origin::origin;
+use crate::person::{Person, record};
 use crate::query::{self, GROUP_FIELDS, GROUPS_MAX, Groups, Query, aligned};
 use crate::row::{Row, STATEMENT, Text, line};
 
@@ -376,12 +377,39 @@ pub fn export(args: &ExportArgs, out: &mut dyn Write, notes: &mut dyn Write) -> 
         ExportError::Output(error) => CliError::Output(args.output.clone(), error),
         error @ ExportError::Parquet(_) => CliError::Refused(error.to_string()),
     };
-    let file = File::create_new(&args.output).map_err(|error| CliError::Output(args.output.clone(), error))?;
-    let mut export = Export::begin(format, &origin, args.texts, BufWriter::new(file)).map_err(failed)?;
-    let code = walk(&args.directory, &query, notes, |row| export.row(row).map_err(failed))?;
-    let (file, rows) = export.finish().map_err(failed)?;
-    let file = file.into_inner().map_err(|error| CliError::Output(args.output.clone(), error.into_error()))?;
-    file.sync_all().map_err(|error| CliError::Output(args.output.clone(), error))?;
+    let failed_io = |error| CliError::Output(args.output.clone(), error);
+    if args.output.symlink_metadata().is_ok() {
+        return Err(failed_io(io::ErrorKind::AlreadyExists.into()));
+    }
+    // The file gets its name when the export is recorded, not before.
+    let mut partial = args.output.clone().into_os_string();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let mut written = || {
+        let file = private(&partial).map_err(failed_io)?;
+        let mut export = Export::begin(format, &origin, args.texts, BufWriter::new(file)).map_err(failed)?;
+        let code = walk(&args.directory, &query, notes, |row| export.row(row).map_err(failed))?;
+        let (file, rows) = export.finish().map_err(failed)?;
+        file.into_inner().map_err(|error| failed_io(error.into_error()))?.sync_all().map_err(failed_io)?;
+        let person = Person::of_process();
+        let detail = query.describe() + if args.texts { " texts" } else { "" };
+        let (reason, kind) = (args.reason.as_str(), format.name());
+        let act = Record::Export { actor: person.actor(), reason, kind, detail: &detail, count: rows };
+        record(&args.directory, &[act]).map_err(CliError::Refused)?;
+        std::fs::rename(&partial, &args.output).map_err(failed_io)?;
+        Ok((code, rows))
+    };
+    let (code, rows) = written().inspect_err(|_: &CliError| {
+        // What is left of it is of no use; that it could not be removed neither.
+        let _ = std::fs::remove_file(&partial);
+    })?;
     writeln!(out, "{rows} rows in {}", args.output.display()).and_then(|()| out.flush()).map_err(output)?;
     Ok(code)
+}
+
+/// A new file for the account of this process alone.
+pub(crate) fn private(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let _gone = std::fs::remove_file(path);
+    File::options().write(true).create_new(true).mode(0o600).open(path)
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use audit::record::SessionId;
-use audit::{Body, Entry, Filter, Show, ShowError};
+use audit::{Body, Entry, Filter, OwnedActor, Show, ShowError};
 
 use crate::row::{Decision, Place, Row, STATEMENT, Session, Text};
 
@@ -62,9 +62,9 @@ impl Rows {
             matches!(body, Body::Intent { .. } | Body::Block { .. } | Body::Result { .. } | Body::Observe { .. });
         if !is_statement {
             let facts = self.sessions.get(&session).map_or_else(|| Rc::clone(&self.nobody), |o| Rc::clone(&o.facts));
-            if let Some(statement) = release_of(body) {
+            if let Body::Release { statement, .. } = body {
                 let statements = self.sessions.get_mut(&session).map(|open| &mut open.statements);
-                if let Some(row) = statements.and_then(|statements| statements.get_mut(&statement)) {
+                if let Some(row) = statements.and_then(|statements| statements.get_mut(statement)) {
                     row.releases += 1;
                 }
                 return;
@@ -130,14 +130,14 @@ impl Rows {
                     None
                 }
             }
-            Body::Result { statement, outcome, sqlstate, rows, bytes, duration_us, masked, .. } => {
+            Body::Result { statement, outcome, sqlstate, rows, bytes, duration_us, masked, clear, .. } => {
                 let row = open.statements.entry(*statement).or_insert_with(begin);
                 row.end_ns = at;
                 row.outcome.clone_from(outcome);
                 row.sqlstate = String::from_utf8_lossy(sqlstate).into_owned();
                 (row.rows, row.bytes, row.duration_us) = (*rows, *bytes, *duration_us);
                 row.masked.extend(masked.iter().cloned());
-                row.clear = clear_of(body);
+                row.clear.extend(clear.iter().cloned());
                 if outcome == "refused" || outcome == "budget" {
                     row.decision = Decision::Refused;
                 }
@@ -160,7 +160,16 @@ impl Rows {
                 Rc::new(Session { person: user.clone(), source: source.clone(), ..Session::default() })
             }
             Body::PolicyLoad { target, .. } => Rc::new(Session { target: target.clone(), ..Session::default() }),
-            _ => facts,
+            Body::LogMode { target, .. } => Rc::new(Session { target: target.clone(), ..Session::default() }),
+            _ => match actor_of(body) {
+                Some(actor) => Rc::new(Session {
+                    issuer: actor.issuer.clone(),
+                    person: actor.subject.clone(),
+                    role: actor.role.clone(),
+                    ..Session::default()
+                }),
+                None => facts,
+            },
         };
         let outcome = match body {
             Body::AuthFail { reason, .. } | Body::SessionClose { reason, .. } => reason.clone(),
@@ -236,7 +245,21 @@ impl Iterator for Rows {
 }
 
 fn facts(body: &Body) -> Session {
-    let Body::SessionOpen { session, actor, source, tls, application, target, database, account, .. } = body else {
+    let Body::SessionOpen {
+        session,
+        actor,
+        source,
+        tls,
+        application,
+        target,
+        database,
+        account,
+        recording,
+        mode,
+        key,
+        ..
+    } = body
+    else {
         return Session::default();
     };
     Session {
@@ -250,27 +273,40 @@ fn facts(body: &Body) -> Session {
         target: target.clone(),
         database: database.clone(),
         account: account.clone(),
-        ..Session::default()
+        mode: mode.clone(),
+        recording: recording.clone(),
+        commitment: *key,
     }
 }
 
 fn text_of(body: &Body) -> Text {
     match body {
         Body::Intent { text, .. } | Body::Block { text, .. } if !text.is_empty() => Text::Plain(text.clone()),
+        Body::Intent { sealed_text, .. } | Body::Block { sealed_text, .. } if !sealed_text.is_empty() => {
+            Text::Sealed(sealed_text.clone())
+        }
         _ => Text::None,
     }
 }
 
-fn tables_of(_body: &Body) -> Vec<String> {
-    Vec::new()
+fn tables_of(body: &Body) -> Vec<String> {
+    match body {
+        Body::Intent { tables, .. } | Body::Block { tables, .. } => tables.clone(),
+        _ => Vec::new(),
+    }
 }
 
-fn clear_of(_body: &Body) -> Vec<crate::row::ClearColumn> {
-    Vec::new()
-}
-
-fn release_of(_body: &Body) -> Option<u64> {
-    None
+/// The person behind an act on the log.
+fn actor_of(body: &Body) -> Option<&OwnedActor> {
+    match body {
+        Body::ReplayView { actor, .. }
+        | Body::Export { actor, .. }
+        | Body::Review { actor, .. }
+        | Body::HoldSet { actor, .. }
+        | Body::HoldClear { actor, .. }
+        | Body::Purge { actor, .. } => Some(actor),
+        _ => None,
+    }
 }
 
 /// Fields that a row has in columns of its own, or that say nothing about the event.

@@ -7,5 +7,6 @@ pub mod cli;
 pub mod export;
 pub mod join;
 pub mod origin;
+pub mod person;
 pub mod query;
 pub mod row;

@@ -338,8 +338,8 @@ pub fn aligned(cells: &[Vec<String>]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::row::{ClearColumn, Session};
-    use audit::OwnedMasked;
+    use crate::row::Session;
+    use audit::{OwnedClear, OwnedMasked};
     use std::rc::Rc;
 
     fn row() -> Row {
@@ -352,7 +352,7 @@ mod tests {
             facts: Rc::new(Session { person: "ana".to_owned(), source: "[::1]:5".to_owned(), ..Session::default() }),
             tables: vec!["clinic.patients".to_owned(), "clinic.visits".to_owned()],
             masked: vec![masked("ssn"), masked("ssn")],
-            clear: vec![ClearColumn { column: "n".to_owned(), class: "name".to_owned() }],
+            clear: vec![OwnedClear { column: "n".to_owned(), class: "name".to_owned() }],
             rows: 7,
             ..Row::default()
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use audit::record::SessionId;
-use audit::{OwnedMasked, render, time};
+use audit::{OwnedClear, OwnedMasked, render, time};
 use serde_json::{Map, Value, json};
 
 /// Where a record stands in the log.
@@ -93,15 +93,6 @@ pub enum Text {
     Sealed(Vec<u8>),
 }
 
-/// A protected column that was shown in clear.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClearColumn {
-    /// Name in the result.
-    pub column: String,
-    /// Class name.
-    pub class: String,
-}
-
 /// The kind of rows that are statements; all other kinds are names of record types.
 pub const STATEMENT: &str = "STATEMENT";
 
@@ -155,7 +146,7 @@ pub struct Row {
     /// Columns that were masked (under observation: that would have been).
     pub masked: Vec<OwnedMasked>,
     /// Protected columns that were shown in clear.
-    pub clear: Vec<ClearColumn>,
+    pub clear: Vec<OwnedClear>,
     /// Facts of a record that is not a statement, `key=value`.
     pub detail: String,
 }

@@ -153,6 +153,12 @@ impl Store {
         format!("{}/{}", self.bucket.name(), self.prefix)
     }
 
+    /// Name of the bucket.
+    #[must_use]
+    pub fn bucket(&self) -> &str {
+        self.bucket.name()
+    }
+
     /// Writes an object.
     ///
     /// # Errors

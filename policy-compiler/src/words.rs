@@ -43,7 +43,10 @@ pub const TARGET: &[Key] = &[
     key("tls", "TLS to the server: verify-full (default), verify-ca, require or disable."),
     key("database", "Database on the server; default: the target's name."),
     must("account", "Account the gateway logs in with; its secret is in the gateway's configuration."),
-    key("audit", "strict (default): a statement goes on when its record is on disk; async: within 50 ms."),
+    key(
+        "audit",
+        "strict (default): no byte of an answer leaves before its record is on disk; intent: a statement goes on when its record is; async: within 50 ms.",
+    ),
 ];
 /// A class.
 pub const CLASS: &[Key] = &[
@@ -169,7 +172,7 @@ pub const PROTOCOLS: &[&str] = &["postgres"];
 /// Values of `tls`.
 pub const TLS: &[&str] = &["disable", "require", "verify-ca", "verify-full"];
 /// Values of `audit`.
-pub const AUDIT: &[&str] = &["strict", "async"];
+pub const AUDIT: &[&str] = &["strict", "intent", "async"];
 /// Values of `default`.
 pub const DEFAULT: &[&str] = &["mask", "clear", "refuse"];
 /// Values of `mode`.

@@ -96,6 +96,8 @@ pub struct Epoch {
     /// Types of extensions that are text by another name, and arrays of them: the built-in type they are read as.
     texts: HashMap<u32, u32>,
     pub(crate) index: Index,
+    /// Per relation: its rows are stored here, and reading them runs nothing.
+    pub(crate) stored: Vec<bool>,
     /// Names of functions and operators that people made.
     pub(crate) made: HashSet<String>,
     /// Per redaction of the model.
@@ -137,9 +139,13 @@ impl Epoch {
             })
             .collect();
         let made = catalog.code.iter().map(|c| c.name.clone()).chain(catalog.operators.iter().cloned()).collect();
+        let stored = |kind| {
+            matches!(kind, RelationKind::Table | RelationKind::PartitionedTable | RelationKind::MaterializedView)
+        };
+        let stored = catalog.relations.iter().map(|r| stored(r.kind)).collect();
         let roles = model.roles.iter().map(|_| OnceLock::new()).collect();
         let missing = missing.into_iter().collect();
-        Self { number: 0, target, relations, by_oid, index, made, texts, tokens, missing, roles, bundle }
+        Self { number: 0, target, relations, by_oid, index, stored, made, texts, tokens, missing, roles, bundle }
     }
 
     /// Which epoch this is; 0 until [`Epoch::with_number`].

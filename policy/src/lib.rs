@@ -28,6 +28,7 @@ mod number_values;
 mod numeric;
 mod pg_types;
 mod plan;
+mod reads;
 mod redact;
 mod refusal;
 mod role;

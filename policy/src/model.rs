@@ -81,8 +81,10 @@ pub enum UpstreamTls {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditMode {
-    /// Only after its record is durable.
+    /// Only after its record is durable; and no byte of its answer leaves before a durable record covers it.
     Strict,
+    /// Only after its record is durable.
+    Intent,
     /// After its record is in the ring; durable within 50 ms.
     Async,
 }

@@ -70,6 +70,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "gateway",
             "control",
             "tidegate",
+            "verifier",
             "clinic",
             "bypass",
             "useful",

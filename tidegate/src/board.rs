@@ -48,6 +48,8 @@ pub struct State {
     pub bundle: String,
     /// Roles that rules are only observed for.
     pub observed: Vec<String>,
+    /// Forwarders of the audit log.
+    pub forwarders: Option<Arc<forward::Board>>,
     /// Users known.
     pub users: usize,
     /// In the order of the bundle.
@@ -112,7 +114,18 @@ impl Board {
                 })
             })
             .collect();
+        let forwarders = state.forwarders.as_ref().map(|board| board.statuses()).unwrap_or_default();
+        let forwarders: Vec<Value> = forwarders
+            .iter()
+            .map(|f| {
+                json!({
+                    "name": f.name, "kind": f.kind, "place": f.place, "state": f.state.name(), "sent": f.sent,
+                    "failures": f.failures, "lag_records": f.lag_records, "lag_seconds": f.lag_seconds, "error": f.error,
+                })
+            })
+            .collect();
         json!({
+            "forwarders": forwarders,
             "version": VERSION, "state": phase, "uptime_seconds": self.began.elapsed().as_secs(),
             "listen": listen, "sessions": sessions.iter().sum::<u64>(), "sessions_per_core": sessions,
             "bundle": state.bundle, "observe_mode": state.observed, "users": state.users, "targets": targets,
@@ -142,6 +155,7 @@ impl Pages for BoardPages {
             reloads: state.reloads,
             targets: state.targets.iter().map(|t| (t.name.clone(), t.relations.is_some(), t.failures)).collect(),
             resident_bytes: metrics::resident_bytes(),
+            forwarders: state.forwarders.as_ref().map(|board| board.statuses()).unwrap_or_default(),
         };
         drop(state);
         let numbers = gateway.map(|g| g.metrics()).unwrap_or_default();

@@ -10,6 +10,7 @@ use crate::{
     units,
     yaml::{Node, Placed, Report, Section, parse},
 };
+use gateway::Durability;
 use policy::model::UpstreamTls;
 use std::{
     collections::BTreeMap,
@@ -67,6 +68,14 @@ pub struct Audit {
     pub directory: Placed<PathBuf>,
     /// When a segment is full.
     pub segment_bytes: u64,
+    /// Where segments are written when the directory fails or is full.
+    pub spare_directory: Option<Placed<PathBuf>>,
+    /// How often each core says in the log that it is alive.
+    pub heartbeat: Duration,
+    /// How long a statement or an answer waits for its record before it fails.
+    pub wait_max: Duration,
+    /// Where records are sent on to.
+    pub forward: Vec<crate::forwarders::Entry>,
     /// Files of the public keys that texts, parameters and recordings are sealed to.
     pub recipients: Vec<Placed<PathBuf>>,
     /// What is recorded of what clients are sent.
@@ -88,6 +97,8 @@ pub struct Target {
     pub address: Option<Placed<String>>,
     /// TLS mode instead of the bundle's.
     pub tls: Option<UpstreamTls>,
+    /// What statements and answers wait for, instead of the bundle's.
+    pub audit: Option<Durability>,
     /// What is recorded of its sessions, over what `audit` says.
     pub recordings: Option<RecordingSettings>,
 }
@@ -274,14 +285,45 @@ fn audit(node: Option<Placed<Node>>, root: Place, folder: &Path, report: &mut Re
         report.error(root, "`audit` is missing; write `audit: { directory: audit }`");
         return None;
     };
-    let mut section = Section::open("audit", node, &["directory", "segment_bytes", "recipients", "recordings"], report);
+    let mut section = Section::open(
+        "audit",
+        node,
+        &[
+            "directory",
+            "segment_bytes",
+            "spare_directory",
+            "heartbeat",
+            "wait_max",
+            "forward",
+            "recipients",
+            "recordings",
+        ],
+        report,
+    );
     let directory = section.demand("directory", report).and_then(|n| path("directory", n, folder, report));
     let segment_bytes = section.value("segment_bytes", 16 << 20, report, |t| size(t, 64 << 10, 4 << 30));
+    let spare_directory = section.take("spare_directory").and_then(|n| path("spare_directory", n, folder, report));
+    if let (Some(spare), Some(directory)) = (&spare_directory, &directory)
+        && spare.value == directory.value
+    {
+        report.error(spare.place, "`spare_directory` is the directory itself; name one on another disk");
+    }
+    let heartbeat = section.value("heartbeat", Duration::from_secs(60), report, |t| {
+        within(t, Duration::from_secs(1), Duration::from_secs(3600))
+    });
+    let wait_max = section.value("wait_max", Duration::from_secs(5), report, |t| {
+        within(t, Duration::from_millis(500), Duration::from_secs(600))
+    });
+    let forward = section.take("forward").map(|n| crate::forwarders::read(n, folder, report)).unwrap_or_default();
     let recipients = section.take("recipients").map(|n| recordings::recipients(n, folder, report));
     let recordings = section.take("recordings").map(|n| recordings::read(n, true, report));
     Some(Audit {
         directory: directory?,
         segment_bytes,
+        spare_directory,
+        heartbeat,
+        wait_max,
+        forward,
         recipients: recipients.unwrap_or_default(),
         recordings: recordings.unwrap_or_default(),
     })
@@ -295,7 +337,12 @@ fn keys(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<
         .collect()
 }
 
-fn secret(name: &str, node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<Placed<SecretSource>> {
+pub(crate) fn secret(
+    name: &str,
+    node: Placed<Node>,
+    folder: &Path,
+    report: &mut Report<'_>,
+) -> Option<Placed<SecretSource>> {
     let place = node.place;
     if matches!(node.value, Node::Scalar(_)) {
         report.error(
@@ -321,7 +368,8 @@ fn secret(name: &str, node: Placed<Node>, folder: &Path, report: &mut Report<'_>
 }
 
 fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<String, Target> {
-    const KNOWN: &[&str] = &["password", "ca", "client_certificate", "client_key", "address", "tls", "recordings"];
+    const KNOWN: &[&str] =
+        &["password", "ca", "client_certificate", "client_key", "address", "tls", "audit", "recordings"];
     let section = Section::open_free("targets", node, report);
     let mut targets = BTreeMap::new();
     for (name, node) in section.rest() {
@@ -350,8 +398,11 @@ fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeM
             report.error(address.place, format!("`address`: {error}"));
         }
         let tls = section.value("tls", None, report, |t| upstream_tls(t).map(Some));
+        let audit = section.value("audit", None, report, |t| {
+            Durability::named(t).map(Some).ok_or_else(|| format!("`{t}` is none of strict, intent, async, off"))
+        });
         let recordings = section.take("recordings").map(|n| recordings::read(n, false, report));
-        targets.insert(name.value, Target { place: name.place, password, ca, client, address, tls, recordings });
+        targets.insert(name.value, Target { place: name.place, password, ca, client, address, tls, audit, recordings });
     }
     targets
 }

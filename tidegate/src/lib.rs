@@ -5,6 +5,7 @@
 
 pub mod board;
 pub mod config;
+pub mod forwarders;
 pub mod keys;
 pub mod metrics;
 pub mod prepare;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tidegate::{keys, prepare, problems::Problems, secrets::SecretSource, serve, status, users};
+use tidegate::{forwarders, keys, prepare, problems::Problems, secrets::SecretSource, serve, status, users};
 use zeroize::Zeroizing;
 
 /// A gateway in front of databases: masks protected columns, refuses dangerous statements, records everything.
@@ -43,6 +43,14 @@ enum Command {
     /// Read the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Send records of the audit log on, without the gateway: at least once, each with an id
+    Forward {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// End when everything that is in the log now has been sent
+        #[arg(long)]
+        once: bool,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -101,7 +109,11 @@ enum AuditCommand {
     /// Show records
     Show(audit::cli::ShowArgs),
     /// Verify that nothing was changed or removed: exit code 0 clean, 10 findings, 20 cannot verify
-    Verify(audit::cli::VerifyArgs),
+    Verify(verifier::cli::VerifyArgs),
+    /// Ask what happened: one line per statement, or counts
+    Query(evidence::cli::QueryArgs),
+    /// Write rows of the log to a file for other tools; the export is recorded
+    Export(evidence::cli::ExportArgs),
 }
 
 fn main() -> ExitCode {
@@ -112,6 +124,7 @@ fn main() -> ExitCode {
         Command::User(command) => user(command),
         Command::Keys(command) => keys::run(&command).and_then(|text| print(&text)),
         Command::Audit(command) => return audit(&command),
+        Command::Forward { config, once } => return forwarders::run(&config.config, once),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tidegate", &mut std::io::stdout());
             Ok(())
@@ -141,7 +154,7 @@ fn check_config(file: &Path) -> ExitCode {
             println!("listen   {}", address.value);
         }
         for t in &prepared.targets {
-            let (tls, audit) = (prepare::mode_name(t.mode), prepare::audit_name(t.audit));
+            let (tls, audit) = (prepare::mode_name(t.mode), t.audit.word());
             println!(
                 "target   {}: {}:{}, database {}, account {}, tls {tls}, audit {audit}",
                 t.name, t.host, t.port, t.database, t.account
@@ -218,20 +231,38 @@ fn password(file: Option<PathBuf>) -> Result<Zeroizing<Vec<u8>>, String> {
 
 fn audit(command: &AuditCommand) -> ExitCode {
     let out = &mut std::io::stdout().lock();
+    let notes = &mut std::io::stderr();
+    let shown = |error: audit::cli::CliError| (error.exit_code(), error.to_string());
+    let verified = |error: verifier::cli::CliError| (error.exit_code(), error.to_string());
     let outcome = match command {
-        AuditCommand::Show(arguments) => audit::cli::show(arguments, out),
-        AuditCommand::Verify(arguments) => audit::cli::verify(arguments, out),
+        AuditCommand::Show(arguments) => audit::cli::show(arguments, out).map_err(shown),
+        AuditCommand::Verify(arguments) => verifier::cli::verify(arguments, out).map_err(verified),
+        AuditCommand::Query(arguments) => return told(evidence::cli::query(arguments, out, notes)),
+        AuditCommand::Export(arguments) => return told(evidence::cli::export(arguments, out, notes)),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            let code = error.exit_code();
+        Err((code, error)) => {
             if code != 0 {
                 eprintln!("{error}");
             }
             ExitCode::from(code)
         }
     }
+}
+
+/// The exit code of a command on evidence; its error is printed.
+fn told(outcome: Result<u8, evidence::cli::CliError>) -> ExitCode {
+    outcome.map_or_else(
+        |error| {
+            let code = error.exit_code();
+            if code != 0 {
+                eprintln!("{error}");
+            }
+            ExitCode::from(code)
+        },
+        ExitCode::from,
+    )
 }
 
 fn print(text: &str) -> Result<(), String> {

@@ -24,6 +24,8 @@ pub struct Extra {
     pub targets: Vec<(String, bool, u64)>,
     /// Resident memory in bytes, if the system tells.
     pub resident_bytes: Option<u64>,
+    /// Forwarders of the audit log.
+    pub forwarders: Vec<forward::Status>,
 }
 
 /// The page.
@@ -50,9 +52,36 @@ pub fn render(metrics: &Metrics, extra: &Extra) -> String {
         page.family("process_resident_memory_bytes", "gauge", "Resident memory.");
         page.sample("process_resident_memory_bytes", &[], float(bytes));
     }
+    forwarders(&extra.forwarders, &mut page);
     counters(metrics, &mut page);
     stages(metrics, &mut page);
     page.0
+}
+
+fn forwarders(list: &[forward::Status], page: &mut Page) {
+    type Value = fn(&forward::Status) -> u64;
+    let families: [(&str, &str, &str, Value); 5] = [
+        ("tidegate_forward_up", "gauge", "1 while the receiver takes what it is sent.", |f| {
+            u64::from(matches!(f.state, forward::State::Running))
+        }),
+        ("tidegate_forward_sent_total", "counter", "Audit records sent to the receiver.", |f| f.sent),
+        ("tidegate_forward_failures_total", "counter", "Attempts to send that failed.", |f| f.failures),
+        ("tidegate_forward_lag_records", "gauge", "Audit records that the receiver does not have yet.", |f| {
+            f.lag_records
+        }),
+        ("tidegate_forward_lag_seconds", "gauge", "Age of the last record sent, while there are more.", |f| {
+            f.lag_seconds
+        }),
+    ];
+    if list.is_empty() {
+        return;
+    }
+    for (name, kind, help, value) in families {
+        page.family(name, kind, help);
+        for forwarder in list {
+            page.sample(name, &[("forwarder", &forwarder.name)], float(value(forwarder)));
+        }
+    }
 }
 
 fn counters(metrics: &Metrics, page: &mut Page) {
@@ -148,6 +177,7 @@ mod tests {
             reloads: (3, 1),
             targets: vec![("ware\"house".to_owned(), true, 4)],
             resident_bytes: resident_bytes(),
+            forwarders: Vec::new(),
         };
         let page = render(&metrics, &extra);
         for line in [

@@ -11,9 +11,10 @@ use crate::{
     tls, users,
     yaml::{Placed, nearest},
 };
+use gateway::Durability;
 use policy::{
     Bundle, Keys,
-    model::{AuditMode, Redaction, UpstreamTls},
+    model::{Redaction, UpstreamTls},
 };
 use rustls::{ClientConfig, pki_types::ServerName};
 use std::{collections::BTreeSet, io::Read as _, path::Path, sync::Arc};
@@ -54,8 +55,10 @@ pub struct Target {
     pub mode: UpstreamTls,
     /// TLS, if any, and the name to check.
     pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
-    /// When statements may go upstream.
-    pub audit: AuditMode,
+    /// What statements and answers wait for.
+    pub audit: Durability,
+    /// The configuration file says so, whatever the rules say.
+    pub durability: Option<Durability>,
 }
 
 /// Everything.
@@ -71,6 +74,8 @@ pub struct Prepared {
     pub keys: Keys,
     /// In the order of the bundle.
     pub targets: Vec<Target>,
+    /// Forwarders of the audit log.
+    pub forwarders: Vec<forward::Forwarder>,
     /// Who can open what is sealed.
     pub recipients: Vec<sealing::Recipient>,
 }
@@ -82,12 +87,13 @@ pub fn prepare(file: &Path, problems: &mut Problems) -> Option<Prepared> {
     let cores = check_process(&config, problems);
     check_addresses(&config, problems);
     check_audit(&config, problems);
+    let forwarders = crate::forwarders::resolve(&config, problems);
     let bundle = bundle(&config, problems);
     let keys = keys(&config, bundle.as_deref(), problems);
     let targets = targets(&config, bundle.as_deref(), problems);
     let recipients = recordings::check(&config, bundle.as_deref(), problems);
     let rules = complete(&config, bundle, problems);
-    Some(Prepared { cores, rules: rules?, keys, targets, recipients, config })
+    Some(Prepared { cores, rules: rules?, keys, targets, forwarders, recipients, config })
 }
 
 /// Loads bundle, users and certificate.
@@ -304,6 +310,21 @@ fn target(of: &policy::model::Target, config: &Config, problems: &mut Problems) 
         Some(found) => Some(found?),
         None => None,
     };
+    let written = Durability::from(of.audit);
+    let durability = extra.and_then(|e| e.audit);
+    let audit = durability.unwrap_or(written);
+    if audit == Durability::Off {
+        let text = format!(
+            "target `{}`: `audit: off`: STATEMENTS ARE NOT RECORDED. This is for measuring what recording costs, never for \
+             data that anybody has to account for",
+            of.name
+        );
+        problems.warning(&config.file, place, text);
+    } else if audit > written {
+        let (now, then) = (audit.word(), written.word());
+        let text = format!("target `{}`: `audit: {now}` is weaker than the rules' `{then}`", of.name);
+        problems.warning(&config.file, place, text);
+    }
     let (host, port) = location.ok()?;
     let tls = match (tls.ok()?, name.ok()?) {
         (Some(config), Some(name)) => Some((config, name)),
@@ -318,7 +339,8 @@ fn target(of: &policy::model::Target, config: &Config, problems: &mut Problems) 
         password,
         mode,
         tls,
-        audit: of.audit,
+        audit,
+        durability,
     })
 }
 
@@ -330,15 +352,6 @@ pub fn mode_name(mode: UpstreamTls) -> &'static str {
         UpstreamTls::Require => "require",
         UpstreamTls::VerifyCa => "verify-ca",
         UpstreamTls::VerifyFull => "verify-full",
-    }
-}
-
-/// Name of an audit mode, as it is written.
-#[must_use]
-pub fn audit_name(mode: AuditMode) -> &'static str {
-    match mode {
-        AuditMode::Strict => "strict",
-        AuditMode::Async => "async",
     }
 }
 

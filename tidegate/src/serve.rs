@@ -78,7 +78,7 @@ pub fn serve(file: &Path) -> ExitCode {
     }
 }
 
-fn start_log(log: &Log) {
+pub(crate) fn start_log(log: &Log) {
     // Checked when the file was read.
     let filter = tracing_subscriber::EnvFilter::new(&log.level);
     // The grammar library points descriptor 2 elsewhere while it parses: lines go to a descriptor of our own.
@@ -93,7 +93,7 @@ fn start_log(log: &Log) {
 }
 
 fn run(prepared: Prepared) -> Result<(), String> {
-    let Prepared { config, cores, rules, keys, targets, recipients } = prepared;
+    let Prepared { config, cores, rules, keys, targets, forwarders, recipients } = prepared;
     process::raise_limits().map_err(|e| format!("cannot raise the limits of the process: {e}"))?;
     std::fs::create_dir_all(&config.audit.directory.value)
         .map_err(|e| format!("cannot make {}: {e}", config.audit.directory.value.display()))?;
@@ -129,7 +129,8 @@ fn run(prepared: Prepared) -> Result<(), String> {
         Arc::new(Mailbox(sender)),
     )
     .map_err(|e| format!("the control thread cannot start: {e}"))?;
-    let mut shell = Shell { config, world, board, gateway: None, stops: 0, was_ready: false };
+    let mut shell =
+        Shell { config, world, board, gateway: None, forwarders, forwarding: None, stops: 0, was_ready: false };
     let outcome = shell.live(settings, control.refresher(), &messages, &control);
     control.stop();
     shell.end().and(outcome)
@@ -140,6 +141,9 @@ struct Shell {
     world: World,
     board: Arc<Board>,
     gateway: Option<Arc<Gateway>>,
+    /// To be started when the gateway runs and the log has a name.
+    forwarders: Vec<forward::Forwarder>,
+    forwarding: Option<forward::Running>,
     stops: u32,
     was_ready: bool,
 }
@@ -166,6 +170,7 @@ impl Shell {
         }
         self.board.state().gateway = Some(Arc::clone(&gateway));
         self.gateway = Some(Arc::clone(&gateway));
+        self.forward()?;
         self.announce();
         let mut control_died = false;
         while !gateway.is_finished() {
@@ -181,6 +186,19 @@ impl Shell {
                 );
             }
         }
+        Ok(())
+    }
+
+    /// Starts the forwarders. They read the log's files and never touch the cores.
+    fn forward(&mut self) -> Result<(), String> {
+        let forwarders = std::mem::take(&mut self.forwarders);
+        if forwarders.is_empty() {
+            return Ok(());
+        }
+        let settings = crate::forwarders::settings(&self.config, forwarders, false);
+        let running = forward::start(settings).map_err(|e| format!("the forwarders cannot start: {e}"))?;
+        self.board.state().forwarders = Some(Arc::clone(&running.board));
+        self.forwarding = Some(running);
         Ok(())
     }
 
@@ -249,6 +267,8 @@ impl Shell {
                 state.reload_error = None;
                 for (i, target) in state.targets.iter_mut().enumerate() {
                     target.epoch = self.world.epoch(i);
+                    let told = self.config.targets.get(&target.name).and_then(|t| t.audit);
+                    target.audit = told.unwrap_or_else(|| self.world.durability(i)).word();
                 }
                 tracing::info!(bundle = state.bundle, users, "rules reloaded");
                 drop(state);
@@ -341,6 +361,9 @@ impl Shell {
             return Err("the gateway is still in use after its end".to_owned());
         };
         let failures = gateway.join().failures;
+        if let Some(forwarding) = self.forwarding.take() {
+            forwarding.stop();
+        }
         if failures.is_empty() {
             tracing::info!("ended");
             return Ok(());
@@ -355,7 +378,7 @@ fn target_board(target: &prepare::Target) -> TargetBoard {
         name: target.name.clone(),
         address: format!("{}:{}", target.host, target.port),
         tls: prepare::mode_name(target.mode),
-        audit: prepare::audit_name(target.audit),
+        audit: target.audit.word(),
         ..TargetBoard::default()
     }
 }
@@ -390,7 +413,7 @@ fn settings(
             addresses,
             tls: target.tls.clone().map(|(config, server_name)| UpstreamTls { config, server_name }),
             password: target.password.clone().map(Secret),
-            audit: target.audit,
+            durability: target.durability,
             recordings: recordings::of_target(config, &target.name),
         });
     }
@@ -403,6 +426,9 @@ fn settings(
         targets: list,
         audit_directory: config.audit.directory.value.clone(),
         segment_bytes: config.audit.segment_bytes,
+        spare_directory: config.audit.spare_directory.as_ref().map(|p| p.value.clone()),
+        heartbeat: config.audit.heartbeat,
+        audit_wait_max: config.audit.wait_max,
         recipients,
         build: format!("tidegate {}", board::VERSION),
     })

@@ -74,6 +74,15 @@ pub fn table(status: &Value) -> String {
     if let Some(error) = reloads["last_error"].as_str() {
         line("", format!("last refused: {error}"));
     }
+    for f in status["forwarders"].as_array().into_iter().flatten() {
+        let lag = format!("{} records, {} s behind", text(&f["lag_records"]), text(&f["lag_seconds"]));
+        let sent = format!("{} sent, {lag}", text(&f["sent"]));
+        let (name, to) = (text(&f["name"]), format!("{} {}", text(&f["kind"]), text(&f["place"])));
+        line("forward", format!("{name} to {to}: {}, {sent}", text(&f["state"])));
+        if let Some(error) = f["error"].as_str() {
+            line("", format!("! {error}"));
+        }
+    }
     let targets: &[Value] = status["targets"].as_array().map_or(&[], Vec::as_slice);
     let width = targets.iter().map(|t| text(&t["name"]).len()).max().unwrap_or(0).max("TARGET".len());
     let far = targets.iter().map(|t| text(&t["address"]).len()).max().unwrap_or(0).max("ADDRESS".len());

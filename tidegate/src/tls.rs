@@ -71,6 +71,17 @@ pub fn upstream(
     with_client(builder, client).map(Some)
 }
 
+/// The configuration of a client that is not a database's: chain and name are checked.
+///
+/// # Errors
+/// What is wrong with which file.
+pub fn client(ca: Option<&Path>, client: Option<(&Path, &Path)>) -> Result<Arc<ClientConfig>, String> {
+    let config = with_client(client_builder()?.with_root_certificates(roots(ca)?), client)?;
+    let mut config = Arc::unwrap_or_clone(config);
+    config.alpn_protocols.clear();
+    Ok(Arc::new(config))
+}
+
 /// The name a certificate must have for this host.
 ///
 /// # Errors

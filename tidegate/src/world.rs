@@ -73,6 +73,14 @@ impl World {
         self.epochs.get(target).map_or(0, |e| e.number())
     }
 
+    /// What the rules in force want a target's sessions to wait for.
+    #[must_use]
+    pub fn durability(&self, target: usize) -> gateway::Durability {
+        let targets = &self.bundle.model().targets;
+        let of = self.targets.get(target).and_then(|name| targets.iter().find(|t| t.name == *name));
+        of.map(|t| t.audit.into()).unwrap_or_default()
+    }
+
     /// Takes a target's catalog.
     ///
     /// # Errors
@@ -170,7 +178,6 @@ fn later(old: &Model, new: &Model, served: &[String]) -> Vec<String> {
             ("TLS mode", before.tls == target.tls),
             ("database", before.database == target.database),
             ("account", before.account == target.account),
-            ("audit mode", before.audit == target.audit),
         ] {
             if !same {
                 later.push(format!("the {what} of target `{}` changes after a restart", target.name));

@@ -63,7 +63,9 @@ mod tests {
         assert!(check((996_460 * S, 60 * S), Some(-3600 * S as i64)));
         assert!(!check(at(3660, 60), Some(-3600 * S as i64)));
         assert!(check(at(660, 660), None), "ten minutes of suspension count on both clocks");
-        assert!(follows((0, 0), (u64::MAX, 0), None, 0).is_err() && follows((u64::MAX, 0), (0, u64::MAX), None, 0).is_err());
+        assert!(
+            follows((0, 0), (u64::MAX, 0), None, 0).is_err() && follows((u64::MAX, 0), (0, u64::MAX), None, 0).is_err()
+        );
         assert!(starts_after(10 * S, 9 * S, TOLERANCE).is_ok() && starts_after(100 * S, 9 * S, TOLERANCE).is_err());
     }
 }

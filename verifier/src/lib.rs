@@ -7,17 +7,23 @@
 mod block;
 mod cbor;
 mod chain;
+pub mod cli;
 mod clock;
+mod cursor;
 pub mod hex;
 mod meaning;
 mod merkle;
 mod moment;
+mod note;
 mod record;
 mod report;
 mod scan;
 mod segment;
+mod tiles;
+mod tree;
 mod verify;
 
+pub use note::VerifierKey;
 pub use report::{
     Code, CoreReport, EXIT_CANNOT_VERIFY, EXIT_CLEAN, EXIT_FINDINGS, FINDINGS_MAX, Finding, Head, LogReport, Place,
     Report, TreeReport,

@@ -136,7 +136,11 @@ impl Meaning {
                 match self.open.remove(&statement) {
                     Some(under) => {
                         if rows > under.rows && self.sessions.get(&session) == Some(&true) {
-                            wrong(format!("{} sent {rows} rows, of which {} were released", name(&statement), under.rows));
+                            wrong(format!(
+                                "{} sent {rows} rows, of which {} were released",
+                                name(&statement),
+                                under.rows
+                            ));
                         } else if outcome == Outcome::Ok && under.rows > rows {
                             wrong(format!("{} released {} rows and has {rows}", name(&statement), under.rows));
                         }

@@ -93,7 +93,11 @@ fn split(size: u64) -> u64 {
 }
 
 /// Inclusion proof of leaf `index`, nearest sibling first. `range(from, to)` gives the root over leaves.
-pub(crate) fn inclusion<E>(index: u64, size: u64, range: &mut dyn FnMut(u64, u64) -> Result<Hash, E>) -> Result<Vec<Hash>, E> {
+pub(crate) fn inclusion<E>(
+    index: u64,
+    size: u64,
+    range: &mut dyn FnMut(u64, u64) -> Result<Hash, E>,
+) -> Result<Vec<Hash>, E> {
     let (mut from, mut to) = (0, size);
     let mut path = Vec::new();
     while to - from > 1 {

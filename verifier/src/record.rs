@@ -154,7 +154,9 @@ fn shape(key: u64) -> Option<Shape> {
         14 => Shape::Presence,
         15 => Shape::Count32,
         17 => Shape::Fixed(5, b'0'),
-        11 | 16 | 22 | 23 | 24 | 25 | 27 | 28 | 29 | 30 | 31 | 33 | 34 | 35 | 36 | 42 | 48 | 51 | 56 | 59 => Shape::Text,
+        11 | 16 | 22 | 23 | 24 | 25 | 27 | 28 | 29 | 30 | 31 | 33 | 34 | 35 | 36 | 42 | 48 | 51 | 56 | 59 => {
+            Shape::Text
+        }
         21 => Shape::Tuples(3),
         26 => Shape::Actor,
         38 => Shape::True,
@@ -249,14 +251,8 @@ impl<'a> Record<'a> {
         }
         let mut reader = Reader::new(bytes);
         let pairs = reader.map()?;
-        let mut record = Self {
-            kind: 0,
-            sequence: 0,
-            wall_ns: 0,
-            mono_ns: 0,
-            fields: [(0, Value::True); FIELDS_MAX],
-            count: 0,
-        };
+        let mut record =
+            Self { kind: 0, sequence: 0, wall_ns: 0, mono_ns: 0, fields: [(0, Value::True); FIELDS_MAX], count: 0 };
         let mut next = 0;
         let mut allowed = 0u128;
         let mut seen = 0u128;

@@ -31,15 +31,35 @@ pub(crate) type Sid = [u8; 16];
 /// What a record means for others.
 #[derive(Debug)]
 pub(crate) enum What {
-    Start { previous: Hash, clean: bool },
+    Start {
+        previous: Hash,
+        clean: bool,
+    },
     End,
-    Intent { session: Sid, statement: u64 },
-    Result { session: Sid, statement: u64, rows: u64, outcome: Outcome },
-    Release { session: Sid, statement: u64, number: u64, rows: u64 },
+    Intent {
+        session: Sid,
+        statement: u64,
+    },
+    Result {
+        session: Sid,
+        statement: u64,
+        rows: u64,
+        outcome: Outcome,
+    },
+    Release {
+        session: Sid,
+        statement: u64,
+        number: u64,
+        rows: u64,
+    },
     Open(Box<Open>),
-    Close { session: Sid },
+    Close {
+        session: Sid,
+    },
     Recorded(Box<Recorded>),
-    Heartbeat { interval: u64 },
+    Heartbeat {
+        interval: u64,
+    },
     /// A gap or a mode of the whole log: it explains a silence.
     Outage,
     /// Something that concerns the log as a whole.
@@ -116,12 +136,25 @@ pub(crate) struct Scanned {
 /// What a worker passes on.
 #[derive(Debug)]
 pub(crate) enum Item {
-    Page { page: Option<Page>, size: u64 },
+    Page {
+        page: Option<Page>,
+        size: u64,
+    },
     Block(Box<Scanned>),
     /// No good block, but one further on.
-    Damage { position: u64, code: Code, words: String, next: u64 },
+    Damage {
+        position: u64,
+        code: Code,
+        words: String,
+        next: u64,
+    },
     /// No good block from here to the end.
-    Tail { position: u64, bytes: u64, code: Code, words: String },
+    Tail {
+        position: u64,
+        bytes: u64,
+        code: Code,
+        words: String,
+    },
     Failed(io::Error),
 }
 
@@ -322,9 +355,7 @@ fn meaning(record: &Record<'_>) -> Option<What> {
             last: record.fixed(field::CHUNK_HASH),
             ends: record.has(field::REASON),
         })),
-        kind::EPOCH_START => {
-            What::Start { previous: record.fixed(field::PREVIOUS), clean: record.has(field::CLEAN) }
-        }
+        kind::EPOCH_START => What::Start { previous: record.fixed(field::PREVIOUS), clean: record.has(field::CLEAN) },
         kind::EPOCH_END => What::End,
         kind::HEARTBEAT => What::Heartbeat { interval: record.number(field::INTERVAL) },
         kind::GAP => What::Outage,

@@ -136,8 +136,7 @@ impl Segment {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let size = file.metadata()?.len();
-        let mut segment =
-            Self { file, size, page: None, window: Vec::new(), from: 0, tree: Frontier::default() };
+        let mut segment = Self { file, size, page: None, window: Vec::new(), from: 0, tree: Frontier::default() };
         segment.page = segment.bytes(0, PAGE)?.first_chunk().and_then(Page::parse);
         Ok(segment)
     }

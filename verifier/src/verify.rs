@@ -13,9 +13,11 @@ use std::thread;
 use crate::chain::{Chain, Shared};
 use crate::clock;
 use crate::meaning::name;
+use crate::note::VerifierKey;
 use crate::report::{Code, Finding, Head, LogReport, Place, Report};
 use crate::scan::{self, Item};
 use crate::segment;
+use crate::tree::{self, Against, Folder, Signed};
 
 /// Statements in doubt that are named one by one.
 const DOUBTS_NAMED: usize = 20;
@@ -25,6 +27,10 @@ const DOUBTS_NAMED: usize = 20;
 pub struct Options {
     /// Heads that earlier reports showed.
     pub heads: Vec<Head>,
+    /// Keys that may have signed the logs' checkpoints, and witnesses' keys.
+    pub keys: Vec<VerifierKey>,
+    /// Checkpoints that were kept elsewhere: name of the file and its bytes.
+    pub checkpoints: Vec<(String, Vec<u8>)>,
     /// Threads that read; 0 for one per core of the machine.
     pub threads: usize,
 }
@@ -55,19 +61,15 @@ pub fn verify_logs(directories: &[PathBuf], options: &Options) -> Report {
     report
 }
 
-fn one_log(
-    log: usize,
-    directory: &Path,
-    heads: &[Head],
-    options: &Options,
-    report: &mut Report,
-) -> Result<(), String> {
+fn one_log(log: usize, directory: &Path, heads: &[Head], options: &Options, report: &mut Report) -> Result<(), String> {
     let at = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
     let cores = segment::cores(directory).map_err(|error| at(directory, error))?;
     if cores.is_empty() && heads.is_empty() {
         return Err(format!("{} holds no audit log", directory.display()));
     }
     let live = segment::is_live(directory);
+    // Before the log: it then has at least what the tree has.
+    let mut folder = Folder::read(directory).map_err(|error| at(directory, error))?;
     let mut lists = Vec::with_capacity(cores.len());
     for &core in &cores {
         let folder = segment::folder(directory, core);
@@ -100,6 +102,15 @@ fn one_log(
         find(Code::Doubt, Place::default(), what);
     }
     report.logs[log].in_doubt = doubts as u64;
+    let (witnesses, keys): (Vec<_>, Vec<_>) = options.keys.iter().cloned().partition(VerifierKey::is_witness);
+    let mut kept = Vec::new();
+    for (name, bytes) in &options.checkpoints {
+        kept.push(Signed::parse(name, bytes, true).map_err(|why| format!("{name}: {why}"))?);
+    }
+    let against = Against { keys: &keys, witnesses: &witnesses, kept: &kept, acts: &shared.acts };
+    if folder.exists || !kept.is_empty() || !keys.is_empty() {
+        tree::check(log, &mut folder, &lists, &against, report).map_err(|error| at(directory, error))?;
+    }
     Ok(())
 }
 

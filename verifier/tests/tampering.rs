@@ -2,136 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use audit::record::{Clock, Record, SessionId};
-use audit::segment::{self, HEADER_PAGE_BYTES, SegmentHeader};
-use audit::{CoreStart, Filter, RecoverError, Ring, block, decode_block};
-use verifier::{Code, Head, Report};
+use audit::record::{Record, SessionId};
+use audit::segment::HEADER_PAGE_BYTES;
+use audit::{Filter, RecoverError, block, decode_block};
 use proptest::prelude::*;
-
-const SEGMENT: u64 = 64 << 10;
-const PAGE: usize = 4096;
-
-/// A writer on plain files, for logs whose every byte the tests know.
-struct Log {
-    start: CoreStart,
-    ring: Ring,
-    path: PathBuf,
-    position: u64,
-    now: u64,
-}
-
-impl Log {
-    fn begin(start: CoreStart) -> Self {
-        let ring = Ring::new(
-            start.node,
-            start.core,
-            start.epoch,
-            start.epoch_nonce,
-            start.previous_header,
-            start.next_record_seq,
-            1 << 20,
-        )
-        .starting_at_block(start.next_block_seq);
-        let now = 1_700_000_000_000_000_000 + u64::from(start.epoch) * 1_000_000_000;
-        let mut log = Self { ring, path: PathBuf::new(), position: SEGMENT, now, start };
-        let (previous, clean, torn_bytes) = (log.start.previous_header, log.start.clean, log.start.torn_bytes);
-        log.put(&Record::EpochStart { build: "test", previous, clean, torn_bytes });
-        for (session, statement) in log.start.in_doubt.clone() {
-            log.put(&result(session, statement, audit::UNKNOWN_CRASH));
-        }
-        if !clean {
-            log.put(&Record::Alarm { session: SessionId([0; 16]), kind: audit::RECOVERED, detail: "" });
-        }
-        log.commit();
-        log
-    }
-
-    fn put(&mut self, record: &Record<'_>) {
-        self.now += 1000;
-        let _ = self.ring.append(Clock { wall_ns: self.now, mono_ns: self.now }, record).unwrap();
-    }
-
-    /// One block; returns where it stands.
-    fn commit(&mut self) -> (PathBuf, u64, usize) {
-        let mut out = Vec::new();
-        let now = Clock { wall_ns: self.now, mono_ns: self.now };
-        let sealed = self.ring.seal(now, &mut out).unwrap();
-        if self.position + out.len() as u64 > SEGMENT {
-            let CoreStart { node, core, cores, epoch, epoch_nonce, .. } = self.start;
-            let header = SegmentHeader { node, core, cores, epoch, epoch_nonce, segment_bytes: SEGMENT };
-            let prepared = segment::prepare(&self.start.directory, &header).unwrap();
-            self.path = segment::publish(&prepared, sealed.block_seq).unwrap();
-            self.position = HEADER_PAGE_BYTES;
-        }
-        write(&self.path, self.position, &out);
-        self.ring.durable(sealed.last_sequence);
-        let place = (self.path.clone(), self.position, out.len());
-        self.position += out.len() as u64;
-        place
-    }
-
-    fn statement(&mut self, statement: u64) -> (PathBuf, u64, usize) {
-        self.put(&intent(statement));
-        self.commit();
-        self.put(&result(SESSION, statement, "ok"));
-        self.commit()
-    }
-
-    fn end(mut self) {
-        self.put(&Record::EpochEnd);
-        self.commit();
-    }
-}
-
-const SESSION: SessionId = SessionId([5; 16]);
-
-fn intent(statement: u64) -> Record<'static> {
-    Record::Intent {
-        session: SESSION,
-        statement,
-        text: b"SELECT name FROM clinic.patients",
-        via: "simple",
-        fingerprint: 1,
-        effects: 1,
-        bundle: [1; 32],
-        catalog_epoch: 1,
-        parameters: None,
-        row_limit: 0,
-        sealed_text: &[],
-        tables: &[],
-        sealed_parameters: &[],
-    }
-}
-
-fn result(session: SessionId, statement: u64, outcome: &'static str) -> Record<'static> {
-    Record::Result {
-        session,
-        statement,
-        outcome,
-        sqlstate: *b"00000",
-        rows: 1,
-        bytes: 10,
-        duration_us: 5,
-        masked: &[],
-        clear: &[],
-    }
-}
-
-fn write(path: &Path, position: u64, bytes: &[u8]) {
-    use std::os::unix::fs::FileExt;
-    fs::File::options().write(true).open(path).unwrap().write_all_at(bytes, position).unwrap();
-}
-
-fn opened(directory: &Path, cores: u16) -> Vec<CoreStart> {
-    audit::open(directory, cores, [3; 32]).unwrap().cores
-}
-
-fn begin(directory: &Path) -> Log {
-    Log::begin(opened(directory, 1).remove(0))
-}
+use support::{Log, PAGE, SESSION, begin, intent, opened, result, write};
+use verifier::{Code, Head, Report};
 
 /// An epoch with three statements and an orderly end: eight blocks, pages 1 to 8.
 fn small_log(directory: &Path) -> PathBuf {
@@ -427,7 +308,9 @@ fn damage_before_good_blocks_refuses_the_start() {
     write(&path, 4 * PAGE as u64 + 300, b"?");
     for _ in 0..2 {
         match audit::open(directory.path(), 1, [3; 32]) {
-            Err(RecoverError::Damaged { code: audit::Code::Mid, position, .. }) => assert_eq!(position, 4 * PAGE as u64),
+            Err(RecoverError::Damaged { code: audit::Code::Mid, position, .. }) => {
+                assert_eq!(position, 4 * PAGE as u64)
+            }
             other => panic!("{other:?}"),
         }
     }

@@ -26,6 +26,10 @@ use std::time::Duration;
 const TURNS_MAX: usize = 16;
 /// What is queued for a client is given this long when a session ends.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
+/// Why a session ends that the log cannot record.
+const AUDIT_FAILED: &str = "audit_failed";
+/// SQLSTATE of that.
+const NOT_RECORDED_STATE: &str = "58030";
 /// A statement may run on this long after its client is gone.
 const GONE_LIMIT: Duration = Duration::from_secs(10);
 
@@ -86,13 +90,39 @@ async fn talk(core: Rc<Core>, handle: Rc<Handle>, socket: Socket, peer: SocketAd
     if let Some(recorder) = recorder(&handle) {
         // Its last words are recorded too, and the log speaks of the recording before it speaks of the end.
         session.marks().for_each(|mark| recorder.mark(mark));
+        Box::pin(conclude(&core, &handle, &mut session, reason)).await;
         Box::pin(finish(&core, &handle, &mut session.up, &mut client)).await;
         recorder.close().await;
         session.end(&*core, reason);
         return;
     }
     session.end(&*core, reason);
+    Box::pin(conclude(&core, &handle, &mut session, reason)).await;
     Box::pin(finish(&core, &handle, &mut session.up, &mut client)).await;
+}
+
+/// Waits for the records of what is queued for the client; what is not recorded in time is dropped.
+async fn conclude(core: &Core, handle: &Handle, session: &mut Session<Serve<Verdicts>>, reason: &'static str) {
+    handle.signal.set(None);
+    session.release(core);
+    if reason != AUDIT_FAILED
+        && session.up.is_held()
+        && let Some(last) = session.last_hold()
+    {
+        core.limit(handle, FLUSH_LIMIT, "flush");
+        poll_fn(|cx| {
+            handle.listen(cx.waker());
+            if let Some(Signal::Kill(_)) = handle.signal.get() {
+                return Poll::Ready(());
+            }
+            core.audit.poll_durable(cx, last).map(drop)
+        })
+        .await;
+        session.release(core);
+    }
+    if session.up.is_held() {
+        session.withhold();
+    }
 }
 
 /// The session's recording.
@@ -258,7 +288,8 @@ async fn open(
         target_name: settings.name.clone(),
         database: settings.database.clone(),
         account: settings.account.clone(),
-        strict: settings.audit == policy::model::AuditMode::Strict,
+        mode: core.mode(target),
+        wait_max_ns: u64::try_from(core.settings.audit_wait_max.as_nanos()).unwrap_or(u64::MAX),
         own_path,
         key,
         recording: policy.mode.word(),
@@ -625,6 +656,12 @@ fn turn(
         }
         let progress = match session.advance(&**core) {
             Ok(progress) => progress,
+            Err(fault) if fault.state == NOT_RECORDED_STATE => {
+                add(&counters.audit_given_up, 1);
+                core.audit.refused_statement();
+                session.farewell(&fault);
+                return Poll::Ready(AUDIT_FAILED);
+            }
             Err(fault) => {
                 add(&counters.faults, 1);
                 tracing::warn!(%fault, user = %session.info().user, "conversation ended by a fault");
@@ -659,16 +696,24 @@ fn turn(
             return Poll::Ready("client_terminated");
         }
         if !moved && !progress.again {
-            if let Some(sequence) = progress.waits_for {
+            let mut durable = false;
+            for sequence in [progress.waits_for, progress.holds_for].into_iter().flatten() {
                 match core.audit.poll_durable(cx, sequence) {
-                    Poll::Ready(Ok(())) => continue,
+                    Poll::Ready(Ok(())) => durable = true,
                     Poll::Ready(Err(_)) => {
                         session
                             .farewell(&Fault::upstream("the audit log cannot record this session").with_state("58030"));
-                        return Poll::Ready("audit_failed");
+                        return Poll::Ready(AUDIT_FAILED);
                     }
-                    Poll::Pending => break,
+                    Poll::Pending => {}
                 }
+            }
+            if durable {
+                continue;
+            }
+            handle.wake_ns.set(progress.wait_ends_ns.unwrap_or(0));
+            if progress.waits_for.is_some() {
+                break;
             }
             if ends.database && !session.up.has_output() {
                 if let Some(fault) = session.closed(Peer::Upstream) {
@@ -701,11 +746,11 @@ fn deadline(core: &Core, handle: &Handle, session: &Session<Serve<Verdicts>>, en
     if ends.client {
         return;
     }
-    if session.up.has_output() {
+    if session.up.can_write() {
         if wrote > 0 || handle.deadline_ns.get() == 0 || handle.deadline_reason.get() != NOT_READING {
             core.limit(handle, limits.idle_write_timeout, NOT_READING);
         }
-    } else if !limits.idle_timeout.is_zero() && session.is_idle() {
+    } else if !session.up.has_output() && !limits.idle_timeout.is_zero() && session.is_idle() {
         core.limit(handle, limits.idle_timeout, "idle_timeout");
     } else {
         handle.limit(0, "");

@@ -17,7 +17,7 @@ use policy::Epoch;
 use postgres::scram::ClientKeys;
 use sealing::SessionKey;
 use sealing::slots::{self, Slot};
-use session::{Host, Stage, Unrecorded};
+use session::{Durability, Host, Stage, Unrecorded};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -97,6 +97,8 @@ pub(crate) struct Handle {
     pub(crate) deadline_ns: Cell<u64>,
     /// Why, if the deadline passes.
     pub(crate) deadline_reason: Cell<&'static str>,
+    /// Woken when this passes (core nanoseconds); zero is none.
+    pub(crate) wake_ns: Cell<u64>,
     pub(crate) waker: RefCell<Option<Waker>>,
     /// Its recording, once it is open.
     pub(crate) recorder: RefCell<Option<Rc<Recorder>>>,
@@ -138,6 +140,8 @@ pub(crate) struct Core {
     /// Records of the control side's that the log did not take yet.
     posted: RefCell<VecDeque<audit::Body>>,
     rules: RefCell<Arc<Rules>>,
+    /// Per target, the mode that the log knows of.
+    modes: RefCell<Vec<Option<Durability>>>,
     tls: RefCell<Option<DownstreamTls>>,
     facts: RefCell<FactsCache>,
     sessions: RefCell<Vec<Option<Rc<Handle>>>>,
@@ -174,6 +178,7 @@ impl Core {
             studio,
             posted: RefCell::default(),
             rules: RefCell::new(rules),
+            modes: RefCell::default(),
             tls: RefCell::new(tls),
             facts: RefCell::new(FactsCache::new(FACTS_MAX, FACTS_BYTES_MAX)),
             sessions: RefCell::default(),
@@ -226,6 +231,7 @@ impl Core {
             renew: Cell::new(false),
             cancelled: Cell::new(false),
             deadline_ns: Cell::new(0),
+            wake_ns: Cell::new(0),
             deadline_reason: Cell::new("deadline"),
             waker: RefCell::default(),
             recorder: RefCell::default(),
@@ -286,9 +292,31 @@ impl Core {
             drop(self.record(&record));
         }
         *self.rules.borrow_mut() = rules;
+        self.log_modes();
         for handle in self.handles() {
             handle.renew.set(true);
             handle.wake();
+        }
+    }
+
+    /// Records the mode of every target whose mode is another than it was.
+    fn log_modes(&self) {
+        let mut modes = self.modes.borrow_mut();
+        let first = modes.is_empty();
+        modes.resize(self.settings.targets.len(), None);
+        for (target, known) in modes.iter_mut().enumerate() {
+            let mode = self.mode(target);
+            if *known == Some(mode) {
+                continue;
+            }
+            let record = Record::LogMode {
+                target: &self.settings.targets[target].name,
+                mode: mode.word(),
+                reason: if first { "start" } else { "reload" },
+            };
+            if self.record(&record).is_ok() {
+                *known = Some(mode);
+            }
         }
     }
 
@@ -327,10 +355,28 @@ impl Core {
                 handle.signal.set(Some(Signal::Kill(handle.deadline_reason.get())));
                 handle.wake();
             }
+            let wake = handle.wake_ns.get();
+            if wake != 0 && wake <= now {
+                handle.wake_ns.set(0);
+                handle.wake();
+            }
             if let Some(recorder) = handle.recorder.borrow().as_ref() {
                 recorder.tick();
             }
         }
+    }
+
+    /// What new sessions of a target wait for.
+    pub(crate) fn mode(&self, target: usize) -> Durability {
+        let told = self.settings.targets.get(target).and_then(|t| t.durability);
+        told.unwrap_or_else(|| {
+            let rules = self.rules.borrow();
+            let written = rules.epochs.get(target).and_then(|epoch| {
+                let targets = &epoch.bundle().model().targets;
+                targets.get(epoch.target()).map(|t| Durability::from(t.audit))
+            });
+            written.unwrap_or_default()
+        })
     }
 
     /// Limits a handle to a duration from now.
@@ -379,12 +425,9 @@ fn equal(a: &[u8], b: &[u8]) -> bool {
     a.len() == b.len() && a.iter().zip(b).fold(0, |all, (x, y)| all | (x ^ y)) == 0
 }
 
-impl Host for Core {
-    fn now_ns(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX) + 1
-    }
-
-    fn record(&self, record: &Record<'_>) -> Result<Recorded, Unrecorded> {
+impl Core {
+    /// Counts what a record is about.
+    fn tally(&self, record: &Record<'_>) {
         let counters = &self.metrics.counters;
         match record {
             Record::Intent { .. } => add(&counters.statements, 1),
@@ -396,10 +439,30 @@ impl Host for Core {
             }
             _ => {}
         }
+    }
+}
+
+impl Host for Core {
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX) + 1
+    }
+
+    fn record(&self, record: &Record<'_>) -> Result<Recorded, Unrecorded> {
+        self.tally(record);
         self.audit.append(record).map_err(|_| {
-            add(&counters.unrecorded, 1);
+            add(&self.metrics.counters.unrecorded, 1);
             Unrecorded
         })
+    }
+
+    fn leave_out(&self, record: &Record<'_>) -> Result<Recorded, Unrecorded> {
+        self.tally(record);
+        self.audit.leave_out().map_err(|_| Unrecorded)
+    }
+
+    fn given_up(&self) {
+        add(&self.metrics.counters.audit_given_up, 1);
+        self.audit.refused_statement();
     }
 
     fn is_durable(&self, sequence: u64) -> bool {

@@ -20,6 +20,7 @@ mod tls;
 
 pub use audit_handle::AuditHandle;
 pub use metrics::{CoreSnapshot, Counts, Metrics};
+pub use session::Durability;
 pub use settings::{
     DownstreamTls, DuplicateUser, Limits, Onward, Recording, RecordingMode, Recordings, Rules, Secret, Settings,
     TargetSettings, UpstreamTls, User, Users,

@@ -65,6 +65,8 @@ counters! {
     panics,
     /// Records that the log could not take.
     unrecorded,
+    /// Statements refused because their record was not taken, or not in time.
+    audit_given_up,
     /// Facts found in the cache.
     facts_cached,
     /// Texts analysed.

@@ -170,6 +170,8 @@ pub struct CoreAudit {
     start: CoreStart,
     first_sequence: u64,
     options: WriterOptions,
+    /// Sessions and statements refused because of the log since it last worked.
+    refused: (Cell<u64>, Cell<u64>),
 }
 
 impl CoreAudit {
@@ -214,7 +216,14 @@ impl CoreAudit {
             closers: Vec::new(),
         };
         let status = AuditStatus { buffered: options.buffered, ..AuditStatus::default() };
-        Ok(Rc::new(Self { state: RefCell::new(state), status: Cell::new(status), start, first_sequence, options }))
+        Ok(Rc::new(Self {
+            state: RefCell::new(state),
+            status: Cell::new(status),
+            start,
+            first_sequence,
+            options,
+            refused: Default::default(),
+        }))
     }
 
     /// Appends a record, stamped now.
@@ -238,6 +247,23 @@ impl CoreAudit {
             flusher.wake();
         }
         Ok(recorded)
+    }
+
+    /// Stands for a record that is left out on purpose; the log holds nothing of it.
+    ///
+    /// # Errors
+    /// The log is closed.
+    pub fn leave_out(&self) -> Result<Recorded, AuditError> {
+        let state = self.state.borrow();
+        if state.closing {
+            return Err(AuditError::Closed);
+        }
+        state.ring.leave_out().map_err(|_| AuditError::Closed)
+    }
+
+    /// Counts a statement that was refused because of the log, for the account of an outage.
+    pub fn refused_statement(&self) {
+        self.refused.1.set(self.refused.1.get() + 1);
     }
 
     /// Takes the wrapped keys of a session whose first record follows: they will be durable before it is.

@@ -29,6 +29,12 @@ pub struct Settings {
     pub audit_directory: PathBuf,
     /// Size of an audit segment.
     pub segment_bytes: u64,
+    /// Where audit segments are written when the directory fails or is full.
+    pub spare_directory: Option<PathBuf>,
+    /// How often each core says in the log that it is alive; zero is never.
+    pub heartbeat: Duration,
+    /// How long a statement or an answer waits for its record before it fails.
+    pub audit_wait_max: Duration,
     /// Who can open what sessions' records and recordings seal; with nobody, nothing is sealed.
     pub recipients: Vec<sealing::Recipient>,
     /// Version of the program, for records.
@@ -104,8 +110,8 @@ pub struct TargetSettings {
     pub tls: Option<UpstreamTls>,
     /// Password.
     pub password: Option<Secret>,
-    /// When statements may go upstream.
-    pub audit: policy::model::AuditMode,
+    /// What statements and answers wait for, instead of what the rules say.
+    pub durability: Option<session::Durability>,
     /// What is recorded of what its sessions are sent.
     pub recordings: Recordings,
 }

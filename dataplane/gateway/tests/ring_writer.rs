@@ -19,9 +19,10 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use audit::record::{Record, SessionId};
-use audit::{Body, Code, Filter};
+use audit::{Body, Filter};
 use glommio::{LocalExecutorBuilder, Placement};
 use ring_writer::{AuditError, CoreAudit, FaultPoint, WriterOptions};
+use verifier::Code;
 
 /// A directory that goes away with the test.
 struct Folder(PathBuf);
@@ -100,8 +101,8 @@ fn small() -> WriterOptions {
     WriterOptions { segment_bytes: 256 << 10, ring_bytes: 4 << 20, ..WriterOptions::default() }
 }
 
-fn clean(directory: &Path) -> audit::Report {
-    let report = audit::verify(directory);
+fn clean(directory: &Path) -> verifier::Report {
+    let report = verifier::verify(directory);
     assert_eq!(report.exit_code(), 0, "{}", report.text());
     report
 }
@@ -137,10 +138,10 @@ fn records_become_durable_and_the_log_verifies() {
             });
             let report = clean(directory.path());
             assert!(report.findings.is_empty(), "{}", report.text());
-            assert!(report.cores[0].closed);
-            assert_eq!(report.cores[0].epochs, round + 1);
+            assert!(report.logs[0].cores[0].closed);
+            assert_eq!(report.logs[0].cores[0].epochs, round + 1);
             // 500 pairs, the long pair, start and end.
-            assert_eq!(report.cores[0].records, (round + 1) * 1004);
+            assert_eq!(report.logs[0].cores[0].records, (round + 1) * 1004);
         }
         assert!(!directory.path().join("core-00/next.prepared").exists());
     }
@@ -241,11 +242,11 @@ fn a_failing_disk_closes_the_gate_and_loses_nothing() {
             });
             assert_eq!(failures.get(), 0);
             let report = clean(directory.path());
-            assert_eq!(report.cores[0].closed, orderly);
+            assert_eq!(report.logs[0].cores[0].closed, orderly);
             assert_eq!(report.has(Code::Copy), point == FaultPoint::Sync(2));
             let start = audit::open(directory.path(), 1, [9; 32]).unwrap().cores.remove(0);
             assert_eq!((start.clean, start.torn_bytes, start.in_doubt.len()), (orderly, 0, 0));
-            assert_eq!(start.next_record_seq, report.cores[0].records + 1);
+            assert_eq!(start.next_record_seq, report.logs[0].cores[0].records + 1);
             let shown = statements(directory.path());
             assert_eq!(shown, (1..=8).collect::<Vec<_>>(), "{point:?}: every intent is there once, in order");
             assert!(acked.iter().all(|n| shown.contains(n)));
@@ -311,7 +312,7 @@ fn a_log_that_is_being_written_verifies() {
         let mut rounds = 0;
         while !stop.load(Ordering::Relaxed) || rounds < 3 {
             if watched.join("core-00/0000000000000000.tgseg").exists() {
-                let report = audit::verify(&watched);
+                let report = verifier::verify(&watched);
                 assert_eq!(report.exit_code(), 0, "{}", report.text());
                 rounds += 1;
             }
@@ -417,9 +418,9 @@ fn what_was_acknowledged_survives_kill_9() {
         core.closed().await.unwrap();
     });
     let report = clean(directory.path());
-    assert_eq!(report.in_doubt, 0, "{}", report.text());
+    assert_eq!(report.in_doubt(), 0, "{}", report.text());
     assert!(!report.has(Code::Doubt));
-    assert_eq!(report.cores[0].epochs, 7);
+    assert_eq!(report.logs[0].cores[0].epochs, 7);
     let unknown = audit::show(directory.path(), Filter { kind: Some("result".into()), ..Filter::default() })
         .unwrap()
         .filter(|entry| {

@@ -37,6 +37,13 @@ pub trait Host {
     /// # Errors
     /// The log is full or broken.
     fn record(&self, record: &Record<'_>) -> Result<Recorded, Unrecorded>;
+    /// Leaves a record out, for a target whose log is off.
+    ///
+    /// # Errors
+    /// The log is broken: nothing goes on then, recorded or not.
+    fn leave_out(&self, record: &Record<'_>) -> Result<Recorded, Unrecorded>;
+    /// A statement was refused because the log did not take its record, or not in time.
+    fn given_up(&self);
     /// The record with this sequence number will survive a crash.
     fn is_durable(&self, sequence: u64) -> bool;
     /// Facts of a text, from the core's cache.

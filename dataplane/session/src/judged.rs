@@ -98,6 +98,8 @@ pub struct Judged {
     purse: Option<Purse>,
     /// The role is only observed.
     pub(crate) observed: bool,
+    /// It changes nothing and calls nothing that could: it may run while its record is on its way to the disk.
+    pub(crate) only_reads: bool,
     /// In observe mode, what would have happened to the result.
     pub(crate) unseen: RefCell<Vec<Refusal>>,
 }
@@ -131,6 +133,7 @@ impl Judged {
         let changes_names = facts.statements.iter().any(|s| names::changes(s));
         let observed = grant.mode() == Mode::Observe;
         let copies_out = if grant.sees_everything() || observed { None } else { copies_out(&facts) };
+        let only_reads = facts.statements.iter().all(|s| grant.only_reads(s, names));
         let masked = if observed { copied(grant, &allowed) } else { Vec::new() };
         Self {
             text: if via == Via::Prepare { text.into() } else { Box::default() },
@@ -145,6 +148,7 @@ impl Judged {
             spending,
             purse,
             observed,
+            only_reads,
             unseen: RefCell::default(),
             copies_out,
         }

@@ -12,13 +12,16 @@
 //!
 //! Deliberately absent: sockets, clocks, files, logging; they are the [`Host`]'s.
 
+mod durability;
 mod host;
 mod judged;
 mod login;
 mod names;
+mod release;
 mod sealed;
 mod serve;
 
+pub use durability::Durability;
 pub use host::{Host, Stage, Unrecorded, User};
 pub use judged::{Judged, Masking, Verdicts, copy_behind_moved_names, word};
 pub use login::{Admitted, Login, LoginNext};

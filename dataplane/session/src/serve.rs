@@ -1,8 +1,10 @@
 //! The steady state of a session: what arrives is stepped, judged, recorded, forwarded.
 
+use crate::durability::Durability;
 use crate::host::{Host, Stage};
 use crate::judged::{Judged, NameKind, Purse, Verdicts, copy_behind_moved_names, neutral};
 use crate::names::{self, Names, NamesOfText};
+use crate::release::{Book, Gate};
 use crate::sealed::{Mark, Moment, Parameters};
 use audit::record::{Actor, MaskedColumn, Record, Recorded, SessionId};
 use contract::{Ask, Done, Fault, Lane, Outcome, Peer, Refusal, Serving, Step, Verdict, Via};
@@ -45,8 +47,10 @@ pub struct SessionInfo {
     pub database: String,
     /// Account upstream.
     pub account: String,
-    /// Statements wait for their record to be durable.
-    pub strict: bool,
+    /// What statements and answers wait for.
+    pub mode: Durability,
+    /// Nanoseconds that something waits for its record before it fails.
+    pub wait_max_ns: u64,
     /// The client asked for a search path of its own.
     pub own_path: bool,
     /// What texts and parameters are sealed with; `None` records them as they are.
@@ -64,6 +68,10 @@ pub struct Progress {
     pub again: bool,
     /// A held statement waits for this record to be durable.
     pub waits_for: Option<u64>,
+    /// Output waits for this record to be durable.
+    pub holds_for: Option<u64>,
+    /// When (nanoseconds of the host) the wait is too long: [`Session::advance`] is to be called by then.
+    pub wait_ends_ns: Option<u64>,
     /// What runs upstream is to be cancelled; then [`Session::cancelled`].
     pub cancel: bool,
 }
@@ -74,6 +82,8 @@ struct Pending {
     token: Rc<Judged>,
     number: u64,
     recorded: Recorded,
+    /// Not before it is durable.
+    waits: bool,
     since_ns: u64,
 }
 
@@ -90,6 +100,9 @@ pub struct Session<S> {
     names: Names,
     purse: Purse,
     pending: Option<Pending>,
+    book: Book,
+    /// Only in strict mode.
+    gate: Option<Gate>,
     statements: u64,
     bytes: u64,
     goodbye: bool,
@@ -112,7 +125,8 @@ impl<S: Serving<Verdicts>> Session<S> {
         host: &H,
     ) -> Result<Self, Fault> {
         let names = Names::new(info.own_path);
-        let session = Self {
+        let book = Book::new(info.mode);
+        let mut session = Self {
             down,
             up,
             serving,
@@ -121,6 +135,8 @@ impl<S: Serving<Verdicts>> Session<S> {
             names,
             purse: Purse { ledger: Arc::clone(host.ledger()), now_ns: Rc::default() },
             pending: None,
+            book,
+            gate: None,
             statements: 0,
             bytes: 0,
             goodbye: false,
@@ -139,13 +155,16 @@ impl<S: Serving<Verdicts>> Session<S> {
             account: &info.account,
             bundle: *session.grant.epoch().bundle().digest(),
             recording: info.recording,
-            mode: "",
+            mode: info.mode.word(),
             key: info.key.as_ref().map_or([0; 32], |key| key.commitment()),
         };
-        match host.record(&record) {
-            Ok(_recorded) => Ok(session),
-            Err(_) => Err(NOT_RECORDED),
+        session.book.write(host, &record).map(drop).map_err(|_| NOT_RECORDED)?;
+        if info.mode == Durability::Strict {
+            let mut gate = Gate::new(&mut session.up);
+            gate.mark(&session.up, &session.book, true, host.now_ns());
+            session.gate = Some(gate);
         }
+        Ok(session)
     }
 
     /// Takes what has arrived as far as it goes.
@@ -156,6 +175,10 @@ impl<S: Serving<Verdicts>> Session<S> {
         let mut progress = Progress::default();
         let mut steps = 0;
         self.purse.now_ns.set(host.now_ns());
+        if let Some(gate) = &mut self.gate {
+            gate.open(host, &mut self.up);
+        }
+        self.give_up_waiting(host)?;
         loop {
             match self.serving.upstream(&mut self.up, &mut self.down)? {
                 Step::NeedMore | Step::Blocked => break,
@@ -174,7 +197,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         let mut steps = 0;
         loop {
             if let Some(pending) = self.pending.take() {
-                if self.info.strict && !host.is_durable(pending.recorded.sequence()) {
+                if pending.waits && !host.is_durable(pending.recorded.sequence()) {
                     progress.waits_for = Some(pending.recorded.sequence());
                     self.pending = Some(pending);
                     break;
@@ -203,7 +226,79 @@ impl<S: Serving<Verdicts>> Session<S> {
             }
         }
         progress.cancel = self.serving.wants_cancel();
+        self.cover(host)?;
+        let held = self.gate.as_ref().and_then(Gate::waits_for);
+        progress.holds_for = held.map(|(sequence, _)| sequence);
+        let pending = self.pending.as_ref().map(|pending| pending.since_ns);
+        let since = held.map(|(_, since)| since).into_iter().chain(pending).min();
+        progress.wait_ends_ns = since.map(|since| since.saturating_add(self.info.wait_max_ns));
         Ok(progress)
+    }
+
+    /// Covers what is queued for the client with records.
+    fn cover<H: Host>(&mut self, host: &H) -> Result<(), Fault> {
+        // What has ended is covered by its result, which comes first.
+        if let Some(gate) = self.gate.as_mut().filter(|_| !self.serving.has_ended()) {
+            let (flow, whole) = (self.serving.flow(), self.serving.is_whole());
+            gate.cover(host, &self.book, self.info.id, &self.up, flow, whole).map_err(|_| NOT_RECORDED)?;
+        }
+        Ok(())
+    }
+
+    /// Everything queued so far is covered by the last record.
+    fn covered<H: Host>(&mut self, host: &H) {
+        if let Some(gate) = &mut self.gate {
+            gate.mark(&self.up, &self.book, self.serving.is_whole(), host.now_ns());
+        }
+    }
+
+    /// Fails what has waited for the disk for too long: a statement that was not forwarded is refused; an answer that
+    /// was not released ends the session.
+    fn give_up_waiting<H: Host>(&mut self, host: &H) -> Result<(), Fault> {
+        let too_long = |since: u64| host.now_ns().saturating_sub(since) > self.info.wait_max_ns;
+        if self.gate.as_ref().and_then(Gate::waits_for).is_some_and(|(_, since)| too_long(since)) {
+            return Err(UNAVAILABLE);
+        }
+        if !self.pending.as_ref().is_some_and(|pending| pending.waits && too_long(pending.since_ns)) {
+            return Ok(());
+        }
+        let Some(pending) = self.pending.take() else { return Ok(()) };
+        if host.is_durable(pending.recorded.sequence()) {
+            self.pending = Some(pending);
+            return Ok(());
+        }
+        host.given_up();
+        self.skipped(host, pending)?;
+        self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(not_recorded()))
+    }
+
+    /// A statement that was recorded and then never forwarded: the log must not leave it in doubt.
+    fn skipped<H: Host>(&self, host: &H, pending: Pending) -> Result<(), Fault> {
+        let Pending { token, number, since_ns, .. } = pending;
+        let (outcome, rows, bytes) = (Outcome::Skipped, 0, 0);
+        self.result(host, &Done { token, number, part: None, outcome, rows, bytes, started_ns: since_ns }, None)
+    }
+
+    /// What of the client's output still waits for a record, when the session has ended.
+    #[must_use]
+    pub fn last_hold(&self) -> Option<u64> {
+        self.gate.as_ref().and_then(Gate::last)
+    }
+
+    /// Lets go what is durable.
+    pub fn release<H: Host>(&mut self, host: &H) {
+        if let Some(gate) = &mut self.gate {
+            gate.open(host, &mut self.up);
+        }
+    }
+
+    /// Drops what no durable record covers, and tells the client, if it can be told.
+    pub fn withhold(&mut self) {
+        let Some(gate) = &mut self.gate else { return };
+        if gate.shut(&mut self.up) {
+            self.serving.farewell(&mut self.up, &UNAVAILABLE);
+            self.up.release(self.up.queued());
+        }
     }
 
     /// The one place where a statement goes upstream: it takes the proof that it is recorded, and the session holds the
@@ -355,21 +450,20 @@ impl<S: Serving<Verdicts>> Session<S> {
             tables: &[],
             sealed_parameters: &sealed_parameters,
         };
-        match host.record(&record) {
+        match self.book.write(host, &record) {
             Ok(recorded) => {
                 self.mark(Moment::Started);
-                self.pending = Some(Pending { token, number, recorded, since_ns });
+                let waits = match self.book.mode {
+                    Durability::Strict => !token.only_reads,
+                    Durability::Intent => true,
+                    Durability::Async | Durability::Off => false,
+                };
+                self.pending = Some(Pending { token, number, recorded, waits, since_ns });
                 Ok(())
             }
             Err(_) => {
-                let refusal = Refusal {
-                    code: code::NOT_RECORDED,
-                    rule: "default:audit".to_owned(),
-                    message: "the statement cannot be recorded now, so it is not run".to_owned(),
-                    hint: Some("The gateway's audit log is full or failing; its operator has been told.".to_owned()),
-                    position: None,
-                };
-                self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(refusal))
+                host.given_up();
+                self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(not_recorded()))
             }
         }
     }
@@ -402,7 +496,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             Via::Simple => self.serving.text(&self.down),
             Via::Prepare | Via::Execute => token.text.as_bytes(),
         };
-        block(host, &self.info, self.statements, text, &refusal, &self.grant)?;
+        block(host, &self.book, &self.info, self.statements, text, &refusal, &self.grant)?;
         self.mark(Moment::Refused);
         self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(refusal))
     }
@@ -410,7 +504,7 @@ impl<S: Serving<Verdicts>> Session<S> {
     fn refuse<H: Host>(&mut self, host: &H, _via: Via, refusal: Refusal) -> Result<(), Fault> {
         self.statements += 1;
         let text = self.serving.text(&self.down);
-        block(host, &self.info, self.statements, text, &refusal, &self.grant)?;
+        block(host, &self.book, &self.info, self.statements, text, &refusal, &self.grant)?;
         self.mark(Moment::Refused);
         let explain = refusal.code == code::NOT_UNDERSTOOD;
         let verdict = if explain { Verdict::Explain(refusal) } else { Verdict::Refuse(refusal) };
@@ -422,11 +516,11 @@ impl<S: Serving<Verdicts>> Session<S> {
         let columns = self.serving.columns(&self.up)?;
         let plan = token.plan(part, &columns, &self.grant);
         if let Err(refusal) = &plan {
-            block(host, &self.info, self.statements, token.text.as_bytes(), refusal, &self.grant)?;
+            block(host, &self.book, &self.info, self.statements, token.text.as_bytes(), refusal, &self.grant)?;
             if refusal.code == code::DISAGREEMENT {
                 // The gateway and the database do not mean the same by a statement: somebody has to know.
                 let alarm = Record::Alarm { session: self.info.id, kind: "disagreement", detail: refusal.code };
-                host.record(&alarm).map(drop).map_err(|_| NOT_RECORDED)?;
+                self.book.write(host, &alarm).map(drop).map_err(|_| NOT_RECORDED)?;
             }
         }
         self.serving.plan(&mut self.up, &mut self.down, plan)
@@ -457,7 +551,9 @@ impl<S: Serving<Verdicts>> Session<S> {
             self.mark_at(Moment::Ended(done.number));
         }
         host.measure(Stage::Upstream, host.now_ns().saturating_sub(done.started_ns));
-        self.result(host, done, None)
+        self.result(host, done, None)?;
+        self.covered(host);
+        Ok(())
     }
 
     fn named(&mut self, token: &Rc<Judged>, statement: &Arc<lineage::Statement>) {
@@ -508,10 +604,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             masked: &masked,
             clear: &[],
         };
-        match host.record(&record) {
-            Ok(_recorded) => Ok(()),
-            Err(_) => Err(NOT_RECORDED),
-        }
+        self.book.write(host, &record).map(drop).map_err(|_| NOT_RECORDED)
     }
 
     /// Records what would have happened under a role that enforces.
@@ -525,10 +618,7 @@ impl<S: Serving<Verdicts>> Session<S> {
     ) -> Result<(), Fault> {
         let bundle = *self.grant.epoch().bundle().digest();
         let record = Record::Observe { session: self.info.id, statement, bundle, masked, code, rule };
-        match host.record(&record) {
-            Ok(_recorded) => Ok(()),
-            Err(_) => Err(NOT_RECORDED),
-        }
+        self.book.write(host, &record).map(drop).map_err(|_| NOT_RECORDED)
     }
 
     /// The rules or the catalog changed: the grant and every prepared statement are judged again.
@@ -599,11 +689,8 @@ impl<S: Serving<Verdicts>> Session<S> {
         if self.ended.replace(reason).is_some() {
             return;
         }
-        if let Some(Pending { token, number, since_ns, .. }) = self.pending.take() {
-            // Recorded, and then never forwarded: the log must not leave it in doubt.
-            let (outcome, rows, bytes) = (Outcome::Skipped, 0, 0);
-            let done = Done { token, number, part: None, outcome, rows, bytes, started_ns: since_ns };
-            let _ = self.result(host, &done, None);
+        if let Some(pending) = self.pending.take() {
+            let _ = self.skipped(host, pending);
         }
         for done in self.serving.unanswered() {
             let answered = !matches!(done.outcome, Outcome::Ok) || done.part.is_some();
@@ -612,7 +699,8 @@ impl<S: Serving<Verdicts>> Session<S> {
         }
         let record =
             Record::SessionClose { session: self.info.id, reason, statements: self.statements, bytes: self.bytes };
-        drop(host.record(&record));
+        drop(self.book.write(host, &record));
+        self.covered(host);
     }
 
     /// What is constant.
@@ -624,6 +712,20 @@ impl<S: Serving<Verdicts>> Session<S> {
 
 /// What a session that cannot record is told before it ends.
 const NOT_RECORDED: Fault = Fault::upstream("the audit log cannot record this session").with_state("58030");
+/// What a session is told whose answer could not be recorded in time.
+const UNAVAILABLE: Fault =
+    Fault::upstream("audit log unavailable: what the statement returned cannot be recorded, so it is not sent")
+        .with_state("58030");
+
+fn not_recorded() -> Refusal {
+    Refusal {
+        code: code::NOT_RECORDED,
+        rule: "default:audit".to_owned(),
+        message: "audit log unavailable: the statement cannot be recorded now, so it is not run".to_owned(),
+        hint: Some("The gateway's audit log is full or failing; its operator has been told.".to_owned()),
+        position: None,
+    }
+}
 
 fn judge<H: Host>(
     host: &H,
@@ -647,6 +749,7 @@ fn judge<H: Host>(
 
 fn block<H: Host>(
     host: &H,
+    book: &Book,
     info: &SessionInfo,
     statement: u64,
     text: &[u8],
@@ -664,8 +767,5 @@ fn block<H: Host>(
         sealed_text: &sealed_text,
         tables: &[],
     };
-    match host.record(&record) {
-        Ok(_recorded) => Ok(()),
-        Err(_) => Err(NOT_RECORDED),
-    }
+    book.write(host, &record).map(drop).map_err(|_| NOT_RECORDED)
 }

@@ -1,13 +1,13 @@
 use std::rc::Rc;
 
-use audit::OwnedMasked;
 use audit::record::SessionId;
+use audit::{OwnedClear, OwnedMasked};
 use parquet_reader::file::reader::{FileReader as _, SerializedFileReader};
 use parquet_reader::record::RowAccessor as _;
 use serde_json::Value;
 
 use super::*;
-use crate::row::{ClearColumn, Decision, Place, STATEMENT, Session, Text};
+use crate::row::{Decision, Place, STATEMENT, Session, Text};
 
 fn statement(n: u64) -> Row {
     Row {
@@ -35,7 +35,7 @@ fn statement(n: u64) -> Row {
         sqlstate: "00000".to_owned(),
         rows: n * 2,
         masked: vec![OwnedMasked { column: "x".to_owned(), class: "ssn".to_owned(), method: "token".to_owned() }],
-        clear: vec![ClearColumn { column: "y".to_owned(), class: "name".to_owned() }],
+        clear: vec![OwnedClear { column: "y".to_owned(), class: "name".to_owned() }],
         ..Row::default()
     }
 }

@@ -13,17 +13,19 @@ use sha2::{Digest, Sha256};
 /// Texts longer than this are refused before they are looked at, or take long for no gain here.
 const TEXT_BYTES_MAX: usize = 16 << 10;
 
-/// Records, blocks and segment headers of the audit log.
+/// Records, blocks and segment headers of the audit log: what writes it and what verifies it must agree.
 ///
 /// # Panics
 /// When an invariant is broken.
 pub fn audit_reader(data: &[u8]) {
     // Reading must not depend on what comes before or behind.
-    let _record = decode_record(data).map_err(|error| error.to_string());
-    let _header = decode_header_page(data);
+    let record = decode_record(data);
+    assert_eq!(record.is_ok(), verifier::fuzzing::record(data), "the verifier sees the record otherwise: {record:?}");
+    let _words = record.map_err(|error| error.to_string());
+    assert_eq!(decode_header_page(data), verifier::fuzzing::header_page(data), "the verifier sees the page otherwise");
+    assert_eq!(decode_all(data), verifier::fuzzing::block(data), "the verifier sees the block otherwise");
     match decode_block(data) {
         Ok(block) => {
-            let _all = decode_all(data);
             // A changed bit of a sealed block is noticed; behind it, it changes nothing.
             for at in (0..data.len()).step_by(1 + data.len() / 64) {
                 let mut changed = data.to_vec();

@@ -21,6 +21,7 @@ impl Build<'_> {
                 _ => UpstreamTls::VerifyFull,
             };
             let audit = match fields.word("audit", words::AUDIT, self.report) {
+                Some("intent") => AuditMode::Intent,
                 Some("async") => AuditMode::Async,
                 _ => AuditMode::Strict,
             };

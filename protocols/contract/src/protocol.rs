@@ -238,6 +238,17 @@ pub type Rejudge<'a, J> =
 /// The new plan of a known result shape.
 pub type Replanned<J> = Option<Result<<J as Judge>::Plan, Refusal>>;
 
+/// How far the answer to a statement has come. Counts are from its beginning.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    /// Number of the statement in the session.
+    pub number: u64,
+    /// Rows passed downstream.
+    pub rows: u64,
+    /// Bytes of result frames from the database.
+    pub bytes: u64,
+}
+
 /// Steady state of a conversation.
 pub trait Serving<J: Judge> {
     /// Handles what the client sent: `down` is its lane, `up` takes replies of our own.
@@ -254,6 +265,12 @@ pub trait Serving<J: Judge> {
     fn plan(&mut self, up: &mut Lane, down: &mut Lane, plan: Result<J::Plan, Refusal>) -> Result<(), Fault>;
     /// Statements in flight that will not be answered any more, oldest first: for the record when a session ends.
     fn unanswered(&mut self) -> Vec<Done<J>>;
+    /// The statement whose answer arrives now.
+    fn flow(&self) -> Option<Flow>;
+    /// A statement has ended and was not said to be [`Step::Done`] yet.
+    fn has_ended(&self) -> bool;
+    /// What is queued for the client ends between two frames.
+    fn is_whole(&self) -> bool;
     /// The database still owes an answer.
     fn is_busy(&self) -> bool;
     /// Nothing is owed and no transaction is open: a good moment to end a session.

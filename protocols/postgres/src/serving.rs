@@ -28,7 +28,7 @@ use crate::{faults, frame};
 use bind::BindWalk;
 use bytes::Bytes;
 use contract::{
-    Column, Done, Fault, Format, Judge, Lane, Limits, Outcome, Refusal, Rejudge, Serving, Step, Verdict, Via,
+    Column, Done, Fault, Flow, Format, Judge, Lane, Limits, Outcome, Refusal, Rejudge, Serving, Step, Verdict, Via,
 };
 use copy_rows::{Copying, Planned};
 use copy_shapes::Shaping;
@@ -482,6 +482,23 @@ impl<J: Judge> Serving<J> for Serve<J> {
         left
     }
 
+    fn flow(&self) -> Option<Flow> {
+        match self.owed.front() {
+            Some(Owed::Execute { run, .. } | Owed::Simple { run, .. }) => {
+                Some(Flow { number: run.number, rows: run.rows, bytes: run.bytes })
+            }
+            _ => None,
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        !self.done.is_empty()
+    }
+
+    fn is_whole(&self) -> bool {
+        matches!(self.up, Up::Frames | Up::Discard(_) | Up::Columns(_))
+    }
+
     fn is_busy(&self) -> bool {
         !self.owed.is_empty() || !self.done.is_empty() || matches!(self.down, Down::Shaping(_))
     }
@@ -558,7 +575,7 @@ impl<J: Judge> Serving<J> for Serve<J> {
     }
 
     fn farewell(&self, up: &mut Lane, fault: &Fault) {
-        if matches!(self.up, Up::Frames | Up::Discard(_) | Up::Columns(_)) {
+        if self.is_whole() {
             up.put_with(|out| faults::write_fault(out, fault));
         }
     }
