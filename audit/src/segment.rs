@@ -380,8 +380,8 @@ pub(crate) enum Slot<'a> {
     Block(crate::block::Block<'a>),
     /// A page of zeros.
     Zeros,
-    /// Neither: what is wrong with it as a block.
-    Bad { error: crate::block::BlockError },
+    /// Neither; the error of the block check.
+    Bad(crate::block::BlockError),
     /// The file has no further page.
     End,
 }
@@ -418,12 +418,12 @@ impl SegmentReader {
         let header = match page.first_chunk::<HEADER_BYTES>().ok_or(BlockError::Truncated).and_then(BlockHeader::decode)
         {
             Ok(header) => header,
-            Err(error) => return Ok(Slot::Bad { error }),
+            Err(error) => return Ok(Slot::Bad(error)),
         };
         let whole = self.read(position, header.block_bytes())?;
         match decode_block(whole) {
             Ok(block) => Ok(Slot::Block(block)),
-            Err(error) => Ok(Slot::Bad { error }),
+            Err(error) => Ok(Slot::Bad(error)),
         }
     }
 

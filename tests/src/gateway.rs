@@ -157,7 +157,7 @@ impl Setup {
         folder.write("policy.tgb", &self.bundle);
         folder.write("users.yaml", users(USERS));
         folder.write("tidegate.yaml", self.configuration(&folder, port, metrics));
-        let process = spawn(&folder);
+        let process = spawn(&folder, &[]);
         Gateway { port, metrics, target: self.target.clone(), folder, process: Mutex::new(process) }
     }
 
@@ -213,13 +213,14 @@ pub fn users(list: &[(&str, &[&str])]) -> String {
     text
 }
 
-fn spawn(folder: &Folder) -> Guarded {
+fn spawn(folder: &Folder, arguments: &[&str]) -> Guarded {
     let log = fs::File::options().create(true).append(true).open(folder.path().join("gateway.log")).unwrap();
     let mut command = Command::new(program("tidegate"));
     command
         .arg("serve")
         .arg("--config")
         .arg(folder.path().join("tidegate.yaml"))
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log);
@@ -308,7 +309,13 @@ impl Gateway {
     /// Starts it again on the same folder, after [`Self::kill`] or its own end.
     #[track_caller]
     pub fn restart(&self) {
-        *self.process.lock().unwrap() = spawn(&self.folder);
+        self.restart_with(&[]);
+    }
+
+    /// Starts it again with these arguments of `tidegate serve`.
+    #[track_caller]
+    pub fn restart_with(&self, arguments: &[&str]) {
+        *self.process.lock().unwrap() = spawn(&self.folder, arguments);
         self.wait_ready();
     }
 

@@ -17,6 +17,7 @@ pub mod gateway;
 pub mod hostile;
 pub mod process;
 pub mod programs;
+pub mod receivers;
 pub mod reconcile;
 pub mod rules;
 pub mod server;
