@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod hostile;
 pub mod process;
 pub mod programs;
+pub mod receivers;
 pub mod rules;
 pub mod server;
 pub mod tls;

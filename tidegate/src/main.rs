@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tidegate::{forwarders, keys, prepare, problems::Problems, secrets::SecretSource, serve, status, users};
+use tidegate::{forwarders, keys, prepare, problems::Problems, secrets::SecretSource, serve, status, users, vouch};
 use zeroize::Zeroizing;
 
 /// A gateway in front of databases: masks protected columns, refuses dangerous statements, records everything.
@@ -20,7 +20,13 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run the gateway
-    Serve(ConfigFile),
+    Serve {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Start although the audit log is shorter than a witness or the signer knows; the loss is recorded
+        #[arg(long)]
+        accept_loss: bool,
+    },
     /// Check everything `serve` would need, and report all problems at once
     CheckConfig(ConfigFile),
     /// Ask a running gateway how it is
@@ -43,6 +49,11 @@ enum Command {
     /// Read the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Hold the key of a log in a process of its own
+    Signer(vouch::cli::SignerArgs),
+    /// Be a witness of logs
+    #[command(subcommand)]
+    Witness(vouch::cli::WitnessCommand),
     /// Send records of the audit log on, without the gateway: at least once, each with an id
     Forward {
         #[command(flatten)]
@@ -124,12 +135,14 @@ enum AuditCommand {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Serve(config) => return serve::serve(&config.config),
+        Command::Serve { config, accept_loss } => return serve::serve(&config.config, accept_loss),
         Command::CheckConfig(config) => return check_config(&config.config),
         Command::Status { config, address, json } => show_status(&config.config, address, json),
         Command::User(command) => user(command),
         Command::Keys(command) => keys::run(&command).and_then(|text| print(&text)),
         Command::Audit(command) => return audit(&command),
+        Command::Signer(arguments) => vouch::cli::signer(&arguments).and_then(|text| print(&text)),
+        Command::Witness(command) => vouch::cli::witness(&command).and_then(|text| print(&text)),
         Command::Forward { config, once } => return forwarders::run(&config.config, once),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tidegate", &mut std::io::stdout());
@@ -165,6 +178,9 @@ fn check_config(file: &Path) -> ExitCode {
                 "target   {}: {}:{}, database {}, account {}, tls {tls}, audit {audit}",
                 t.name, t.host, t.port, t.database, t.account
             );
+        }
+        for line in prepared.config.audit.vouch.lines(&prepared.config.audit.directory.value) {
+            println!("{line}");
         }
         println!("users    {}", prepared.rules.users.len());
     }

@@ -73,6 +73,13 @@ pub(crate) struct Meaning {
     beat: Option<Beat>,
 }
 
+impl Under {
+    /// A statement's result covers what its releases did not: it is durable before the last bytes leave.
+    fn ended(self, rows: u64) -> Self {
+        Self { rows: self.rows.max(rows), ..self }
+    }
+}
+
 /// The last sign of life in an epoch.
 #[derive(Clone, Copy, Debug)]
 struct Beat {
@@ -144,7 +151,7 @@ impl Meaning {
             }
             What::Result { session, statement, rows, outcome } => {
                 let statement = (session, statement);
-                match self.open.remove(&statement) {
+                match self.open.remove(&statement).map(|under| under.ended(rows)) {
                     Some(under) => {
                         if rows > under.rows && self.sessions.get(&session).is_some_and(|session| session.strict) {
                             wrong(format!(
