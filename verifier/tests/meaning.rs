@@ -282,11 +282,12 @@ fn kept() -> Kept {
 
 fn flips(path: &Path, directory: &Path, allowed: &[Code]) {
     let good = fs::read(path).unwrap();
-    for at in 0..good.len() {
+    // Every byte that says something, and of the zeros between a sample.
+    for at in (0..good.len()).filter(|&at| good[at] != 0 || at % 61 == 0) {
         let mut bytes = good.clone();
         bytes[at] ^= 1 << (at % 8);
         fs::write(path, &bytes).unwrap();
-        let report = verify(directory);
+        let report = verify_logs(&[directory.to_owned()], &Options { threads: 1, ..Options::default() });
         let right = report.findings.iter().all(|finding| allowed.contains(&finding.code));
         assert!(report.exit_code() == 10 && right, "{} byte {at}: {}", path.display(), report.text());
     }
