@@ -63,12 +63,13 @@ fn keys(
     let mut left: BTreeMap<&Sid, &Hash> = beside.commitments.iter().collect();
     let (mut any, mut damaged) = (false, Vec::new());
     for core in crate::segment::cores(directory)? {
-        let folder = crate::segment::folder(directory, core);
         let mut paths = Vec::new();
-        for entry in fs::read_dir(&folder)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "tgkeys") {
-                paths.push(path);
+        for folder in [crate::segment::folder(directory, core), crate::segment::spare_folder(directory, core)] {
+            for entry in fs::read_dir(&folder).into_iter().flatten() {
+                let path = entry?.path();
+                if path.extension().is_some_and(|extension| extension == "tgkeys") {
+                    paths.push(path);
+                }
             }
         }
         paths.sort();

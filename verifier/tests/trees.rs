@@ -143,7 +143,10 @@ fn r7_a_byte_flipped_anywhere_in_a_tree_is_noticed() {
         }
         for length in [0, 1, good.len() / 2, good.len() - 1] {
             fs::write(&path, &good[..length]).unwrap();
-            assert!(stale || check(directory.path(), &options).exit_code() == 10, "{} cut to {length}", path.display());
+            // A tile of hashes that is lost as a whole follows from the entries.
+            let derived = length == 0 && path.to_str().unwrap().contains("/tile/0/");
+            let found = check(directory.path(), &options).exit_code();
+            assert_eq!(found == 10, !stale && !derived, "{} cut to {length}", path.display());
         }
         fs::write(&path, &good).unwrap();
     }
