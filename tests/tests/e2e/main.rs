@@ -25,4 +25,5 @@ mod tls;
 mod transparency;
 mod typed;
 mod values;
+mod verify;
 mod ways_out;
