@@ -26,4 +26,5 @@ mod tls;
 mod transparency;
 mod typed;
 mod values;
+mod verify;
 mod ways_out;
