@@ -39,6 +39,8 @@ pub struct Setup {
     cores: u32,
     tls_required: bool,
     limits: Vec<(&'static str, String)>,
+    audit: Vec<String>,
+    files: Vec<(&'static str, String)>,
     lines: Vec<String>,
 }
 
@@ -75,6 +77,8 @@ impl Setup {
             cores: 1,
             tls_required: false,
             limits: Vec::new(),
+            audit: Vec::new(),
+            files: Vec::new(),
             lines: Vec::new(),
         }
     }
@@ -88,6 +92,18 @@ impl Setup {
     /// A line under `limits:`.
     pub fn limit(mut self, name: &'static str, value: &str) -> Self {
         self.limits.push((name, value.into()));
+        self
+    }
+
+    /// A line under `audit:`.
+    pub fn audit(mut self, line: &str) -> Self {
+        self.audit.push(line.into());
+        self
+    }
+
+    /// One more file in its folder.
+    pub fn file(mut self, name: &'static str, content: &str) -> Self {
+        self.files.push((name, content.into()));
         self
     }
 
@@ -139,6 +155,7 @@ impl Setup {
         folder.write("server.key", &authority.server.key);
         folder.write("token.key", "0123456789abcdef0123456789abcdef");
         folder.write("policy.tgb", &self.bundle);
+        self.files.iter().for_each(|(name, content)| drop(folder.write(name, content)));
         folder.write("users.yaml", users(USERS));
         folder.write("tidegate.yaml", self.configuration(&folder, port, metrics));
         let process = spawn(&folder);
@@ -166,10 +183,11 @@ impl Setup {
         let mut text = format!(
             "listen: [\"127.0.0.1:{port}\"]\ncores: {}\nbundle: policy.tgb\nusers: users.yaml\n\
              tls:\n  certificate: server.crt\n  key: server.key\n  required: {}\n\
-             audit:\n  directory: audit\nmetrics: \"127.0.0.1:{metrics}\"\nkeys:\n  default: {{ file: token.key }}\n\
+             audit:\n  directory: audit\n{}metrics: \"127.0.0.1:{metrics}\"\nkeys:\n  default: {{ file: token.key }}\n\
              targets:\n  {}:\n    {}\n",
             self.cores,
             self.tls_required,
+            self.audit.iter().map(|line| format!("  {line}\n")).collect::<String>(),
             self.target,
             target.join("\n    ")
         );

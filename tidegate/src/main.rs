@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tidegate::{forwarders, keys, prepare, problems::Problems, secrets::SecretSource, serve, status, users};
+use tidegate::{forwarders, keys, prepare, problems::Problems, replays, secrets::SecretSource, serve, status, users};
 use zeroize::Zeroizing;
 
 /// A gateway in front of databases: masks protected columns, refuses dangerous statements, records everything.
@@ -43,6 +43,11 @@ enum Command {
     /// Read the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// List and show the sessions of the audit log
+    #[command(subcommand)]
+    Sessions(replays::SessionsCommand),
+    /// Play a recording, or judge the log's statements under another bundle
+    Replay(replays::ReplayArgs),
     /// Send records of the audit log on, without the gateway: at least once, each with an id
     Forward {
         #[command(flatten)]
@@ -107,7 +112,7 @@ enum UserCommand {
 #[derive(Subcommand)]
 enum AuditCommand {
     /// Show records
-    Show(audit::cli::ShowArgs),
+    Show(replays::ShowArgs),
     /// Verify that nothing was changed or removed: exit code 0 clean, 10 findings, 20 cannot verify
     Verify(verifier::cli::VerifyArgs),
     /// Ask what happened: one line per statement, or counts
@@ -124,6 +129,8 @@ fn main() -> ExitCode {
         Command::User(command) => user(command),
         Command::Keys(command) => keys::run(&command).and_then(|text| print(&text)),
         Command::Audit(command) => return audit(&command),
+        Command::Sessions(command) => return replays::sessions(&command),
+        Command::Replay(arguments) => return replays::replay(&arguments),
         Command::Forward { config, once } => return forwarders::run(&config.config, once),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tidegate", &mut std::io::stdout());
@@ -235,7 +242,9 @@ fn audit(command: &AuditCommand) -> ExitCode {
     let shown = |error: audit::cli::CliError| (error.exit_code(), error.to_string());
     let verified = |error: verifier::cli::CliError| (error.exit_code(), error.to_string());
     let outcome = match command {
-        AuditCommand::Show(arguments) => audit::cli::show(arguments, out).map_err(shown),
+        AuditCommand::Show(arguments) => {
+            replays::audit_show(arguments, out).map_or_else(|e| Err((20, e)), |shown_it| shown_it.map_err(shown))
+        }
         AuditCommand::Verify(arguments) => verifier::cli::verify(arguments, out).map_err(verified),
         AuditCommand::Query(arguments) => return told(evidence::cli::query(arguments, out, notes)),
         AuditCommand::Export(arguments) => return told(evidence::cli::export(arguments, out, notes)),

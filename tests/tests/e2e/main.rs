@@ -17,6 +17,7 @@ mod login;
 mod masking;
 mod modes;
 mod plain;
+mod recordings;
 mod texts;
 mod tls;
 mod transparency;
