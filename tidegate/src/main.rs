@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tidegate::{forwarders, keys, prepare, problems::Problems, secrets::SecretSource, serve, status, users, vouch};
+use tidegate::{
+    forwarders, keys, prepare, problems::Problems, replays, secrets::SecretSource, serve, status, users, vouch,
+};
 use zeroize::Zeroizing;
 
 /// A gateway in front of databases: masks protected columns, refuses dangerous statements, records everything.
@@ -54,6 +56,11 @@ enum Command {
     /// Be a witness of logs
     #[command(subcommand)]
     Witness(vouch::cli::WitnessCommand),
+    /// List and show the sessions of the audit log
+    #[command(subcommand)]
+    Sessions(replays::SessionsCommand),
+    /// Play a recording, or judge the log's statements under another bundle
+    Replay(replays::ReplayArgs),
     /// Send records of the audit log on, without the gateway: at least once, each with an id
     Forward {
         #[command(flatten)]
@@ -118,7 +125,7 @@ enum UserCommand {
 #[derive(Subcommand)]
 enum AuditCommand {
     /// Show records
-    Show(audit::cli::ShowArgs),
+    Show(replays::ShowArgs),
     /// Verify that nothing was changed or removed: exit code 0 clean, 10 findings, 20 cannot verify
     Verify(verifier::cli::VerifyArgs),
     /// Prove that one record is in the signed log: a file that shows no other record and needs nothing else to be checked
@@ -143,6 +150,8 @@ fn main() -> ExitCode {
         Command::Audit(command) => return audit(&command),
         Command::Signer(arguments) => vouch::cli::signer(&arguments).and_then(|text| print(&text)),
         Command::Witness(command) => vouch::cli::witness(&command).and_then(|text| print(&text)),
+        Command::Sessions(command) => return replays::sessions(&command),
+        Command::Replay(arguments) => return replays::replay(&arguments),
         Command::Forward { config, once } => return forwarders::run(&config.config, once),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tidegate", &mut std::io::stdout());
@@ -257,7 +266,9 @@ fn audit(command: &AuditCommand) -> ExitCode {
     let shown = |error: audit::cli::CliError| (error.exit_code(), error.to_string());
     let verified = |error: verifier::cli::CliError| (error.exit_code(), error.to_string());
     let outcome = match command {
-        AuditCommand::Show(arguments) => audit::cli::show(arguments, out).map_err(shown),
+        AuditCommand::Show(arguments) => {
+            replays::audit_show(arguments, out).map_or_else(|e| Err((20, e)), |shown_it| shown_it.map_err(shown))
+        }
         AuditCommand::Verify(arguments) => verifier::cli::verify(arguments, out).map_err(verified),
         AuditCommand::Prove(arguments) => verifier::cli::prove(arguments, out).map_err(verified),
         AuditCommand::Check(arguments) => verifier::cli::check(arguments, out).map_err(verified),

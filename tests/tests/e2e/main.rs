@@ -21,6 +21,7 @@ mod masking;
 mod modes;
 mod notary;
 mod plain;
+mod recordings;
 mod texts;
 mod tls;
 mod transparency;
