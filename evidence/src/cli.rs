@@ -349,8 +349,8 @@ fn shown(row: &Row, texts: bool) -> String {
             names(&mut row.clear.iter().map(|c| format!("{}:{}", p(&c.column), p(&c.class))))
         ));
     }
-    if !row.detail.is_empty() {
-        parts.push(p(&row.detail));
+    if !row.fields.is_empty() {
+        parts.push(p(&row.detail()));
     }
     match &row.text {
         Text::Plain(text) if texts => parts.push(render::printable(text)),

@@ -147,9 +147,34 @@ pub struct Row {
     pub masked: Vec<OwnedMasked>,
     /// Protected columns that were shown in clear.
     pub clear: Vec<OwnedClear>,
-    /// Facts of a record that is not a statement, `key=value`.
-    pub detail: String,
+    /// Fields of a record that is not a statement, as its JSON form names them.
+    pub fields: Map<String, Value>,
 }
+
+/// Fields of records that a row has in columns of its own, or that say nothing about the event.
+const ELSEWHERE: &[&str] = &[
+    "time",
+    "core",
+    "epoch",
+    "block",
+    "sequence",
+    "mono_ns",
+    "type",
+    "session",
+    "user",
+    "target",
+    "issuer",
+    "role",
+    "source",
+    "tls",
+    "application",
+    "database",
+    "account",
+    "bundle",
+    "previous",
+    "text",
+    "text_hex",
+];
 
 /// Names of effects by bit, as rule files use them (`docs/rules.md`).
 const EFFECTS: [(u32, &str); 40] = [
@@ -219,6 +244,32 @@ impl Row {
         if self.facts.person.is_empty() { "-" } else { &self.facts.person }
     }
 
+    /// A number of a record that is not a statement, 0 if it has none of that name.
+    #[must_use]
+    pub fn number(&self, name: &str) -> u64 {
+        self.fields.get(name).and_then(Value::as_u64).unwrap_or(0)
+    }
+
+    /// A text of a record that is not a statement, empty if it has none of that name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> &str {
+        self.fields.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// What a record that is not a statement says beside what has a column of its own: `key=value`.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        for (key, value) in self.fields.iter().filter(|(key, _)| !ELSEWHERE.contains(&key.as_str())) {
+            match value {
+                Value::String(text) => parts.push(format!("{key}={text}")),
+                Value::Null => {}
+                value => parts.push(format!("{key}={value}")),
+            }
+        }
+        parts.join(" ")
+    }
+
     /// Name of the row's event for receivers: the same record has the same id in every export and forwarder.
     #[must_use]
     pub fn id(&self, origin: &str) -> String {
@@ -259,7 +310,7 @@ impl Row {
             ("code", &self.code),
             ("rule", &self.rule),
             ("outcome", &self.outcome),
-            ("detail", &self.detail),
+            ("detail", &self.detail()),
         ] {
             text(key, value);
         }

@@ -191,8 +191,8 @@ impl<W: Write + Send> Writer<W> {
         let session = row.session.map(|session| render::hex(&session.0)).unwrap_or_default();
         let fingerprint = if is_statement { format!("{:016x}", row.fingerprint) } else { String::new() };
         let bundle = if row.bundle == [0; 32] { String::new() } else { render::hex(&row.bundle) };
-        let effects = row.effects();
-        self.bytes += 512 + text.len() + row.detail.len();
+        let (effects, detail) = (row.effects(), row.detail());
+        self.bytes += 512 + text.len() + detail.len();
         let mut columns = self.columns.iter_mut();
         // The order is that of the schema.
         let mut next = |fill: &dyn Fn(&mut Column)| {
@@ -225,7 +225,7 @@ impl<W: Write + Send> Writer<W> {
             next(&|c| c.text(value));
         }
         next(&|c| c.text(row.decision.name()));
-        for value in [&row.code, &row.rule, &row.outcome, &row.sqlstate, &fingerprint, &bundle, &text, &row.detail] {
+        for value in [&row.code, &row.rule, &row.outcome, &row.sqlstate, &fingerprint, &bundle, &text, &detail] {
             next(&|c| c.text(value));
         }
         for value in [row.rows, row.bytes, row.duration_us, row.releases] {
