@@ -295,9 +295,8 @@ pub(crate) enum Slot<'a> {
     Block(crate::block::Block<'a>),
     /// A page of zeros.
     Zeros,
-    /// Neither; the error of the block check, and whether a whole sector of the stated block is zeros, as in a write
-    /// that did not finish (segments are zeros before they are written).
-    Bad { error: crate::block::BlockError, torn: bool },
+    /// Neither; the error of the block check.
+    Bad(crate::block::BlockError),
     /// The file has no further page.
     End,
 }
@@ -334,19 +333,12 @@ impl SegmentReader {
         let header = match page.first_chunk::<HEADER_BYTES>().ok_or(BlockError::Truncated).and_then(BlockHeader::decode)
         {
             Ok(header) => header,
-            Err(error) => {
-                let torn = page.len() < ALIGN_BYTES || has_zero_sector(page);
-                return Ok(Slot::Bad { error, torn });
-            }
+            Err(error) => return Ok(Slot::Bad(error)),
         };
-        let data = HEADER_BYTES + header.payload_len as usize;
         let whole = self.read(position, header.block_bytes())?;
         match decode_block(whole) {
             Ok(block) => Ok(Slot::Block(block)),
-            Err(error) => {
-                let torn = whole.len() < header.block_bytes() || has_zero_sector(&whole[..data.min(whole.len())]);
-                Ok(Slot::Bad { error, torn })
-            }
+            Err(error) => Ok(Slot::Bad(error)),
         }
     }
 
@@ -383,11 +375,6 @@ impl SegmentReader {
             }
         }
     }
-}
-
-/// Disks write sectors of at least 512 bytes whole or not at all.
-fn has_zero_sector(bytes: &[u8]) -> bool {
-    bytes.chunks(512).any(|sector| sector.iter().all(|&byte| byte == 0))
 }
 /// A new file that only its owner may read.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {

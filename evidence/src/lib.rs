@@ -18,3 +18,4 @@ pub mod retention;
 pub mod row;
 pub mod sample;
 pub mod table;
+pub mod unseal;

@@ -68,7 +68,6 @@ struct Facts<'a> {
     root_is: &'static str,
     tables: BTreeMap<String, Table>,
     sampled: Vec<(u16, u64)>,
-    proofs: usize,
     oldest: Option<u64>,
     damaged: u64,
 }
@@ -184,7 +183,6 @@ fn gather<'a>(settings: &'a Settings, staging: &Path) -> Result<Facts<'a>, CliEr
         root_is,
         tables,
         sampled,
-        proofs: 0,
         oldest,
         damaged,
     })
@@ -271,11 +269,16 @@ fn write_sections(facts: &Facts<'_>, pack: &mut Pack) -> Result<(), CliError> {
         samples.push(vec![core.to_string(), sequence.to_string(), command]);
     }
     pack.put("14-samples/sample.csv", &samples.csv())?;
-    if facts.proofs == 0 {
-        pack.put(
-            "14-samples/PROOFS.txt",
-            "No proofs are enclosed. Ask for them with the commands in sample.csv: each proof is checked alone with `tidegate audit check`.\n",
-        )?;
+    for (core, sequence) in &facts.sampled {
+        let wanted = verifier::Wanted::Sequence { core: *core, sequence: *sequence };
+        match verifier::prove(&facts.settings.directory, &wanted) {
+            Ok(proof) => pack.put(&format!("14-samples/proofs/{core}-{sequence}.proof"), &proof)?,
+            // The same for all of them: no checkpoint, or none that covers the end of the period yet.
+            Err(why) => {
+                let text = format!("Record {core}:{sequence} has no proof here: {why}.\n");
+                pack.put(&format!("14-samples/proofs/{core}-{sequence}.txt"), &text)?;
+            }
+        }
     }
     pack.put(
         "15-drills/NOT-ANSWERED.txt",

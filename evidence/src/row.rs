@@ -91,6 +91,21 @@ pub enum Text {
     Plain(Vec<u8>),
     /// Sealed to the recipients of the log.
     Sealed(Vec<u8>),
+    /// Sealed with a key that is gone.
+    Erased,
+}
+
+impl Text {
+    /// As it is shown where texts are wanted; `None` for a record without one.
+    #[must_use]
+    pub fn shown(&self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Plain(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+            Self::Sealed(_) => Some("[sealed]".to_owned()),
+            Self::Erased => Some("[erased]".to_owned()),
+        }
+    }
 }
 
 /// The kind of rows that are statements; all other kinds are names of record types.
@@ -321,10 +336,8 @@ impl Row {
         if self.sqlstate != "00000" {
             text("sqlstate", &self.sqlstate);
         }
-        match &self.text {
-            Text::Plain(bytes) if texts => text("text", &String::from_utf8_lossy(bytes)),
-            Text::Sealed(_) if texts => text("text", "[sealed]"),
-            Text::None | Text::Plain(_) | Text::Sealed(_) => {}
+        if let Some(shown) = self.text.shown().filter(|_| texts) {
+            text("text", &shown);
         }
         map.insert("core".to_owned(), json!(self.place.core));
         map.insert("epoch".to_owned(), json!(self.place.epoch));

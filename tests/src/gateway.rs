@@ -39,6 +39,7 @@ pub struct Setup {
     cores: u32,
     tls_required: bool,
     limits: Vec<(&'static str, String)>,
+    audit: Vec<String>,
     lines: Vec<String>,
 }
 
@@ -75,6 +76,7 @@ impl Setup {
             cores: 1,
             tls_required: false,
             limits: Vec::new(),
+            audit: Vec::new(),
             lines: Vec::new(),
         }
     }
@@ -88,6 +90,12 @@ impl Setup {
     /// A line under `limits:`.
     pub fn limit(mut self, name: &'static str, value: &str) -> Self {
         self.limits.push((name, value.into()));
+        self
+    }
+
+    /// A line under `audit:`.
+    pub fn audit(mut self, line: &str) -> Self {
+        self.audit.push(line.into());
         self
     }
 
@@ -141,7 +149,7 @@ impl Setup {
         folder.write("policy.tgb", &self.bundle);
         folder.write("users.yaml", users(USERS));
         folder.write("tidegate.yaml", self.configuration(&folder, port, metrics));
-        let process = spawn(&folder);
+        let process = spawn(&folder, &[]);
         Gateway { port, metrics, target: self.target.clone(), folder, process: Mutex::new(process) }
     }
 
@@ -166,10 +174,11 @@ impl Setup {
         let mut text = format!(
             "listen: [\"127.0.0.1:{port}\"]\ncores: {}\nbundle: policy.tgb\nusers: users.yaml\n\
              tls:\n  certificate: server.crt\n  key: server.key\n  required: {}\n\
-             audit:\n  directory: audit\nmetrics: \"127.0.0.1:{metrics}\"\nkeys:\n  default: {{ file: token.key }}\n\
+             audit:\n  directory: audit\n{}metrics: \"127.0.0.1:{metrics}\"\nkeys:\n  default: {{ file: token.key }}\n\
              targets:\n  {}:\n    {}\n",
             self.cores,
             self.tls_required,
+            self.audit.iter().map(|line| format!("  {line}\n")).collect::<String>(),
             self.target,
             target.join("\n    ")
         );
@@ -195,13 +204,14 @@ pub fn users(list: &[(&str, &[&str])]) -> String {
     text
 }
 
-fn spawn(folder: &Folder) -> Guarded {
+fn spawn(folder: &Folder, arguments: &[&str]) -> Guarded {
     let log = fs::File::options().create(true).append(true).open(folder.path().join("gateway.log")).unwrap();
     let mut command = Command::new(program("tidegate"));
     command
         .arg("serve")
         .arg("--config")
         .arg(folder.path().join("tidegate.yaml"))
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log);
@@ -290,7 +300,13 @@ impl Gateway {
     /// Starts it again on the same folder, after [`Self::kill`] or its own end.
     #[track_caller]
     pub fn restart(&self) {
-        *self.process.lock().unwrap() = spawn(&self.folder);
+        self.restart_with(&[]);
+    }
+
+    /// Starts it again with these arguments of `tidegate serve`.
+    #[track_caller]
+    pub fn restart_with(&self, arguments: &[&str]) {
+        *self.process.lock().unwrap() = spawn(&self.folder, arguments);
         self.wait_ready();
     }
 

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tidegate::{forwarders, keys, prepare, problems::Problems, secrets::SecretSource, serve, status, users};
+use tidegate::{forwarders, keys, prepare, problems::Problems, secrets::SecretSource, serve, status, users, vouch};
 use zeroize::Zeroizing;
 
 /// A gateway in front of databases: masks protected columns, refuses dangerous statements, records everything.
@@ -20,7 +20,13 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run the gateway
-    Serve(ConfigFile),
+    Serve {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Start although the audit log is shorter than a witness or the signer knows; the loss is recorded
+        #[arg(long)]
+        accept_loss: bool,
+    },
     /// Check everything `serve` would need, and report all problems at once
     CheckConfig(ConfigFile),
     /// Ask a running gateway how it is
@@ -46,6 +52,11 @@ enum Command {
     /// Evidence packs for auditors
     #[command(subcommand)]
     Evidence(evidence::acts::EvidenceCommand),
+    /// Hold the key of a log in a process of its own
+    Signer(vouch::cli::SignerArgs),
+    /// Be a witness of logs
+    #[command(subcommand)]
+    Witness(vouch::cli::WitnessCommand),
     /// Send records of the audit log on, without the gateway: at least once, each with an id
     Forward {
         #[command(flatten)]
@@ -113,6 +124,12 @@ enum AuditCommand {
     Show(audit::cli::ShowArgs),
     /// Verify that nothing was changed or removed: exit code 0 clean, 10 findings, 20 cannot verify
     Verify(verifier::cli::VerifyArgs),
+    /// Prove that one record is in the signed log: a file that shows no other record and needs nothing else to be checked
+    Prove(verifier::cli::ProveArgs),
+    /// Check a proof with nothing but a public key: exit code 0 proved, 10 not proved, 20 cannot be checked
+    Check(verifier::cli::CheckArgs),
+    /// Show that the log continues a checkpoint that was kept: exit code 0 proved, 10 not proved, 20 cannot be checked
+    Consistency(verifier::cli::ConsistencyArgs),
     /// Ask what happened: one line per statement, or counts
     Query(evidence::cli::QueryArgs),
     /// Write rows of the log to a file for other tools; the export is recorded
@@ -134,13 +151,15 @@ enum AuditCommand {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Serve(config) => return serve::serve(&config.config),
+        Command::Serve { config, accept_loss } => return serve::serve(&config.config, accept_loss),
         Command::CheckConfig(config) => return check_config(&config.config),
         Command::Status { config, address, json } => show_status(&config.config, address, json),
         Command::User(command) => user(command),
         Command::Keys(command) => keys::run(&command).and_then(|text| print(&text)),
         Command::Audit(command) => return audit(&command),
         Command::Evidence(command) => return told(evidence::acts::evidence(&command, &mut std::io::stdout().lock())),
+        Command::Signer(arguments) => vouch::cli::signer(&arguments).and_then(|text| print(&text)),
+        Command::Witness(command) => vouch::cli::witness(&command).and_then(|text| print(&text)),
         Command::Forward { config, once } => return forwarders::run(&config.config, once),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tidegate", &mut std::io::stdout());
@@ -176,6 +195,9 @@ fn check_config(file: &Path) -> ExitCode {
                 "target   {}: {}:{}, database {}, account {}, tls {tls}, audit {audit}",
                 t.name, t.host, t.port, t.database, t.account
             );
+        }
+        for line in prepared.config.audit.vouch.lines(&prepared.config.audit.directory.value) {
+            println!("{line}");
         }
         println!("users    {}", prepared.rules.users.len());
     }
@@ -254,6 +276,9 @@ fn audit(command: &AuditCommand) -> ExitCode {
     let outcome = match command {
         AuditCommand::Show(arguments) => audit::cli::show(arguments, out).map_err(shown),
         AuditCommand::Verify(arguments) => verifier::cli::verify(arguments, out).map_err(verified),
+        AuditCommand::Prove(arguments) => verifier::cli::prove(arguments, out).map_err(verified),
+        AuditCommand::Check(arguments) => verifier::cli::check(arguments, out).map_err(verified),
+        AuditCommand::Consistency(arguments) => verifier::cli::consistency(arguments, out).map_err(verified),
         AuditCommand::Query(arguments) => return told(evidence::cli::query(arguments, out, notes)),
         AuditCommand::Export(arguments) => return told(evidence::cli::export(arguments, out, notes)),
         AuditCommand::Report(arguments) => return told(evidence::acts::report(arguments, out, notes)),

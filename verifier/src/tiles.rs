@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::merkle::Hash;
+use crate::merkle::{self, Hash};
 
 /// Hashes of a full tile.
 pub(crate) const WIDTH: u64 = 256;
@@ -36,6 +36,17 @@ fn path(tree: &Path, kind: &str, index: u64) -> PathBuf {
     let mut path = tree.join("tile").join(kind);
     path.extend(groups.iter().rev());
     path
+}
+
+impl Unusable {
+    /// In words, for this tile.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Missing => "a tile of the tree is missing".to_owned(),
+            Self::Length { .. } => "a tile of the tree has a wrong length".to_owned(),
+            Self::Io(error) => format!("the tree: {error}"),
+        }
+    }
 }
 
 /// Name of a tile, as findings show it.
@@ -105,4 +116,26 @@ pub(crate) fn entries(tree: &Path, index: u64, width: u64) -> Result<Vec<Vec<u8>
     }
     entries.truncate(width as usize);
     Ok(entries)
+}
+
+/// Root over the leaves from `from` to before `to`, out of tiles of all levels.
+pub(crate) fn range(tree: &Path, from: u64, to: u64) -> Result<Hash, Unusable> {
+    let count = to.saturating_sub(from);
+    if count == 0 {
+        return Ok(merkle::empty());
+    }
+    if count.is_power_of_two() && from.is_multiple_of(count) {
+        let height = count.trailing_zeros();
+        let level = height / 8;
+        let (first, hashes) = (from >> (8 * level), 1u64 << (height - 8 * level));
+        // A whole tile's root may be one hash of a level that has no tile yet: it is always in the level below.
+        let at = first % WIDTH;
+        if let Ok(found) = self::hashes(tree, level, first / WIDTH, at + hashes) {
+            return Ok(merkle::root(&found[at as usize..]));
+        }
+        let below = self::hashes(tree, level.saturating_sub(1), first, WIDTH)?;
+        return Ok(merkle::root(&below));
+    }
+    let half = 1 << (63 - (count - 1).leading_zeros());
+    Ok(merkle::node(&range(tree, from, from + half)?, &range(tree, from + half, to)?))
 }

@@ -296,7 +296,8 @@ fn copies_out(facts: &Facts) -> Option<Rc<[CopyOut]>> {
 }
 
 /// A COPY of protected columns behind a statement of the same text that can change what its names mean.
-pub(crate) fn copy_behind_moved_names(facts: &Facts, allowed: &[Allowed]) -> Option<Refusal> {
+#[must_use]
+pub fn copy_behind_moved_names(facts: &Facts, allowed: &[Allowed]) -> Option<Refusal> {
     let guarded = allowed.iter().any(|a| a.guarded);
     let behind = facts.statements.iter().skip(steady(facts)).find(|s| s.copy_out.is_some());
     behind.filter(|_| guarded).map(|s| Refusal {
@@ -321,7 +322,8 @@ fn method(grant: &Grant, planned: &PlannedColumn) -> &'static str {
 }
 
 /// The word of a redaction in rule files; NULL for want of one.
-fn word(redaction: Option<&Redaction>) -> &'static str {
+#[must_use]
+pub fn word(redaction: Option<&Redaction>) -> &'static str {
     match redaction {
         Some(Redaction::Clear) => "clear",
         Some(Redaction::Null) | None => "null",

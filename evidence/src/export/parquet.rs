@@ -13,7 +13,7 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::ColumnDescriptor;
 
 use super::ExportError;
-use crate::row::{Row, Text};
+use crate::row::Row;
 
 /// Rows of a row group.
 const GROUP_ROWS: usize = 50_000;
@@ -183,11 +183,7 @@ impl<W: Write + Send> Writer<W> {
     pub(super) fn row(&mut self, row: &Row, origin: &str, texts: bool) -> Result<(), ExportError> {
         let facts = &*row.facts;
         let is_statement = row.kind == crate::row::STATEMENT;
-        let text = match &row.text {
-            Text::Plain(bytes) if texts => String::from_utf8_lossy(bytes).into_owned(),
-            Text::Sealed(_) if texts => "[sealed]".to_owned(),
-            Text::None | Text::Plain(_) | Text::Sealed(_) => String::new(),
-        };
+        let text = row.text.shown().filter(|_| texts).unwrap_or_default();
         let session = row.session.map(|session| render::hex(&session.0)).unwrap_or_default();
         let fingerprint = if is_statement { format!("{:016x}", row.fingerprint) } else { String::new() };
         let bundle = if row.bundle == [0; 32] { String::new() } else { render::hex(&row.bundle) };

@@ -178,7 +178,7 @@ fn verdict(facts: &Facts<'_>, out: &mut String) {
     let tree = facts.verified.logs.iter().find_map(|log| log.tree.as_ref());
     let seal = match tree {
         Some(tree) if !tree.cosigned.is_empty() => {
-            let names: Vec<String> = tree.cosigned.iter().map(|(name, _)| e(name)).collect();
+            let names: Vec<String> = tree.cosigned.iter().map(|witness| e(&witness.0)).collect();
             format!("It carries signed checkpoints, confirmed by {}.", names.join(", "))
         }
         Some(_) => "It carries signed checkpoints. No independent witness has confirmed them.".to_owned(),
