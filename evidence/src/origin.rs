@@ -14,7 +14,9 @@ const ORIGIN_BYTES_MAX: usize = 256;
 /// The log's name.
 #[must_use]
 pub fn origin(directory: &Path) -> String {
-    checkpoint_origin(directory).or_else(|| node(directory).map(|node| format!("tidegate/{node}"))).unwrap_or_else(|| "unknown".to_owned())
+    checkpoint_origin(directory)
+        .or_else(|| node(directory).map(|node| format!("tidegate/{node}")))
+        .unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn checkpoint_origin(directory: &Path) -> Option<String> {

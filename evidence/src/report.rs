@@ -66,6 +66,7 @@ struct Group {
     numbers: [u64; 5],
     span: Span,
     names: BTreeSet<String>,
+    issuers: BTreeSet<String>,
 }
 
 /// Groups by key.
@@ -174,7 +175,7 @@ impl Default for Reports {
             reviews: t(
                 "reviews",
                 "Reviews of activity",
-                &["time", "record", "reviewer", "looked_at", "findings", "ticket", "reason"],
+                &["time", "record", "reviewer", "looked_at", "findings", "ticket", "step"],
             ),
             looks: t(
                 "evidence-access",
@@ -282,6 +283,8 @@ impl Reports {
                 let origin = row.field("origin").to_owned();
                 self.nodes.push(vec![at(row), place(row), event.to_owned(), origin, detail]);
             }
+            // Each run of a tool is an epoch of the desk; that is no start of recording.
+            "EPOCH_START" | "EPOCH_END" if row.place.core == audit::desk::DESK => {}
             "EPOCH_START" | "EPOCH_END" | "GAP" | "LOG_MODE" | "ALARM" => {
                 if row.kind == "LOG_MODE" && !row.facts.target.is_empty() {
                     self.change(row);
@@ -362,7 +365,7 @@ impl Reports {
         let source = source_host(&facts.source).to_owned();
         if row.kind == "AUTH_FAIL" {
             self.totals.failed_logins += 1;
-            let group = self.logins.at(&[&facts.person, ""]);
+            let group = self.logins.at(&[&facts.person]);
             group.numbers[1] += 1;
             group.span.add(row.begin_ns);
             self.failures.push(vec![at(row), place(row), person(row), source, row.outcome.clone()]);
@@ -370,7 +373,8 @@ impl Reports {
         }
         self.totals.sessions += 1;
         self.totals.persons.insert(facts.person.clone());
-        let group = self.logins.at(&[&facts.person, &facts.issuer]);
+        let group = self.logins.at(&[&facts.person]);
+        group.issuers.insert(facts.issuer.clone());
         group.numbers[0] += 1;
         group.numbers[2] += u64::from(facts.tls.is_empty());
         group.span.add(row.begin_ns);
@@ -510,8 +514,9 @@ impl Reports {
         for (key, group) in &self.logins.0 {
             let addresses: Vec<&str> = group.names.iter().take(20).map(String::as_str).collect();
             let numbers = [0, 1, 2].map(|n| group.numbers[n].to_string());
-            let row = key.iter().cloned().chain(numbers).chain([addresses.join(" ")]).chain(times(&group.span));
-            table.push(row.collect());
+            let issuers: Vec<&str> = group.issuers.iter().map(String::as_str).collect();
+            let row = key.iter().cloned().chain([issuers.join(" ")]).chain(numbers).chain([addresses.join(" ")]);
+            table.push(row.chain(times(&group.span)).collect());
         }
         table
     }

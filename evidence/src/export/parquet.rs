@@ -28,8 +28,8 @@ const SCHEMA: &str = "message tidegate_audit {
   REQUIRED INT32 epoch;
   REQUIRED INT64 block;
   REQUIRED BYTE_ARRAY kind (UTF8);
-  REQUIRED INT64 time (TIMESTAMP(NANOS,true));
-  REQUIRED INT64 end_time (TIMESTAMP(NANOS,true));
+  REQUIRED INT64 time (TIMESTAMP(MICROS,true));
+  REQUIRED INT64 end_time (TIMESTAMP(MICROS,true));
   OPTIONAL BYTE_ARRAY session (UTF8);
   OPTIONAL INT64 statement;
   OPTIONAL BYTE_ARRAY issuer (UTF8);
@@ -202,8 +202,8 @@ impl<W: Write + Send> Writer<W> {
         next(&|c| c.int(i32::try_from(row.place.epoch).unwrap_or(i32::MAX)));
         next(&|c| c.long(row.place.block));
         next(&|c| c.text(row.kind));
-        next(&|c| c.long(row.begin_ns));
-        next(&|c| c.long(row.end_ns));
+        next(&|c| c.long(row.begin_ns / 1_000));
+        next(&|c| c.long(row.end_ns / 1_000));
         next(&|c| c.text(&session));
         next(&|c| c.long(row.statement));
         for value in [

@@ -391,7 +391,7 @@ fn logins(facts: &Facts<'_>, out: &mut String) {
             } else {
                 String::new()
             };
-            let known = if issuer.is_empty() { " <small>failed</small>" } else { "" };
+            let known = if issuer.is_empty() { " <small>never got in</small>" } else { "" };
             Some(vec![
                 format!("<b>{}</b>{known}", e(person)),
                 format!("{}{plain}", n(of(opens))),
@@ -506,14 +506,14 @@ fn reviews(facts: &Facts<'_>, out: &mut String) {
             .iter()
             .take(ROWS)
             .filter_map(|row| {
-                let [at, _, person, what, findings, ticket, _] = row.as_slice() else { return None };
-                Some(vec![when(at), format!("<b>{}</b>", e(person)), e(what), e(findings), e(ticket)])
+                let [at, _, person, what, findings, ticket, step] = row.as_slice() else { return None };
+                Some(vec![when(at), format!("<b>{}</b>", e(person)), e(ticket), e(step), e(what), e(findings)])
             })
             .collect();
         let count = total(facts, "reviews");
         table(
             out,
-            &["Time (UTC)", "Reviewer", "Looked at", "Findings", "Ticket"],
+            &["Time (UTC)", "Reviewer", "Ticket", "Step", "Looked at", "Findings"],
             &shown,
             "10-reviews/reviews.csv",
             count,

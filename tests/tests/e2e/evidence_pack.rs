@@ -228,3 +228,66 @@ roles:
     let report = gateway.tidegate(&["audit", "report", "exposure", "audit"]).success().text();
     assert!(report.contains("clear (observed)"), "{report}");
 }
+
+#[test]
+fn sealed_texts_open_for_their_recipient_until_two_people_order_their_end() {
+    let keys = tests::folder::Folder::new("keys");
+    tidegate(keys.path(), &["keys", "new", "officer", "-o", "officer"]).success();
+    tidegate(keys.path(), &["keys", "new", "stranger", "-o", "stranger"]).success();
+    let at = |name: &str| keys.path().join(name).display().to_string();
+    let recipients = format!("recipients: [\"{}\"]", at("officer.pub"));
+    let gateway = Setup::new(Bundle::clinic(), Postgres::shared()).audit(&recipients).start();
+    clients::rows(&gateway.endpoint("ana"), "select 'first sealed'").success();
+    clients::rows(&gateway.endpoint("ana"), "select 'second sealed'").success();
+    gateway.signal("TERM");
+    gateway.wait_end(Duration::from_secs(20)).expect("it ends");
+    let ask = |arguments: &[&str]| gateway.tidegate(&[&["audit"], arguments].concat());
+    let texts = |identity: &[&str]| ask(&[&["query", "audit", "--texts"], identity].concat()).success().text();
+    let closed = texts(&[]);
+    assert!(closed.contains("[sealed]") && !closed.contains("first"), "{closed}");
+    let wrong = texts(&["--identity", &at("stranger")]);
+    assert!(wrong.contains("[sealed]") && !wrong.contains("first"), "{wrong}");
+    let open = texts(&["--identity", &at("officer")]);
+    assert!(open.contains("first sealed") && open.contains("second sealed"), "{open}");
+    let looks = ask(&["report", "evidence-access", "audit"]).success().text();
+    assert!(looks.contains("texts opened"), "{looks}");
+
+    // The first session's key goes, by order of two people.
+    let rows = ask(&["query", "audit", "--json", "--texts", "--identity", &at("officer")]).success().text();
+    let rows: Vec<serde_json::Value> = rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let first = rows.iter().find(|row| row["text"].as_str().is_some_and(|t| t.contains("first"))).unwrap();
+    let session = first["session"].as_str().unwrap();
+    let mut signers = String::new();
+    for name in ["dana", "erik"] {
+        signers.push_str(&ask(&["purge", "key", name, "-o", &format!("{name}.key")]).success().text());
+    }
+    gateway.folder.write("signers.txt", signers);
+    let plan = ["purge", "plan", "audit", "--kind", "erasure", "--session", session, "-o", "order.txt"];
+    ask(&[&plan[..], &["--policy", "right to erasure", "--reason", "request 12"]].concat()).success();
+    ask(&["purge", "sign", "order.txt", "--key", "dana.key"]).success();
+    // The order names the next whole second as its time.
+    std::thread::sleep(Duration::from_millis(1100));
+    let apply = || ask(&["purge", "apply", "audit", "order.txt", "--signers", "signers.txt"]);
+    let alone = apply();
+    assert!(alone.code != 0 && alone.errors().contains("1 of the two"), "{}", alone.both());
+    ask(&["purge", "sign", "order.txt", "--key", "dana.key"]).success();
+    assert_ne!(apply().code, 0, "one person twice");
+    assert!(texts(&["--identity", &at("officer")]).contains("first sealed"));
+    ask(&["purge", "sign", "order.txt", "--key", "erik.key"]).success();
+    ask(&["hold", "set", "audit", "--name", "case-7", "--reason", "litigation", "--person", "ana"]).success();
+    let held = apply();
+    assert!(held.code != 0 && held.errors().contains("hold case-7 keeps"), "{}", held.both());
+    ask(&["hold", "clear", "audit", "--name", "case-7", "--reason", "settled"]).success();
+    let done = apply().success().text();
+    assert!(done.contains("1 keys overwritten") && done.contains("dana and erik"), "{done}");
+    let after = texts(&["--identity", &at("officer")]);
+    assert!(
+        after.contains("[erased]") && !after.contains("first sealed") && after.contains("second sealed"),
+        "{after}"
+    );
+    assert!(apply().success().text().contains("recorded before"));
+    let verified = ask(&["verify", "audit"]);
+    assert_eq!(verified.code, 0, "{}", verified.both());
+    let purges = ask(&["report", "retention", "audit"]).success().text();
+    assert!(purges.contains("dana erik") && purges.contains("request 12"), "{purges}");
+}
