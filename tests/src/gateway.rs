@@ -40,6 +40,7 @@ pub struct Setup {
     tls_required: bool,
     limits: Vec<(&'static str, String)>,
     audit: Vec<String>,
+    audit_directory: String,
     lines: Vec<String>,
 }
 
@@ -77,6 +78,7 @@ impl Setup {
             tls_required: false,
             limits: Vec::new(),
             audit: Vec::new(),
+            audit_directory: "audit".into(),
             lines: Vec::new(),
         }
     }
@@ -96,6 +98,12 @@ impl Setup {
     /// A line under `audit:`.
     pub fn audit(mut self, line: &str) -> Self {
         self.audit.push(line.into());
+        self
+    }
+
+    /// Where the audit log is, instead of `audit` in the gateway's folder.
+    pub fn audit_directory(mut self, directory: &std::path::Path) -> Self {
+        self.audit_directory = directory.display().to_string();
         self
     }
 
@@ -174,10 +182,11 @@ impl Setup {
         let mut text = format!(
             "listen: [\"127.0.0.1:{port}\"]\ncores: {}\nbundle: policy.tgb\nusers: users.yaml\n\
              tls:\n  certificate: server.crt\n  key: server.key\n  required: {}\n\
-             audit:\n  directory: audit\n{}metrics: \"127.0.0.1:{metrics}\"\nkeys:\n  default: {{ file: token.key }}\n\
+             audit:\n  directory: {}\n{}metrics: \"127.0.0.1:{metrics}\"\nkeys:\n  default: {{ file: token.key }}\n\
              targets:\n  {}:\n    {}\n",
             self.cores,
             self.tls_required,
+            self.audit_directory,
             self.audit.iter().map(|line| format!("  {line}\n")).collect::<String>(),
             self.target,
             target.join("\n    ")

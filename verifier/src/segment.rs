@@ -76,11 +76,47 @@ pub(crate) fn cores(directory: &Path) -> io::Result<Vec<u16>> {
     Ok(found)
 }
 
-/// A core's segments, ascending: number of the first block by name, and path.
+/// A core's segments, ascending: number of the first block by name, and path. Those in the spare directory beside the
+/// core's folder are among them. Where two have one number, a failing disk cut the first attempt short: without a good
+/// block it is nothing, with one it stands before the other, whose first block it holds too.
 ///
 /// # Errors
-/// The folder cannot be read, or a segment's name is not one.
+/// A folder cannot be read, or a segment's name is not one.
 pub(crate) fn segments(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut found = listed(folder)?;
+    if let (Some(directory), Some(name)) = (folder.parent(), folder.file_name()) {
+        let spare = directory.join("spare");
+        if fs::symlink_metadata(&spare).is_ok() {
+            // A link that leads nowhere is an error: a part of the log is not here.
+            fs::metadata(&spare)?;
+            let beside = spare.join(name);
+            if beside.is_dir() {
+                found.extend(listed(&beside)?);
+            }
+        }
+    }
+    found.sort_unstable();
+    if !found.windows(2).any(|pair| matches!(pair, [(a, _), (b, _)] if a == b)) {
+        return Ok(found);
+    }
+    let mut counted = Vec::with_capacity(found.len());
+    for (first, path) in found {
+        let mut segment = Segment::open(&path)?;
+        let (mut at, mut good) = (FIRST, 0u8);
+        while good < 2
+            && let Place::Block(header) = segment.place(at)?
+        {
+            (at, good) = (at + header.size() as u64, good + 1);
+        }
+        counted.push((first, good, path));
+    }
+    counted.sort_unstable();
+    let most = |first: u64| counted.iter().filter(|(other, ..)| *other == first).map(|(_, good, _)| *good).max();
+    let kept = counted.iter().filter(|(first, good, _)| *good > 0 || most(*first) == Some(0));
+    Ok(kept.map(|(first, _, path)| (*first, path.clone())).collect())
+}
+
+fn listed(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -93,7 +129,6 @@ pub(crate) fn segments(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
             _ => return Err(io::Error::other(format!("{} is not named like a segment", path.display()))),
         }
     }
-    found.sort_unstable();
     Ok(found)
 }
 
