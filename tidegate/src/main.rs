@@ -51,6 +51,9 @@ enum Command {
     /// Read the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Evidence packs for auditors
+    #[command(subcommand)]
+    Evidence(evidence::acts::EvidenceCommand),
     /// Hold the key of a log in a process of its own
     Signer(vouch::cli::SignerArgs),
     /// Be a witness of logs
@@ -138,6 +141,19 @@ enum AuditCommand {
     Query(evidence::cli::QueryArgs),
     /// Write rows of the log to a file for other tools; the export is recorded
     Export(evidence::cli::ExportArgs),
+    /// Answer an auditor's question in tables
+    Report(evidence::acts::ReportArgs),
+    /// Draw records that nobody could choose, by a nonce and the root of the log
+    Sample(evidence::acts::SampleArgs),
+    /// Legal holds: what must not be purged
+    #[command(subcommand)]
+    Hold(evidence::acts::HoldCommand),
+    /// Destroy keys and recordings of sessions, by order of two people
+    #[command(subcommand)]
+    Purge(evidence::acts::PurgeCommand),
+    /// Record reviews of activity
+    #[command(subcommand)]
+    Review(evidence::acts::ReviewCommand),
 }
 
 fn main() -> ExitCode {
@@ -148,6 +164,7 @@ fn main() -> ExitCode {
         Command::User(command) => user(command),
         Command::Keys(command) => keys::run(&command).and_then(|text| print(&text)),
         Command::Audit(command) => return audit(&command),
+        Command::Evidence(command) => return told(evidence::acts::evidence(&command, &mut std::io::stdout().lock())),
         Command::Signer(arguments) => vouch::cli::signer(&arguments).and_then(|text| print(&text)),
         Command::Witness(command) => vouch::cli::witness(&command).and_then(|text| print(&text)),
         Command::Sessions(command) => return replays::sessions(&command),
@@ -275,6 +292,11 @@ fn audit(command: &AuditCommand) -> ExitCode {
         AuditCommand::Consistency(arguments) => verifier::cli::consistency(arguments, out).map_err(verified),
         AuditCommand::Query(arguments) => return told(evidence::cli::query(arguments, out, notes)),
         AuditCommand::Export(arguments) => return told(evidence::cli::export(arguments, out, notes)),
+        AuditCommand::Report(arguments) => return told(evidence::acts::report(arguments, out, notes)),
+        AuditCommand::Sample(arguments) => return told(evidence::acts::sample(arguments, out)),
+        AuditCommand::Hold(command) => return told(evidence::acts::hold(command, out)),
+        AuditCommand::Purge(command) => return told(evidence::acts::purge(command, out)),
+        AuditCommand::Review(command) => return told(evidence::acts::review(command, out)),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

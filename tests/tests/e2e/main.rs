@@ -10,6 +10,7 @@ mod compiler;
 mod copy;
 mod drivers;
 mod durable;
+mod evidence_pack;
 mod exports;
 mod forwarding;
 mod hostile_server;
