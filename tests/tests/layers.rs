@@ -23,7 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("verifier", &["audit", "tlog", "notary", "sealing"]),
     ("evidence", &["audit", "sealing", "tlog", "verifier"]),
     ("forward", &["audit", "notary"]),
-    ("replay", &["audit", "lineage", "policy", "policy-compiler", "sealing"]),
+    ("replay", &["audit", "lineage", "policy", "policy-compiler", "sealing", "session"]),
     ("session", &["contract", "policy", "lineage", "audit", "sealing"]),
     ("gateway", &["contract", "postgres", "lineage", "policy", "audit", "sealing", "session", "verifier"]),
     ("control", &["contract", "lineage", "policy", "policy-compiler", "audit"]),

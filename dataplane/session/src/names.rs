@@ -11,15 +11,16 @@ use std::sync::Arc;
 /// Names of one kind kept per session; past that all are forgotten, and using them is refused.
 const NAMES_MAX: usize = 1024;
 
+/// What the names of a session stand for.
 #[derive(Debug, Default)]
-pub(crate) struct Names {
+pub struct Names {
     prepared: HashMap<String, Arc<Statement>>,
     cursors: HashMap<String, Arc<Statement>>,
     /// Temporary relations that this session made. Nothing but this session's own statements can write into them. One
     /// that is gone again stays: its name then means nothing, or what the catalog says.
     temporary: HashSet<String>,
     /// The session has, or may have, another search path than its account is given.
-    pub(crate) own_path: bool,
+    pub own_path: bool,
 }
 
 impl policy::Names for Names {
@@ -43,10 +44,13 @@ impl policy::Names for Names {
 /// Names as a text with several statements sees them: its own PREPARE and DECLARE count too, where the name can mean
 /// nothing else. A name the session has already, or that the text defines twice, is unknown: which of the two a
 /// statement of the text means depends on what succeeds.
-pub(crate) struct NamesOfText<'a> {
-    pub(crate) session: &'a Names,
-    pub(crate) statements: &'a [Arc<Statement>],
-    pub(crate) taken: &'a dyn Fn(&str) -> bool,
+pub struct NamesOfText<'a> {
+    /// Of the session.
+    pub session: &'a Names,
+    /// Of the text.
+    pub statements: &'a [Arc<Statement>],
+    /// The protocol has the name too.
+    pub taken: &'a dyn Fn(&str) -> bool,
 }
 
 impl NamesOfText<'_> {
@@ -88,12 +92,13 @@ impl policy::Names for NamesOfText<'_> {
 
 impl Names {
     /// Of a new session.
-    pub(crate) fn new(own_path: bool) -> Self {
+    #[must_use]
+    pub fn new(own_path: bool) -> Self {
         Self { own_path, ..Self::default() }
     }
 
     /// The statement succeeded.
-    pub(crate) fn apply(&mut self, statement: &Arc<Statement>) {
+    pub fn apply(&mut self, statement: &Arc<Statement>) {
         for name in makes_temporary(statement) {
             if self.temporary.len() < NAMES_MAX {
                 self.temporary.insert(name.to_owned());
@@ -124,7 +129,8 @@ impl Names {
 }
 
 /// The statement can change the search path.
-pub(crate) fn moves_path(statement: &Statement) -> bool {
+#[must_use]
+pub fn moves_path(statement: &Statement) -> bool {
     match &statement.session {
         SessionUse::Set { name, .. } => name == "search_path",
         SessionUse::Reset(name) => matches!(name.as_str(), "search_path" | "all"),
@@ -149,7 +155,8 @@ fn insert(map: &mut HashMap<String, Arc<Statement>>, name: &str, statement: &Arc
 }
 
 /// The statement can change which names exist.
-pub(crate) fn changes(statement: &Statement) -> bool {
+#[must_use]
+pub fn changes(statement: &Statement) -> bool {
     matches!(
         statement.session,
         SessionUse::Prepare(_)

@@ -300,6 +300,13 @@ impl Reader {
         Self { key, hash: page_hash(page), number: 0 }
     }
 
+    /// Goes on behind a chunk whose number and hash are known from the log.
+    #[must_use]
+    pub fn resume(header: &Header, number: u64, hash: [u8; 32], key: Option<&SessionKey>) -> Self {
+        let key = key.filter(|_| header.encrypted).map(|key| aes(&key.recording()));
+        Self { key, hash, number }
+    }
+
     /// Chunks read so far.
     #[must_use]
     pub fn chunks(&self) -> u64 {
