@@ -23,6 +23,10 @@ pub enum Way {
     Gateway,
     /// Through the gateway, audit mode strict.
     GatewayStrict,
+    /// Through the gateway, audit mode intent.
+    GatewayIntent,
+    /// Through the gateway, which records no statements.
+    GatewayOff,
 }
 
 impl Way {
@@ -34,13 +38,15 @@ impl Way {
             Self::Pgbouncer => "pgbouncer",
             Self::Gateway => "gateway",
             Self::GatewayStrict => "gateway-strict",
+            Self::GatewayIntent => "gateway-intent",
+            Self::GatewayOff => "gateway-off",
         }
     }
 
     /// It is our own.
     #[must_use]
     pub const fn is_gateway(self) -> bool {
-        matches!(self, Self::Gateway | Self::GatewayStrict)
+        matches!(self, Self::Gateway | Self::GatewayStrict | Self::GatewayIntent | Self::GatewayOff)
     }
 }
 
@@ -86,13 +92,18 @@ impl Target {
     /// # Errors
     /// It does not come up.
     pub fn start(ground: &Ground, way: Way, name: &str, stop: &Stop) -> Result<Self> {
-        let audit = if way == Way::GatewayStrict { Audit::Strict } else { Audit::Async };
+        let audit = match way {
+            Way::GatewayStrict => Audit::Strict,
+            Way::GatewayIntent => Audit::Intent,
+            Way::GatewayOff => Audit::Off,
+            Way::Gateway | Way::Direct | Way::Pgbouncer => Audit::Async,
+        };
         let kind = match way {
             Way::Direct => Kind::Direct(ground.postgres.login.clone()),
             Way::Pgbouncer => {
                 Kind::Pgbouncer(Bouncer::start(&ground.folder, name, &ground.postgres, ground.sessions, stop)?)
             }
-            Way::Gateway | Way::GatewayStrict => {
+            Way::Gateway | Way::GatewayStrict | Way::GatewayIntent | Way::GatewayOff => {
                 let programs = ground.programs.as_ref().ok_or("the gateway's programs were not built")?;
                 let setup = Setup { name, audit, cores: ground.cores, sessions: ground.sessions };
                 Kind::Gateway(Gateway::start(&ground.folder, programs, &ground.postgres, setup, stop)?)
