@@ -41,6 +41,7 @@ pub struct Setup {
     limits: Vec<(&'static str, String)>,
     audit: Vec<String>,
     audit_directory: String,
+    files: Vec<(&'static str, String)>,
     lines: Vec<String>,
 }
 
@@ -79,6 +80,7 @@ impl Setup {
             limits: Vec::new(),
             audit: Vec::new(),
             audit_directory: "audit".into(),
+            files: Vec::new(),
             lines: Vec::new(),
         }
     }
@@ -104,6 +106,12 @@ impl Setup {
     /// Where the audit log is, instead of `audit` in the gateway's folder.
     pub fn audit_directory(mut self, directory: &std::path::Path) -> Self {
         self.audit_directory = directory.display().to_string();
+        self
+    }
+
+    /// One more file in its folder.
+    pub fn file(mut self, name: &'static str, content: &str) -> Self {
+        self.files.push((name, content.into()));
         self
     }
 
@@ -155,6 +163,7 @@ impl Setup {
         folder.write("server.key", &authority.server.key);
         folder.write("token.key", "0123456789abcdef0123456789abcdef");
         folder.write("policy.tgb", &self.bundle);
+        self.files.iter().for_each(|(name, content)| drop(folder.write(name, content)));
         folder.write("users.yaml", users(USERS));
         folder.write("tidegate.yaml", self.configuration(&folder, port, metrics));
         let process = spawn(&folder, &[]);

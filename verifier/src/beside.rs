@@ -63,12 +63,13 @@ fn keys(
     let mut left: BTreeMap<&Sid, &Hash> = beside.commitments.iter().collect();
     let (mut any, mut damaged) = (false, Vec::new());
     for core in crate::segment::cores(directory)? {
-        let folder = crate::segment::folder(directory, core);
         let mut paths = Vec::new();
-        for entry in fs::read_dir(&folder)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "tgkeys") {
-                paths.push(path);
+        for folder in [crate::segment::folder(directory, core), crate::segment::spare_folder(directory, core)] {
+            for entry in fs::read_dir(&folder).into_iter().flatten() {
+                let path = entry?.path();
+                if path.extension().is_some_and(|extension| extension == "tgkeys") {
+                    paths.push(path);
+                }
             }
         }
         paths.sort();
@@ -283,7 +284,8 @@ fn recording(
 fn header_page(page: &[u8], session: Sid, node: Option<[u8; 16]>, commitment: Hash) -> Option<&'static str> {
     let sum = crc32c::crc32c_append(crc32c::crc32c_append(crc32c::crc32c(&page[..12]), &[0; 4]), &page[16..]);
     let version = u16::from_le_bytes(take(page, 8));
-    let zeros = take(page, 34) == [0; 2] && page[104..].iter().all(|&byte| byte == 0);
+    let flags = u16::from_le_bytes(take(page, 10));
+    let zeros = flags & !3 == 0 && take(page, 50) == [0; 2] && page[104..].iter().all(|&byte| byte == 0);
     if !page.starts_with(b"TGRECV01") || version != 1 || take(page, 12) != sum.to_le_bytes() || !zeros {
         return Some("the header page of the recording is not valid");
     }

@@ -19,6 +19,8 @@ const FILE_MAX: u64 = 1 << 20;
 pub(crate) enum Unusable {
     /// No file holds it.
     Missing,
+    /// Its file is empty.
+    Empty,
     /// Its file is shorter or longer than it must be, or does not divide into entries.
     Length { longer: bool },
     /// The file system.
@@ -42,7 +44,7 @@ impl Unusable {
     /// In words, for this tile.
     pub(crate) fn words(&self) -> String {
         match self {
-            Self::Missing => "a tile of the tree is missing".to_owned(),
+            Self::Missing | Self::Empty => "a tile of the tree is missing".to_owned(),
             Self::Length { .. } => "a tile of the tree has a wrong length".to_owned(),
             Self::Io(error) => format!("the tree: {error}"),
         }
@@ -54,8 +56,21 @@ pub(crate) fn name(kind: &str, index: u64) -> String {
     path(Path::new("tlog"), kind, index).display().to_string()
 }
 
-/// The file's bytes, and how many hashes or entries it should have.
+/// The file's bytes, and how many hashes or entries it should have. A partial tile may give way to a wider one while it is
+/// looked for.
 fn read(tree: &Path, kind: &str, index: u64, width: u64) -> Result<(Vec<u8>, u64), Unusable> {
+    let mut outcome = read_once(tree, kind, index, width);
+    for _ in 0..3 {
+        let gone = matches!(&outcome, Err(Unusable::Io(error)) if error.kind() == io::ErrorKind::NotFound);
+        if width == WIDTH || !(gone || matches!(outcome, Err(Unusable::Missing))) {
+            break;
+        }
+        outcome = read_once(tree, kind, index, width);
+    }
+    outcome
+}
+
+fn read_once(tree: &Path, kind: &str, index: u64, width: u64) -> Result<(Vec<u8>, u64), Unusable> {
     let full = path(tree, kind, index);
     let mut candidates = vec![(full.clone(), WIDTH)];
     if width < WIDTH {
@@ -79,6 +94,7 @@ fn read(tree: &Path, kind: &str, index: u64, width: u64) -> Result<(Vec<u8>, u64
     for (path, width) in candidates {
         match fs::metadata(&path) {
             Ok(metadata) if metadata.len() > FILE_MAX => return Err(Unusable::Length { longer: true }),
+            Ok(metadata) if metadata.len() == 0 => return Err(Unusable::Empty),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(Unusable::Io(error)),

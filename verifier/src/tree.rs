@@ -111,9 +111,25 @@ impl Folder {
                 }
             }
             folder.older.sort_by_key(|signed| signed.head.size);
+            folder.promote();
         }
         folder.path = path;
         Ok(folder)
+    }
+
+    /// A checkpoint has its place among the others before it is the newest: a crash, or a reader at the wrong moment, may
+    /// find it only there.
+    fn promote(&mut self) {
+        let keys: Vec<VerifierKey> = self.keys.iter().map(|line| line.key.clone()).collect();
+        let size = self.current.as_ref().map_or(0, |current| current.head.size);
+        let origin = self.current.as_ref().map(|current| current.head.origin.clone());
+        let Some(newest) = self.older.last().filter(|newest| newest.head.size > size) else { return };
+        let ours = origin.is_some_and(|origin| origin == newest.head.origin);
+        if ours && newest.note.signers(keys.iter()).is_ok_and(|signers| !signers.is_empty()) {
+            self.older.extend(self.current.take());
+            self.older.sort_by_key(|signed| signed.head.size);
+            self.current = self.older.pop();
+        }
     }
 
     fn find(&mut self, code: Code, file: &str, what: impl Into<String>) {
@@ -210,6 +226,8 @@ struct Check<'a> {
     differences: Differences,
     /// A tile or bundle does not hold by itself.
     tiles_wrong: bool,
+    /// Tiles of hashes that are not there, or empty. They are not synced, since they follow from the entries.
+    tiles_lost: u64,
 }
 
 impl Check<'_> {
@@ -218,7 +236,12 @@ impl Check<'_> {
     }
 
     fn unusable(&mut self, kind: &str, index: u64, why: Unusable) -> io::Result<()> {
+        if kind != "entries" && matches!(why, Unusable::Missing | Unusable::Empty) {
+            self.tiles_lost += 1;
+            return Ok(());
+        }
         let (code, what) = match why {
+            Unusable::Empty => (Code::Trunc, "the tile is empty"),
             Unusable::Missing => (Code::Del, "the tile is missing"),
             Unusable::Length { longer: false } => (Code::Trunc, "the tile is cut off"),
             Unusable::Length { longer: true } => (Code::Ins, "the tile is longer than it can be"),
@@ -256,7 +279,14 @@ pub(crate) fn check(
     for (code, place, what) in folder.findings.drain(..) {
         report.add(Finding { code, log, place, what });
     }
-    let mut check = Check { log, report, path: &folder.path, differences: Differences::default(), tiles_wrong: false };
+    let mut check = Check {
+        log,
+        report,
+        path: &folder.path,
+        differences: Differences::default(),
+        tiles_wrong: false,
+        tiles_lost: 0,
+    };
     let Some(current) = &folder.current else {
         return no_checkpoint(&mut check, folder, against);
     };
@@ -271,6 +301,11 @@ pub(crate) fn check(
         .collect();
     let walked = walk_leaves(&mut check, current.head.size, &sizes, &asked, lists)?;
 
+    if check.tiles_lost > 0 {
+        let what =
+            format!("{} tiles of hashes are missing, which a start computes again from the entries", check.tiles_lost);
+        check.report.notes.push(what);
+    }
     let mut tree = TreeReport {
         origin: current.head.origin.clone(),
         size: current.head.size,
@@ -588,7 +623,9 @@ fn keys(
             let of_key = matches!(&acted.act, Act::Rotate { key } if VerifierKey::parse(key).as_ref() == Ok(&line.key));
             of_key && walked.leaves.get(&(acted.core, acted.block)).is_some_and(|&leaf| leaf < line.from)
         });
-        if number > 0 && rotated.is_none() && !folder.keys.is_empty() && !given(&line.key) {
+        // Keys are listed before the first checkpoint that they sign is published.
+        let in_force = line.from <= current.head.size;
+        if number > 0 && in_force && rotated.is_none() && !folder.keys.is_empty() && !given(&line.key) {
             let what = format!("no record under an earlier checkpoint announces the key {}", line.key.label());
             check.find(Code::Key, "tlog/keys", what);
             trusted = false;

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use audit::record::{Clock, Record, SessionId};
 use audit::segment::{SegmentHeader, segment_name};
-use audit::writer::{AuditError, CoreAudit, Device, WriterOptions};
+use audit::writer::{AuditError, CoreAudit, Device, KeyPlace, WriterOptions};
 use audit::{Body, CoreStart, Filter};
 
 const SECTOR: usize = 512;
@@ -247,6 +247,11 @@ impl Device for Machine {
         }
         target.sync();
         Ok(())
+    }
+
+    /// The simulated gateway has no recipients.
+    async fn write_keys(&self, _folder: &Path, _place: KeyPlace, _slots: &[u8]) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     async fn close(&self, _file: PathBuf) {}

@@ -108,10 +108,10 @@ fn v_trees_of_published_crates_hold_at_every_size() {
 fn r7_a_byte_flipped_anywhere_in_a_tree_is_noticed() {
     let directory = tempfile::tempdir().unwrap();
     let key = key(ORIGIN, 1);
-    let (mut tree, logs) = log(directory.path(), &key, 3);
+    let (mut tree, logs) = log(directory.path(), &key, 1);
     end(logs);
     tree.publish(&[&key]);
-    let options = with_keys(&[&key]);
+    let options = Options { threads: 1, ..with_keys(&[&key]) };
     assert_clean(&check(directory.path(), &options));
     let mut all = Vec::new();
     files(&directory.path().join("tlog"), &mut all);
@@ -143,11 +143,14 @@ fn r7_a_byte_flipped_anywhere_in_a_tree_is_noticed() {
         }
         for length in [0, 1, good.len() / 2, good.len() - 1] {
             fs::write(&path, &good[..length]).unwrap();
-            assert!(stale || check(directory.path(), &options).exit_code() == 10, "{} cut to {length}", path.display());
+            // A tile of hashes that is lost as a whole follows from the entries.
+            let derived = length == 0 && path.to_str().unwrap().contains("/tile/0/");
+            let found = check(directory.path(), &options).exit_code();
+            assert_eq!(found == 10, !stale && !derived, "{} cut to {length}", path.display());
         }
         fs::write(&path, &good).unwrap();
     }
-    assert!(flipped > 5000, "{flipped}");
+    assert!(flipped > 2500, "{flipped}");
     assert_clean(&check(directory.path(), &options));
 }
 

@@ -8,6 +8,19 @@ use std::time::Duration;
 use crate::record::Clock;
 use crate::segment::SegmentHeader;
 
+/// Whose wrapped keys a file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyPlace {
+    /// Node.
+    pub node: [u8; 16],
+    /// Core.
+    pub core: u16,
+    /// Epoch.
+    pub epoch: u32,
+    /// Bytes of one session's wrapped keys.
+    pub slot_bytes: usize,
+}
+
 /// Files, time and tasks of one core. An executor implements it for real disks, a simulator for disks that fail.
 pub trait Device: 'static {
     /// A segment that is being written.
@@ -34,6 +47,8 @@ pub trait Device: 'static {
     fn write(&self, file: &Self::File, block: &[u8], position: u64) -> impl Future<Output = io::Result<()>>;
     /// Makes everything written to the file durable. After an error nothing is known of what was written.
     fn sync(&self, file: &Self::File) -> impl Future<Output = io::Result<()>>;
+    /// Makes wrapped keys of sessions durable in a folder. After an error all of them are written again, elsewhere.
+    fn write_keys(&self, folder: &Path, place: KeyPlace, slots: &[u8]) -> impl Future<Output = io::Result<()>>;
     /// Closes a file, whatever state it is in.
     fn close(&self, file: Self::File) -> impl Future<Output = ()>;
     /// Removes a prepared segment that is not needed.

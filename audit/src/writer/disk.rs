@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use super::device::Device;
+use super::device::{Device, KeyPlace};
 use super::{FaultPoint, RETRY, WriterOptions};
 use crate::recover::CoreStart;
 use crate::segment::{HEADER_PAGE_BYTES, SegmentHeader};
@@ -100,9 +100,10 @@ impl<D: Device> Disk<D> {
         }
     }
 
-    /// Writes a block behind the last one and syncs it.
-    pub(super) async fn commit(&mut self, block: &[u8], block_seq: u64) -> io::Result<()> {
-        let done = self.try_commit(block, block_seq).await;
+    /// Writes a block behind the last one and syncs it; before that, the wrapped keys of sessions that begin in it,
+    /// which are taken once they are on disk.
+    pub(super) async fn commit(&mut self, block: &[u8], keys: &mut Vec<u8>, block_seq: u64) -> io::Result<()> {
+        let done = self.try_commit(block, keys, block_seq).await;
         if done.is_err() {
             let home = self.current.as_ref().map(|current| current.home);
             if let Some(home) = home.and_then(|home| self.homes.get_mut(home)) {
@@ -113,13 +114,22 @@ impl<D: Device> Disk<D> {
         done
     }
 
-    async fn try_commit(&mut self, block: &[u8], block_seq: u64) -> io::Result<()> {
+    async fn try_commit(&mut self, block: &[u8], keys: &mut Vec<u8>, block_seq: u64) -> io::Result<()> {
         let length = block.len() as u64;
         if self.current.as_ref().is_none_or(|current| current.position + length > current.bytes) {
             self.next_segment(block_seq, length).await?;
         }
         let (write, sync) = (self.fault(FaultPoint::Write(block_seq)), self.fault(FaultPoint::Sync(block_seq)));
+        let keys_fault = if keys.is_empty() { Ok(()) } else { self.fault(FaultPoint::Keys(block_seq)) };
         let Some(current) = self.current.as_mut() else { return Err(io::ErrorKind::NotFound.into()) };
+        if !keys.is_empty() {
+            keys_fault?;
+            let Some(home) = self.homes.get(current.home) else { return Err(io::ErrorKind::NotFound.into()) };
+            let CoreStart { node, core, epoch, .. } = self.start;
+            let place = KeyPlace { node, core, epoch, slot_bytes: self.options.slot_bytes };
+            self.device.write_keys(&home.folder, place, keys).await?;
+            keys.clear();
+        }
         write?;
         self.device.write(&current.file, block, current.position).await?;
         sync?;

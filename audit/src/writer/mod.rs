@@ -9,7 +9,7 @@
 mod device;
 mod disk;
 
-pub use device::Device;
+pub use device::{Device, KeyPlace};
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -80,6 +80,8 @@ pub enum FaultPoint {
     Write(u64),
     /// Syncing this block, after it was written.
     Sync(u64),
+    /// Writing the wrapped keys that must be on disk before this block.
+    Keys(u64),
 }
 
 /// Answers with the error that a point is to fail with.
@@ -92,6 +94,8 @@ pub struct WriterOptions {
     pub segment_bytes: u64,
     /// Memory for records that are not durable yet.
     pub ring_bytes: usize,
+    /// Bytes of one session's wrapped keys, as [`CoreAudit::append_keys`] is given them; 0 for none.
+    pub slot_bytes: usize,
     /// How often the log says that the core is alive; zero is never.
     pub heartbeat: Duration,
     /// Kept at the number of the block that becomes durable next, for other threads.
@@ -105,6 +109,7 @@ impl Default for WriterOptions {
         Self {
             segment_bytes: SEGMENT_BYTES_DEFAULT,
             ring_bytes: 8 << 20,
+            slot_bytes: 0,
             heartbeat: Duration::ZERO,
             durable_blocks: Arc::default(),
             faults: None,
@@ -199,6 +204,8 @@ enum Owed {
 
 struct State {
     ring: Ring,
+    /// Wrapped keys that go to disk before the next block.
+    keys: Vec<u8>,
     /// Who waits for which record, ascending.
     waiters: VecDeque<(u64, Waker)>,
     /// Highest record that somebody waits for.
@@ -263,6 +270,7 @@ impl<D: Device> CoreAudit<D> {
         owed.extend(sessions.into_iter().map(Owed::Close));
         owed.extend((!start.clean).then_some(Owed::Account(account)));
         let mut state = State {
+            keys: Vec::new(),
             ring,
             waiters: VecDeque::new(),
             wanted: 0,
@@ -372,6 +380,17 @@ impl<D: Device> CoreAudit<D> {
         let flusher = state.flusher.take();
         drop(state);
         flusher.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes the wrapped keys of a session whose first record follows: they will be durable before it is.
+    pub fn append_keys(&self, slot: &[u8]) {
+        self.state.borrow_mut().keys.extend_from_slice(slot);
+    }
+
+    /// Node, core and epoch of this log.
+    #[must_use]
+    pub fn identity(&self) -> ([u8; 16], u16, u32) {
+        (self.start.node, self.start.core, self.start.epoch)
     }
 
     /// Is this record on disk?
@@ -536,14 +555,14 @@ impl<D: Device> CoreAudit<D> {
     async fn flush(&self, disk: &mut Disk<D>, block: &mut Vec<u8>) -> Result<(), AuditError> {
         block.clear();
         let now = self.device.now();
-        let sealed = {
+        let (sealed, mut keys) = {
             let mut state = self.state.borrow_mut();
+            let Some(sealed) = state.ring.seal(now, block) else { return Ok(()) };
             state.flight = Some(now);
-            state.ring.seal(now, block)
+            (sealed, std::mem::take(&mut state.keys))
         };
-        let Some(sealed) = sealed else { return Ok(()) };
         let mut tries = 0;
-        while let Err(error) = disk.commit(block, sealed.block_seq).await {
+        while let Err(error) = disk.commit(block, &mut keys, sealed.block_seq).await {
             let give_up = self.failed(error.kind());
             disk.abandon().await;
             if give_up {

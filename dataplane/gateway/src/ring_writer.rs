@@ -4,7 +4,7 @@
 //! where the file system refuses direct writes they go through the cache. What is written when, and what a failing disk
 //! means, is `audit::writer`'s; this is its machine. Locking and recovery are done before executors start.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::future::Future;
 use std::io;
@@ -15,8 +15,10 @@ use std::time::Duration;
 
 use audit::record::Clock;
 use audit::segment::{self, SegmentHeader};
-pub use audit::writer::{AuditError, AuditStatus, Device, FaultPoint, Pressure, WriterOptions};
+pub use audit::writer::{AuditError, Device, FaultPoint, KeyPlace, WriterOptions};
 use glommio::io::{DmaFile, OpenOptions};
+
+use crate::key_slots::KeySlots;
 
 /// A core's audit log on the executor's files.
 pub type CoreAudit = audit::writer::CoreAudit<Files>;
@@ -25,13 +27,14 @@ pub type CoreAudit = audit::writer::CoreAudit<Files>;
 #[derive(Debug, Default)]
 pub struct Files {
     buffered: Cell<bool>,
+    keys: RefCell<Option<KeySlots>>,
 }
 
 impl Files {
     /// Writes go through the page cache even where direct writes work.
     #[must_use]
     pub fn buffered() -> Self {
-        Self { buffered: Cell::new(true) }
+        Self { buffered: Cell::new(true), keys: RefCell::default() }
     }
 }
 
@@ -113,6 +116,16 @@ impl Device for Files {
                 blocking(move || file.sync_data()).await
             }
         }
+    }
+
+    async fn write_keys(&self, folder: &Path, place: KeyPlace, slots: &[u8]) -> io::Result<()> {
+        // One block is under way at a time, so nobody else looks for the file meanwhile.
+        let kept = self.keys.borrow_mut().take();
+        let KeyPlace { node, core, epoch, slot_bytes } = place;
+        let mut keys = kept.unwrap_or_else(|| KeySlots::new(node, core, epoch, slot_bytes));
+        let written = keys.write(folder, slots).await;
+        *self.keys.borrow_mut() = Some(keys);
+        written
     }
 
     async fn close(&self, file: Sink) {

@@ -302,11 +302,10 @@ impl Gateway {
 /// One core, from its first record to its last.
 async fn run(seed: Seed) {
     let Seed { index, settings, shared, rules, metrics, listeners, bell, start, ready } = seed;
-    let slot_bytes = sealing::slots::slot_bytes(settings.recipients.len());
     let durable_blocks = shared.durable_blocks.get(index).map(Arc::clone).unwrap_or_default();
-    let segment_bytes = settings.segment_bytes;
     let options = WriterOptions {
         segment_bytes: settings.segment_bytes,
+        slot_bytes: sealing::slots::slot_bytes(settings.recipients.len()),
         heartbeat: settings.heartbeat,
         durable_blocks,
         ..WriterOptions::default()

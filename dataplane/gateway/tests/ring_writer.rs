@@ -264,10 +264,10 @@ fn r4_a_failing_disk_closes_the_gate_and_loses_nothing() {
             assert_eq!(failures.get(), 0);
             assert_eq!(acked, (1..=8).collect::<Vec<_>>());
             let report = clean(directory.path());
-            assert_eq!(report.cores[0].closed, orderly);
+            assert_eq!(report.logs[0].cores[0].closed, orderly);
             let start = audit::open(directory.path(), 1, [9; 32]).unwrap().cores.remove(0);
             assert_eq!((start.clean, start.torn_bytes, start.in_doubt.len()), (orderly, 0, 0));
-            assert_eq!(start.next_record_seq, report.cores[0].records + 1);
+            assert_eq!(start.next_record_seq, report.logs[0].cores[0].records + 1);
             let shown = statements(directory.path());
             assert_eq!(shown, (1..=8).collect::<Vec<_>>(), "{point:?}: every intent is there once, in order");
             let gaps = audit::show(directory.path(), Filter { kind: Some("gap".into()), ..Filter::default() });
@@ -495,4 +495,81 @@ fn what_was_acknowledged_survives_kill_9() {
         })
         .count();
     assert!(unknown > 50, "a third of the statements had no result when the process died");
+}
+
+/// Sessions whose wrapped keys are in the core's files now.
+fn keys_on_disk(directory: &Path) -> Vec<[u8; 16]> {
+    let files = std::fs::read_dir(directory.join("core-00")).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "tgkeys"));
+    let mut found = Vec::new();
+    for file in files {
+        let bytes = std::fs::read(file).unwrap();
+        for (_, slot) in sealing::slots::Slots::read(&bytes).unwrap() {
+            if let sealing::slots::Found::Key(slot) = slot {
+                found.push(slot.session);
+            }
+        }
+    }
+    found.sort_unstable();
+    found
+}
+
+#[test]
+fn wrapped_keys_are_on_disk_before_the_block_with_their_sessions() {
+    const SLOT: usize = sealing::slots::slot_bytes(1);
+    for fail in [false, true] {
+        let directory = Folder::new();
+        let path = directory.path().to_owned();
+        let failures = Rc::new(Cell::new(if fail { 2 } else { 0 }));
+        let left = Rc::clone(&failures);
+        let faults = move |here| {
+            (matches!(here, FaultPoint::Keys(_)) && left.get() > 0).then(|| {
+                left.set(left.get() - 1);
+                ErrorKind::StorageFull
+            })
+        };
+        let options = WriterOptions { slot_bytes: SLOT, faults: Some(Rc::new(faults)), ..small() };
+        with_writer(directory.path(), options, move |core| async move {
+            core.started().await.unwrap();
+            for n in 1..=20u8 {
+                let slot = sealing::slots::Slot { session: [n; 16], commitment: [n; 32], wraps: Vec::new() };
+                core.append_keys(&slot.encode(SLOT).unwrap());
+                let opened = loop {
+                    match core.append(&Record::SessionOpen {
+                        session: SessionId([n; 16]),
+                        actor: audit::record::Actor::default(),
+                        source: "",
+                        tls: "",
+                        application: "",
+                        target: "t",
+                        database: "",
+                        account: "",
+                        bundle: [1; 32],
+                        recording: "",
+                        mode: "",
+                        key: [n; 32],
+                    }) {
+                        Ok(recorded) => break recorded.sequence(),
+                        Err(error) => {
+                            assert_eq!(error, AuditError::Disk(ErrorKind::StorageFull));
+                            glommio::timer::sleep(Duration::from_millis(50)).await;
+                        }
+                    }
+                };
+                while core.durable(opened).await.is_err() {
+                    assert!(!core.is_durable(opened));
+                    glommio::timer::sleep(Duration::from_millis(50)).await;
+                }
+                assert_eq!(keys_on_disk(&path), (1..=n).map(|n| [n; 16]).collect::<Vec<_>>());
+                let _ = core
+                    .append(&Record::SessionClose { session: SessionId([n; 16]), reason: "x", statements: 0, bytes: 0 })
+                    .unwrap();
+            }
+            core.close();
+            core.closed().await.unwrap();
+        });
+        assert_eq!(failures.get(), 0);
+        let shown = audit::show(directory.path(), Filter { kind: Some("session-open".into()), ..Filter::default() });
+        assert_eq!(shown.unwrap().count(), 20);
+    }
 }
