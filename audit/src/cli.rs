@@ -6,7 +6,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use crate::body::TYPE_NAMES;
+use crate::body::{Body, TYPE_NAMES};
 use crate::record::Clock;
 use crate::render;
 use crate::show::{Filter, ShowError, is_kind};
@@ -97,6 +97,14 @@ impl CliError {
 /// # Errors
 /// Arguments, the log's directory or the output.
 pub fn show(args: &ShowArgs, out: &mut dyn Write) -> Result<u8, CliError> {
+    show_opened(args, &mut |_| {}, out)
+}
+
+/// The same; `open` may put the text of a record in the place of its sealed one.
+///
+/// # Errors
+/// As for [`show`].
+pub fn show_opened(args: &ShowArgs, open: &mut dyn FnMut(&mut Body), out: &mut dyn Write) -> Result<u8, CliError> {
     let now = Clock::now().wall_ns;
     let moment = |name, text: &Option<String>| match text {
         None => Ok(None),
@@ -118,6 +126,10 @@ pub fn show(args: &ShowArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     };
     let mut code = EXIT_CLEAN;
     for item in crate::show::show(&args.directory, filter).map_err(CliError::Show)? {
+        let item = item.map(|mut entry| {
+            open(&mut entry.record.body);
+            entry
+        });
         let line = match item {
             Ok(entry) if args.json => render::json(&entry),
             Ok(entry) => render::line(&entry, args.full),

@@ -106,6 +106,8 @@ pub struct Setup<'a> {
     pub cores: Option<usize>,
     /// Room for this many sessions.
     pub sessions: usize,
+    /// What it records, as the configuration says it; with recipients unless that says that there need be none.
+    pub recordings: Option<&'a str>,
 }
 
 impl Gateway {
@@ -132,13 +134,23 @@ impl Gateway {
             add.args(["--password-file", "password"]);
             process::run("add a user", add, stop, Duration::from_secs(30))?;
         }
+        let mut audit = "directory: audit".to_owned();
+        if let Some(recordings) = setup.recordings {
+            audit.push_str(&format!(", recordings: {{ {recordings} }}"));
+            if !recordings.contains("unencrypted") {
+                let mut keys = process::command(&programs.gateway, Account::Own, "TERM")?;
+                keys.current_dir(&home).args(["keys", "new", "bench", "-o", "audit.key"]);
+                process::run("make a key", keys, stop, Duration::from_secs(30))?;
+                audit.push_str(", recipients: audit.key.pub");
+            }
+        }
         let port = postgres::free_port()?;
         let cores = setup.cores.map_or_else(String::new, |cores| format!("cores: {cores}\n"));
         write(
             &home.join("tidegate.yaml"),
             &format!(
                 "listen: [\"127.0.0.1:{port}\"]\n{cores}bundle: policy.tgb\nusers: users.yaml\n\
-                 audit: {{ directory: audit }}\n\
+                 audit: {{ {audit} }}\n\
                  targets:\n  {target}:\n    password: {{ file: password }}\n\
                  limits: {{ sessions: {room}, sessions_per_user: {room} }}\nlog: {{ format: text, level: warn }}\n",
                 target = postgres::DATABASE,

@@ -23,6 +23,12 @@ pub enum Way {
     Gateway,
     /// Through the gateway, audit mode strict.
     GatewayStrict,
+    /// Through the gateway, what clients are sent recorded and encrypted.
+    GatewayRecorded,
+    /// The same, compressed too.
+    GatewayRecordedZstd,
+    /// Recorded and not encrypted.
+    GatewayRecordedPlain,
 }
 
 impl Way {
@@ -34,13 +40,27 @@ impl Way {
             Self::Pgbouncer => "pgbouncer",
             Self::Gateway => "gateway",
             Self::GatewayStrict => "gateway-strict",
+            Self::GatewayRecorded => "gateway-recorded",
+            Self::GatewayRecordedZstd => "gateway-recorded-zstd",
+            Self::GatewayRecordedPlain => "gateway-recorded-plain",
+        }
+    }
+
+    /// What it records, as the configuration says it.
+    #[must_use]
+    pub const fn recordings(self) -> Option<&'static str> {
+        match self {
+            Self::GatewayRecorded => Some("mode: rows, compress: false, cap_bytes: 1TiB"),
+            Self::GatewayRecordedZstd => Some("mode: rows, compress: true, cap_bytes: 1TiB"),
+            Self::GatewayRecordedPlain => Some("mode: rows, compress: false, cap_bytes: 1TiB, unencrypted: true"),
+            _ => None,
         }
     }
 
     /// It is our own.
     #[must_use]
     pub const fn is_gateway(self) -> bool {
-        matches!(self, Self::Gateway | Self::GatewayStrict)
+        !matches!(self, Self::Direct | Self::Pgbouncer)
     }
 }
 
@@ -92,9 +112,10 @@ impl Target {
             Way::Pgbouncer => {
                 Kind::Pgbouncer(Bouncer::start(&ground.folder, name, &ground.postgres, ground.sessions, stop)?)
             }
-            Way::Gateway | Way::GatewayStrict => {
+            _ => {
                 let programs = ground.programs.as_ref().ok_or("the gateway's programs were not built")?;
-                let setup = Setup { name, audit, cores: ground.cores, sessions: ground.sessions };
+                let setup =
+                    Setup { name, audit, cores: ground.cores, sessions: ground.sessions, recordings: way.recordings() };
                 Kind::Gateway(Gateway::start(&ground.folder, programs, &ground.postgres, setup, stop)?)
             }
         };

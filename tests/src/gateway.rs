@@ -40,6 +40,8 @@ pub struct Setup {
     tls_required: bool,
     limits: Vec<(&'static str, String)>,
     audit: Vec<String>,
+    audit_directory: String,
+    files: Vec<(&'static str, String)>,
     lines: Vec<String>,
 }
 
@@ -77,6 +79,8 @@ impl Setup {
             tls_required: false,
             limits: Vec::new(),
             audit: Vec::new(),
+            audit_directory: "audit".into(),
+            files: Vec::new(),
             lines: Vec::new(),
         }
     }
@@ -96,6 +100,18 @@ impl Setup {
     /// A line under `audit:`.
     pub fn audit(mut self, line: &str) -> Self {
         self.audit.push(line.into());
+        self
+    }
+
+    /// Where the audit log is, instead of `audit` in the gateway's folder.
+    pub fn audit_directory(mut self, directory: &std::path::Path) -> Self {
+        self.audit_directory = directory.display().to_string();
+        self
+    }
+
+    /// One more file in its folder.
+    pub fn file(mut self, name: &'static str, content: &str) -> Self {
+        self.files.push((name, content.into()));
         self
     }
 
@@ -147,6 +163,7 @@ impl Setup {
         folder.write("server.key", &authority.server.key);
         folder.write("token.key", "0123456789abcdef0123456789abcdef");
         folder.write("policy.tgb", &self.bundle);
+        self.files.iter().for_each(|(name, content)| drop(folder.write(name, content)));
         folder.write("users.yaml", users(USERS));
         folder.write("tidegate.yaml", self.configuration(&folder, port, metrics));
         let process = spawn(&folder, &[]);
@@ -174,10 +191,11 @@ impl Setup {
         let mut text = format!(
             "listen: [\"127.0.0.1:{port}\"]\ncores: {}\nbundle: policy.tgb\nusers: users.yaml\n\
              tls:\n  certificate: server.crt\n  key: server.key\n  required: {}\n\
-             audit:\n  directory: audit\n{}metrics: \"127.0.0.1:{metrics}\"\nkeys:\n  default: {{ file: token.key }}\n\
+             audit:\n  directory: {}\n{}metrics: \"127.0.0.1:{metrics}\"\nkeys:\n  default: {{ file: token.key }}\n\
              targets:\n  {}:\n    {}\n",
             self.cores,
             self.tls_required,
+            self.audit_directory,
             self.audit.iter().map(|line| format!("  {line}\n")).collect::<String>(),
             self.target,
             target.join("\n    ")

@@ -10,6 +10,7 @@
 pub mod canary;
 pub mod certificates;
 pub mod clients;
+pub mod disk;
 pub mod endpoint;
 pub mod folder;
 pub mod gateway;
@@ -17,6 +18,7 @@ pub mod hostile;
 pub mod process;
 pub mod programs;
 pub mod receivers;
+pub mod reconcile;
 pub mod rules;
 pub mod server;
 pub mod tls;

@@ -12,6 +12,7 @@ pub mod prepare;
 pub mod problems;
 pub mod process;
 pub mod recordings;
+pub mod replays;
 pub mod secrets;
 pub mod serve;
 pub mod status;

@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tidegate::{forwarders, keys, prepare, problems::Problems, secrets::SecretSource, serve, status, users, vouch};
+use tidegate::{
+    forwarders, keys, prepare, problems::Problems, replays, secrets::SecretSource, serve, status, users, vouch,
+};
 use zeroize::Zeroizing;
 
 /// A gateway in front of databases: masks protected columns, refuses dangerous statements, records everything.
@@ -49,11 +51,19 @@ enum Command {
     /// Read the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Evidence packs for auditors
+    #[command(subcommand)]
+    Evidence(evidence::acts::EvidenceCommand),
     /// Hold the key of a log in a process of its own
     Signer(vouch::cli::SignerArgs),
     /// Be a witness of logs
     #[command(subcommand)]
     Witness(vouch::cli::WitnessCommand),
+    /// List and show the sessions of the audit log
+    #[command(subcommand)]
+    Sessions(replays::SessionsCommand),
+    /// Play a recording, or judge the log's statements under another bundle
+    Replay(replays::ReplayArgs),
     /// Send records of the audit log on, without the gateway: at least once, each with an id
     Forward {
         #[command(flatten)]
@@ -118,7 +128,7 @@ enum UserCommand {
 #[derive(Subcommand)]
 enum AuditCommand {
     /// Show records
-    Show(audit::cli::ShowArgs),
+    Show(replays::ShowArgs),
     /// Verify that nothing was changed or removed: exit code 0 clean, 10 findings, 20 cannot verify
     Verify(verifier::cli::VerifyArgs),
     /// Prove that one record is in the signed log: a file that shows no other record and needs nothing else to be checked
@@ -131,6 +141,19 @@ enum AuditCommand {
     Query(evidence::cli::QueryArgs),
     /// Write rows of the log to a file for other tools; the export is recorded
     Export(evidence::cli::ExportArgs),
+    /// Answer an auditor's question in tables
+    Report(evidence::acts::ReportArgs),
+    /// Draw records that nobody could choose, by a nonce and the root of the log
+    Sample(evidence::acts::SampleArgs),
+    /// Legal holds: what must not be purged
+    #[command(subcommand)]
+    Hold(evidence::acts::HoldCommand),
+    /// Destroy keys and recordings of sessions, by order of two people
+    #[command(subcommand)]
+    Purge(evidence::acts::PurgeCommand),
+    /// Record reviews of activity
+    #[command(subcommand)]
+    Review(evidence::acts::ReviewCommand),
 }
 
 fn main() -> ExitCode {
@@ -141,8 +164,11 @@ fn main() -> ExitCode {
         Command::User(command) => user(command),
         Command::Keys(command) => keys::run(&command).and_then(|text| print(&text)),
         Command::Audit(command) => return audit(&command),
+        Command::Evidence(command) => return told(evidence::acts::evidence(&command, &mut std::io::stdout().lock())),
         Command::Signer(arguments) => vouch::cli::signer(&arguments).and_then(|text| print(&text)),
         Command::Witness(command) => vouch::cli::witness(&command).and_then(|text| print(&text)),
+        Command::Sessions(command) => return replays::sessions(&command),
+        Command::Replay(arguments) => return replays::replay(&arguments),
         Command::Forward { config, once } => return forwarders::run(&config.config, once),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tidegate", &mut std::io::stdout());
@@ -257,13 +283,20 @@ fn audit(command: &AuditCommand) -> ExitCode {
     let shown = |error: audit::cli::CliError| (error.exit_code(), error.to_string());
     let verified = |error: verifier::cli::CliError| (error.exit_code(), error.to_string());
     let outcome = match command {
-        AuditCommand::Show(arguments) => audit::cli::show(arguments, out).map_err(shown),
+        AuditCommand::Show(arguments) => {
+            replays::audit_show(arguments, out).map_or_else(|e| Err((20, e)), |shown_it| shown_it.map_err(shown))
+        }
         AuditCommand::Verify(arguments) => verifier::cli::verify(arguments, out).map_err(verified),
         AuditCommand::Prove(arguments) => verifier::cli::prove(arguments, out).map_err(verified),
         AuditCommand::Check(arguments) => verifier::cli::check(arguments, out).map_err(verified),
         AuditCommand::Consistency(arguments) => verifier::cli::consistency(arguments, out).map_err(verified),
         AuditCommand::Query(arguments) => return told(evidence::cli::query(arguments, out, notes)),
         AuditCommand::Export(arguments) => return told(evidence::cli::export(arguments, out, notes)),
+        AuditCommand::Report(arguments) => return told(evidence::acts::report(arguments, out, notes)),
+        AuditCommand::Sample(arguments) => return told(evidence::acts::sample(arguments, out)),
+        AuditCommand::Hold(command) => return told(evidence::acts::hold(command, out)),
+        AuditCommand::Purge(command) => return told(evidence::acts::purge(command, out)),
+        AuditCommand::Review(command) => return told(evidence::acts::review(command, out)),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

@@ -122,8 +122,8 @@ fn counters(metrics: &Metrics, page: &mut Page) {
     let cores: Vec<_> = metrics.cores.iter().map(|c| c.counts.named()).collect();
     let names: Vec<&str> = cores.first().into_iter().flatten().map(|(name, _)| *name).collect();
     for (i, name) in names.into_iter().enumerate() {
-        // The one number that goes down.
-        let gauge = name == "sessions_open";
+        // The numbers that go down.
+        let gauge = matches!(name, "sessions_open" | "audit_ring_used_bytes" | "audit_pressure" | "audit_on_spare");
         let full = if gauge { format!("tidegate_{name}") } else { format!("tidegate_{name}_total") };
         page.family(&full, if gauge { "gauge" } else { "counter" }, &format!("{}.", name.replace('_', " ")));
         for (core, values) in cores.iter().enumerate() {

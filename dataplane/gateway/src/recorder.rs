@@ -166,7 +166,7 @@ impl Recorder {
         }
         let mut rest = bytes;
         while !rest.is_empty() {
-            let before = state.marks.front().map_or(u64::MAX, |(at, _)| at - state.sent);
+            let before = state.marks.front().map_or(u64::MAX, |(at, _)| at.saturating_sub(state.sent));
             let (now_sent, later) = rest.split_at(usize::try_from(before).unwrap_or(usize::MAX).min(rest.len()));
             state.put(now, now_sent);
             state.sent += now_sent.len() as u64;

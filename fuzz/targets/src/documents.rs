@@ -22,6 +22,11 @@ pub fn audit_reader(data: &[u8]) {
     let record = decode_record(data);
     assert_eq!(record.is_ok(), verifier::fuzzing::record(data), "the verifier sees the record otherwise: {record:?}");
     let _words = record.map_err(|error| error.to_string());
+    // What lies beside the log: wrapped keys, recordings, key files.
+    let _keys = sealing::fuzzing::read_slots(data);
+    let _recorded = sealing::fuzzing::read_recording(data);
+    let _events = sealing::fuzzing::read_events(data);
+    let _line = std::str::from_utf8(data).is_ok_and(sealing::fuzzing::read_line);
     assert_eq!(decode_header_page(data), verifier::fuzzing::header_page(data), "the verifier sees the page otherwise");
     assert_eq!(decode_all(data), verifier::fuzzing::block(data), "the verifier sees the block otherwise");
     match decode_block(data) {

@@ -262,3 +262,11 @@ fn largest_file(folder: &std::path::Path) -> std::path::PathBuf {
     files.sort();
     files.pop().expect("an audit segment").1
 }
+
+#[test]
+fn r2_ten_kills_under_load_and_the_three_books_agree() {
+    let account = tests::reconcile::rounds(10, &mut |_| {});
+    assert!(account.mistakes.is_empty(), "{account}");
+    assert!(account.answered > 500 && account.in_doubt.0 > 0, "{account}");
+    assert!(account.slowest_start < Duration::from_secs(20), "{account}");
+}

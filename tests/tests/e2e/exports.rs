@@ -17,9 +17,9 @@ pub(crate) fn after_a_morning() -> Gateway {
     let gateway = Setup::new(Bundle::clinic(), Postgres::shared()).start();
     let (ana, priya) = (gateway.endpoint("ana"), gateway.endpoint("priya"));
     clients::rows(&ana, "select * from clinic.patients").success();
-    clients::rows(&ana, "select count(*) from clinic.visits").success();
+    clients::rows(&ana, "select count(*) from clinic.encounters").success();
     assert_ne!(clients::rows(&ana, "drop table clinic.notes").code, 0);
-    clients::rows(&priya, "select name, birth_date from clinic.patients limit 5").success();
+    clients::rows(&priya, "select last_name, dob from clinic.patients limit 5").success();
     let mut wrong = gateway.endpoint("ana");
     wrong.password = "wrong".into();
     assert_ne!(clients::rows(&wrong, "select 1").code, 0);

@@ -59,6 +59,15 @@ fn arrived(rsyslog: &Rsyslog) -> BTreeMap<(u64, u64), usize> {
     counts
 }
 
+/// Ends what runs while this is true.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn everything_arrives_at_rsyslog_and_s3_though_the_forwarder_is_killed() {
     let gateway = Setup::new(Bundle::allow_all(), Postgres::shared()).cores(2).start();
@@ -74,6 +83,8 @@ fn everything_arrives_at_rsyslog_and_s3_though_the_forwarder_is_killed() {
     );
     let running = AtomicBool::new(true);
     std::thread::scope(|scope| {
+        // A panic below must not leave the clients running.
+        let _end = Ends(&running);
         for client in 0..3 {
             let (endpoint, running) = (gateway.endpoint("app"), &running);
             scope.spawn(move || {
@@ -90,7 +101,7 @@ fn everything_arrives_at_rsyslog_and_s3_though_the_forwarder_is_killed() {
             let mut forwarder = forwarder(&gateway);
             wait_until("events flow", Duration::from_secs(30), || arrived(&rsyslog).len() > before + 500);
             forwarder.signal("KILL");
-            forwarder.wait(Duration::from_secs(5)).expect("SIGKILL ends a process");
+            forwarder.wait(Duration::from_secs(30)).expect("SIGKILL ends a process");
         }
         // The receiver goes away too, in the middle.
         let mut last = forwarder(&gateway);
@@ -99,7 +110,7 @@ fn everything_arrives_at_rsyslog_and_s3_though_the_forwarder_is_killed() {
         wait_until("events flow again", Duration::from_secs(30), || arrived(&rsyslog).len() > before + 100);
         running.store(false, Ordering::Relaxed);
         last.signal("KILL");
-        last.wait(Duration::from_secs(5)).expect("SIGKILL ends a process");
+        last.wait(Duration::from_secs(30)).expect("SIGKILL ends a process");
     });
     gateway.signal("TERM");
     gateway.wait_end(Duration::from_secs(20)).expect("it ends");

@@ -426,7 +426,9 @@ fn copies_in_an_object_store_are_locked_complete_and_verify_by_themselves() {
     assert_eq!(computed, root);
     let copied_headers = headers(&copied);
     let found: BTreeSet<Vec<u8>> = found.into_iter().collect();
-    assert!(copied_headers.len() > 40 && copied_headers.is_subset(&found), "every copied block is in the copied tree");
+    assert!(copied_headers.len() > 20, "{} blocks were copied", copied_headers.len());
+    let strangers = copied_headers.difference(&found).count();
+    assert_eq!(strangers, 0, "copied blocks that are not in the copied tree of {size} blocks");
     // All segments that others follow are there, byte by byte.
     let mut local: Vec<PathBuf> =
         fs::read_dir(audit(&gateway).join("core-00")).unwrap().map(|e| e.unwrap().path()).collect();
