@@ -112,7 +112,7 @@ enum UserCommand {
 #[derive(Subcommand)]
 enum AuditCommand {
     /// Show records
-    Show(replays::ShowArgs),
+    Show(replays::ShowOpened),
     /// Verify that nothing was changed or removed: exit code 0 clean, 10 findings, 20 cannot verify
     Verify(verifier::cli::VerifyArgs),
     /// Ask what happened: one line per statement, or counts
