@@ -1,8 +1,8 @@
 //! The audit log: records, blocks, the per-core ring, segment files, recovery, the reader and the verifier.
 //!
 //! Encoding, hashing and chaining are pure: time and randomness are arguments. [`open`] (lock, recovery) and the
-//! readers use plain blocking files and belong before or beside the executors. Writing blocks is the gateway's ring
-//! writer. Byte layout: `docs/audit-format.md` and `audit.cddl`. Not here yet: encryption, signed checkpoints.
+//! readers use plain blocking files and belong before or beside the executors. Writing blocks is [`writer`], on a
+//! machine that somebody else brings. Byte layout: `docs/audit-format.md` and `audit.cddl`. Not here yet: encryption, signed checkpoints.
 
 pub mod block;
 mod body;
@@ -20,6 +20,7 @@ mod ring;
 pub mod segment;
 mod show;
 pub mod time;
+pub mod writer;
 
 pub use block::{Block, BlockError, BlockHeader, decode_block};
 pub use body::{Body, OwnedActor, OwnedClear, OwnedMasked, OwnedRecord, TYPE_NAMES};
@@ -27,7 +28,8 @@ pub use cli::{EXIT_CANNOT_VERIFY, EXIT_CLEAN, EXIT_FINDINGS};
 pub use decode::{DecodeError, decode_record};
 pub use encode::{RECORD_BYTES_MAX, RECORD_VERSION, encode_record};
 pub use recover::{
-    Code, CoreStart, Opened, RECOVERED, RecoverError, Recovered, StatementId, UNKNOWN_CRASH, open, recover,
+    CRASH, Code, CoreStart, Opened, RECOVERED, RecoverError, Recovered, StatementId, UNKNOWN_CRASH, open,
+    open_with_spare, recover,
 };
 pub use ring::{Full, Ring, Sealed, announces};
 pub use segment::DirectoryLock;

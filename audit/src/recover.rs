@@ -21,6 +21,8 @@ use crate::segment::{self, DirectoryLock, HEADER_PAGE_BYTES, SegmentReader, Slot
 
 /// Outcome of a statement that was under way when the gateway died.
 pub const UNKNOWN_CRASH: &str = "unknown_crash";
+/// Reason of a session's end that a crash is.
+pub const CRASH: &str = "crash";
 /// Kind of the alarm that ends the account of a crash in a new epoch.
 pub const RECOVERED: &str = "recovered";
 
@@ -52,8 +54,12 @@ pub struct Recovered {
     pub torn_bytes: u64,
     /// Statements with an intent and no result, in order.
     pub in_doubt: Vec<StatementId>,
+    /// Sessions that were open, in order.
+    pub open_sessions: Vec<SessionId>,
     /// Statements that this core closed as unknown although they began on another.
     closed_for_others: Vec<StatementId>,
+    /// The same of sessions.
+    sessions_of_others: Vec<SessionId>,
 }
 
 /// Kinds of damage that recovery names, as the verifier does.
@@ -150,6 +156,8 @@ struct Chain {
 struct Statements {
     open: BTreeSet<StatementId>,
     closed_for_others: Vec<StatementId>,
+    sessions: BTreeSet<SessionId>,
+    sessions_of_others: Vec<SessionId>,
     /// The first epoch looked at accounts for everything before it.
     settled: Option<bool>,
     first_epoch: u32,
@@ -163,6 +171,14 @@ impl Statements {
                 self.first_epoch = epoch;
             }
             Body::Alarm { kind, .. } if kind == RECOVERED && epoch == self.first_epoch => self.settled = Some(true),
+            Body::SessionOpen { session, .. } => {
+                self.sessions.insert(*session);
+            }
+            Body::SessionClose { session, reason, .. } => {
+                if !self.sessions.remove(session) && reason == CRASH {
+                    self.sessions_of_others.push(*session);
+                }
+            }
             Body::Intent { session, statement, .. } => {
                 self.open.insert((*session, *statement));
             }
@@ -322,7 +338,9 @@ pub fn recover(directory: &Path, core: u16) -> Result<Recovered, RecoverError> {
         clean: torn_bytes == 0,
         torn_bytes,
         in_doubt: Vec::new(),
+        open_sessions: Vec::new(),
         closed_for_others: Vec::new(),
+        sessions_of_others: Vec::new(),
     };
     if segments.is_empty() {
         return Ok(recovered);
@@ -367,8 +385,10 @@ pub fn recover(directory: &Path, core: u16) -> Result<Recovered, RecoverError> {
     recovered.clean = chain.last_flags & FLAG_LAST != 0 && recovered.torn_bytes == 0;
     if chain.last_flags & FLAG_LAST == 0 {
         recovered.in_doubt = found.statements.open.into_iter().collect();
+        recovered.open_sessions = found.statements.sessions.into_iter().collect();
     }
     recovered.closed_for_others = found.statements.closed_for_others;
+    recovered.sessions_of_others = found.statements.sessions_of_others;
     debug_assert_eq!(position % ALIGN_BYTES as u64, 0);
     Ok(recovered)
 }
@@ -400,6 +420,10 @@ pub struct CoreStart {
     pub torn_bytes: u64,
     /// Statements to close as [`UNKNOWN_CRASH`].
     pub in_doubt: Vec<StatementId>,
+    /// Sessions to close for the reason [`CRASH`].
+    pub open_sessions: Vec<SessionId>,
+    /// Folder of the core's segments in the spare directory, if there is one; exists.
+    pub spare: Option<PathBuf>,
 }
 
 /// An audit directory that is ours to write.
@@ -417,9 +441,27 @@ pub struct Opened {
 /// # Errors
 /// Another gateway has the directory, the log is damaged, or the file system failed: do not start.
 pub fn open(directory: &Path, cores: u16, seed: [u8; 32]) -> Result<Opened, RecoverError> {
-    let lock = DirectoryLock::take(directory)
-        .map_err(at(directory))?
-        .ok_or_else(|| RecoverError::Locked(directory.to_owned()))?;
+    open_with_spare(directory, None, cores, seed)
+}
+
+/// The same, with a directory on another disk that is written while this one fails. Readers find it through the link
+/// `spare`, which is made here.
+///
+/// # Errors
+/// As [`open`]; also if the log has another spare directory already that holds a part of it.
+pub fn open_with_spare(
+    directory: &Path,
+    spare: Option<&Path>,
+    cores: u16,
+    seed: [u8; 32],
+) -> Result<Opened, RecoverError> {
+    let locked =
+        |path: &Path| DirectoryLock::take(path).map_err(at(path))?.ok_or_else(|| RecoverError::Locked(path.to_owned()));
+    let mut lock = locked(directory)?;
+    if let Some(spare) = spare {
+        lock.join(locked(spare)?);
+        segment::link_spare(directory, spare).map_err(at(spare))?;
+    }
     let mut found = Vec::new();
     let mut known = segment::cores(directory).map_err(at(directory))?;
     // The desk has its own lock; a tool may be writing there now.
@@ -436,9 +478,10 @@ pub fn open(directory: &Path, cores: u16, seed: [u8; 32]) -> Result<Opened, Reco
     let epoch = found.iter().map(|core| core.epoch).max().unwrap_or(0) + 1;
     let elsewhere: BTreeSet<StatementId> =
         found.iter().flat_map(|core| core.closed_for_others.iter().copied()).collect();
+    let closed: BTreeSet<SessionId> = found.iter().flat_map(|core| core.sessions_of_others.iter().copied()).collect();
     let mut starts: Vec<CoreStart> = Vec::with_capacity(usize::from(cores));
     // A core that no longer runs cannot close its own statements; the first core does.
-    let mut orphans = Vec::new();
+    let mut orphans = (Vec::new(), Vec::new());
     for core in found {
         if let Some(other) = core.node.filter(|other| *other != node) {
             return Err(RecoverError::Damaged {
@@ -449,12 +492,24 @@ pub fn open(directory: &Path, cores: u16, seed: [u8; 32]) -> Result<Opened, Reco
             });
         }
         let in_doubt = core.in_doubt.into_iter().filter(|statement| !elsewhere.contains(statement));
+        let open_sessions = core.open_sessions.into_iter().filter(|session| !closed.contains(session));
         if core.core >= cores {
-            orphans.extend(in_doubt);
+            orphans.0.extend(in_doubt);
+            orphans.1.extend(open_sessions);
             continue;
         }
         let path = segment::core_directory(directory, core.core);
         segment::create_core_directory(&path).map_err(at(&path))?;
+        segment::remove_prepared(&path).map_err(at(&path))?;
+        let spare = match spare {
+            None => None,
+            Some(_) => {
+                let path = segment::core_directory(&directory.join(segment::SPARE), core.core);
+                segment::create_core_directory(&path).map_err(at(&path))?;
+                segment::remove_prepared(&path).map_err(at(&path))?;
+                Some(path)
+            }
+        };
         starts.push(CoreStart {
             directory: path,
             node,
@@ -468,10 +523,13 @@ pub fn open(directory: &Path, cores: u16, seed: [u8; 32]) -> Result<Opened, Reco
             clean: core.clean,
             torn_bytes: core.torn_bytes,
             in_doubt: in_doubt.collect(),
+            open_sessions: open_sessions.collect(),
+            spare,
         });
     }
     if let Some(first) = starts.first_mut() {
-        first.in_doubt.append(&mut orphans);
+        first.in_doubt.append(&mut orphans.0);
+        first.open_sessions.append(&mut orphans.1);
     }
     Ok(Opened { lock, cores: starts })
 }

@@ -20,6 +20,9 @@ const MAGIC: [u8; 8] = *b"TGAUDSG1";
 const VERSION: u16 = 1;
 const EXTENSION: &str = "tgseg";
 pub(crate) const PREPARED: &str = "next.prepared";
+const PREPARED_EXTENSION: &str = "prepared";
+/// Name of the link to the spare directory.
+pub(crate) const SPARE: &str = "spare";
 const LOCK: &str = "lock";
 /// Folder for bytes that were never acknowledged.
 const QUARANTINE: &str = "quarantine";
@@ -110,11 +113,45 @@ pub(crate) fn cores(directory: &Path) -> io::Result<Vec<u16>> {
     Ok(found)
 }
 
-/// A core's segments: number of the first block by name, and path; ascending.
+/// A core's segments: number of the first block by name, and path; ascending. Those in the spare directory are among
+/// them. Of two with one number the first is what a failing disk left: no block, or a copy of the other's first.
 pub(crate) fn segments(core_directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
-    let entries = match fs::read_dir(core_directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+    list(core_directory, &mut found)?;
+    if let (Some(directory), Some(name)) = (core_directory.parent(), core_directory.file_name()) {
+        list(&directory.join(SPARE).join(name), &mut found)?;
+    }
+    found.sort_unstable();
+    let again = |pair: &[(u64, PathBuf)]| matches!(pair, [(a, _), (b, _)] if a == b);
+    if !found.windows(2).any(again) {
+        return Ok(found);
+    }
+    let mut counted = Vec::with_capacity(found.len());
+    for (first, path) in found {
+        counted.push((first, first_blocks(&path)?, path));
+    }
+    counted.sort_unstable();
+    let best = |first: u64| counted.iter().filter(|(f, ..)| *f == first).map(|(_, blocks, _)| *blocks).max();
+    let kept = counted.iter().filter(|(first, blocks, _)| *blocks > 0 || best(*first) == Some(0));
+    Ok(kept.map(|(first, _, path)| (*first, path.clone())).collect())
+}
+
+/// Good blocks at the beginning of a segment, counted up to two.
+fn first_blocks(path: &Path) -> io::Result<u8> {
+    let mut reader = SegmentReader::open(path)?;
+    let (mut position, mut blocks) = (HEADER_PAGE_BYTES, 0);
+    while blocks < 2
+        && let Slot::Block(block) = reader.slot(position)?
+    {
+        position += block.header.block_bytes() as u64;
+        blocks += 1;
+    }
+    Ok(blocks)
+}
+
+fn list(folder: &Path, found: &mut Vec<(u64, PathBuf)>) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };
     for entry in entries {
@@ -133,8 +170,43 @@ pub(crate) fn segments(core_directory: &Path) -> io::Result<Vec<(u64, PathBuf)>>
             }
         }
     }
-    found.sort_unstable();
-    Ok(found)
+    Ok(())
+}
+
+/// Removes segments that were made ready and never used.
+pub(crate) fn remove_prepared(core_directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(core_directory)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == PREPARED_EXTENSION) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the link by which readers find the spare directory; the directory exists.
+pub(crate) fn link_spare(directory: &Path, spare: &Path) -> io::Result<()> {
+    let link = directory.join(SPARE);
+    let spare = fs::canonicalize(spare)?;
+    if fs::symlink_metadata(&link).is_ok() {
+        if fs::canonicalize(&link).is_ok_and(|known| known == spare) {
+            return Ok(());
+        }
+        let used = cores(&link)?;
+        let mut segments = Vec::new();
+        for core in used {
+            list(&core_directory(&link, core), &mut segments)?;
+        }
+        if !segments.is_empty() || !link.is_symlink() {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                format!("{} holds a part of this log; move its segments into the directory first", link.display()),
+            ));
+        }
+        fs::remove_file(&link)?;
+    }
+    std::os::unix::fs::symlink(&spare, &link)?;
+    sync_directory(directory)
 }
 
 /// Makes names in a folder durable.
@@ -161,7 +233,15 @@ pub fn create_core_directory(path: &Path) -> io::Result<()> {
 /// # Errors
 /// The file system's; a partial file is removed.
 pub fn prepare(core_directory: &Path, header: &SegmentHeader) -> io::Result<PathBuf> {
-    let path = core_directory.join(PREPARED);
+    prepare_as(core_directory, "next", header)
+}
+
+/// The same, when several are made ready: under a name of its own.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_as(core_directory: &Path, name: &str, header: &SegmentHeader) -> io::Result<PathBuf> {
+    let path = core_directory.join(format!("{name}.{PREPARED_EXTENSION}"));
     match fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -248,10 +328,15 @@ fn unused(folder: &Path, name: &str) -> PathBuf {
 /// the process does).
 #[derive(Debug)]
 pub struct DirectoryLock {
-    _file: File,
+    files: Vec<File>,
 }
 
 impl DirectoryLock {
+    /// One lock for two directories.
+    pub(crate) fn join(&mut self, other: Self) {
+        self.files.extend(other.files);
+    }
+
     /// Takes the lock; `None` if another process holds it.
     ///
     /// # Errors
@@ -262,7 +347,7 @@ impl DirectoryLock {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
+            Ok(()) => Ok(Some(Self { files: vec![file] })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -295,9 +380,8 @@ pub(crate) enum Slot<'a> {
     Block(crate::block::Block<'a>),
     /// A page of zeros.
     Zeros,
-    /// Neither; the error of the block check, and whether a whole sector of the stated block is zeros, as in a write
-    /// that did not finish (segments are zeros before they are written).
-    Bad { error: crate::block::BlockError, torn: bool },
+    /// Neither; the error of the block check.
+    Bad(crate::block::BlockError),
     /// The file has no further page.
     End,
 }
@@ -334,19 +418,12 @@ impl SegmentReader {
         let header = match page.first_chunk::<HEADER_BYTES>().ok_or(BlockError::Truncated).and_then(BlockHeader::decode)
         {
             Ok(header) => header,
-            Err(error) => {
-                let torn = page.len() < ALIGN_BYTES || has_zero_sector(page);
-                return Ok(Slot::Bad { error, torn });
-            }
+            Err(error) => return Ok(Slot::Bad(error)),
         };
-        let data = HEADER_BYTES + header.payload_len as usize;
         let whole = self.read(position, header.block_bytes())?;
         match decode_block(whole) {
             Ok(block) => Ok(Slot::Block(block)),
-            Err(error) => {
-                let torn = whole.len() < header.block_bytes() || has_zero_sector(&whole[..data.min(whole.len())]);
-                Ok(Slot::Bad { error, torn })
-            }
+            Err(error) => Ok(Slot::Bad(error)),
         }
     }
 
@@ -383,11 +460,6 @@ impl SegmentReader {
             }
         }
     }
-}
-
-/// Disks write sectors of at least 512 bytes whole or not at all.
-fn has_zero_sector(bytes: &[u8]) -> bool {
-    bytes.chunks(512).any(|sector| sector.iter().all(|&byte| byte == 0))
 }
 /// A new file that only its owner may read.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {

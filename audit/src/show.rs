@@ -166,7 +166,7 @@ impl CoreReader {
                 *position += block.header.block_bytes() as u64;
                 return Some(Ok(()));
             }
-            Ok(Slot::Bad { error, .. }) => Some(error.to_string()),
+            Ok(Slot::Bad(error)) => Some(error.to_string()),
             Ok(Slot::Zeros | Slot::End) => None,
         };
         let from = *position;

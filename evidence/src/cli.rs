@@ -16,7 +16,8 @@ use crate::join::Rows;
 use crate::origin::origin;
 use crate::person::{Person, record};
 use crate::query::{self, GROUP_FIELDS, GROUPS_MAX, Groups, Query, aligned};
-use crate::row::{Row, STATEMENT, Text, line};
+use crate::row::{Row, STATEMENT, line};
+use crate::unseal::Unsealer;
 
 /// Filters of `query` and `export`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,6 +92,9 @@ pub struct QueryArgs {
     /// With the texts of statements
     #[cfg_attr(feature = "clap", arg(long))]
     pub texts: bool,
+    /// Open sealed texts with the private key in this file; that this was done is recorded
+    #[cfg_attr(feature = "clap", arg(long, value_name = "FILE", requires = "texts"))]
+    pub identity: Vec<PathBuf>,
 }
 
 /// Arguments of `export`.
@@ -234,12 +238,12 @@ pub fn walk(
     directory: &Path,
     query: &Query,
     notes: &mut dyn Write,
-    mut each: impl FnMut(&Row) -> Result<(), CliError>,
+    mut each: impl FnMut(&mut Row) -> Result<(), CliError>,
 ) -> Result<u8, CliError> {
     let mut code = EXIT_CLEAN;
     for item in Rows::open(directory)? {
         match item {
-            Ok(row) if query.wants(&row) => each(&row)?,
+            Ok(mut row) if query.wants(&row) => each(&mut row)?,
             Ok(_) => {}
             Err(error) => {
                 code = EXIT_FINDINGS;
@@ -287,7 +291,18 @@ pub fn query(args: &QueryArgs, out: &mut dyn Write, notes: &mut dyn Write) -> Re
         if !args.json {
             writeln!(out, "{}", head()).map_err(output)?;
         }
+        let mut unsealer = None;
+        if !args.identity.is_empty() {
+            unsealer = Some(Unsealer::open(&args.directory, &args.identity).map_err(CliError::Refused)?);
+            // Before the first text is shown.
+            let (person, detail) = (Person::of_process(), query.describe() + " texts opened");
+            let act = Record::Export { actor: person.actor(), reason: "", kind: "query", detail: &detail, count: 0 };
+            record(&args.directory, &[act]).map_err(CliError::Refused)?;
+        }
         walk(&args.directory, &query, notes, |row| {
+            if let Some(unsealer) = &mut unsealer {
+                unsealer.row(row);
+            }
             let text = if args.json { line(&row.json(&origin, args.texts)) } else { shown(row, args.texts) };
             writeln!(out, "{text}").map_err(output)
         })?
@@ -349,13 +364,11 @@ fn shown(row: &Row, texts: bool) -> String {
             names(&mut row.clear.iter().map(|c| format!("{}:{}", p(&c.column), p(&c.class))))
         ));
     }
-    if !row.detail.is_empty() {
-        parts.push(p(&row.detail));
+    if !row.fields.is_empty() {
+        parts.push(p(&row.detail()));
     }
-    match &row.text {
-        Text::Plain(text) if texts => parts.push(render::printable(text)),
-        Text::Sealed(_) if texts => parts.push("[sealed]".to_owned()),
-        Text::None | Text::Plain(_) | Text::Sealed(_) => {}
+    if let Some(text) = row.text.shown().filter(|_| texts) {
+        parts.push(render::printable(text.as_bytes()));
     }
     out.push_str(&parts.join(" · "));
     out.trim_end().to_owned()

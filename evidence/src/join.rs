@@ -190,7 +190,7 @@ impl Rows {
             outcome,
             bundle,
             bytes,
-            detail: detail(entry),
+            fields: fields(entry),
             ..Row::default()
         }));
     }
@@ -309,43 +309,10 @@ fn actor_of(body: &Body) -> Option<&OwnedActor> {
     }
 }
 
-/// Fields that a row has in columns of its own, or that say nothing about the event.
-const ELSEWHERE: &[&str] = &[
-    "time",
-    "core",
-    "epoch",
-    "block",
-    "sequence",
-    "mono_ns",
-    "type",
-    "session",
-    "user",
-    "target",
-    "issuer",
-    "role",
-    "source",
-    "tls",
-    "application",
-    "database",
-    "account",
-    "bundle",
-    "previous",
-    "text",
-    "text_hex",
-];
-
-/// The record's own fields as `key=value`, as its JSON form names them.
-fn detail(entry: &Entry) -> String {
-    let Ok(serde_json::Value::Object(map)) = serde_json::from_str(&audit::render::json(entry)) else {
-        return String::new();
-    };
-    let mut parts: Vec<String> = Vec::new();
-    for (key, value) in map.iter().filter(|(key, _)| !ELSEWHERE.contains(&key.as_str())) {
-        match value {
-            serde_json::Value::String(text) => parts.push(format!("{key}={text}")),
-            serde_json::Value::Null => {}
-            value => parts.push(format!("{key}={value}")),
-        }
+/// The record's own fields, as its JSON form names them.
+fn fields(entry: &Entry) -> serde_json::Map<String, serde_json::Value> {
+    match serde_json::from_str(&audit::render::json(entry)) {
+        Ok(serde_json::Value::Object(map)) => map,
+        Ok(_) | Err(_) => serde_json::Map::new(),
     }
-    parts.join(" ")
 }

@@ -1,4 +1,4 @@
-//! What a log is called: the origin of its checkpoints, or, before it has any, its node.
+//! What a log is called: the origin of its checkpoints; before it has any, the origin that its node's first key gives it.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -14,7 +14,9 @@ const ORIGIN_BYTES_MAX: usize = 256;
 /// The log's name.
 #[must_use]
 pub fn origin(directory: &Path) -> String {
-    checkpoint_origin(directory).or_else(|| node(directory)).unwrap_or_else(|| "unknown".to_owned())
+    checkpoint_origin(directory)
+        .or_else(|| node(directory).map(|node| format!("tidegate/{node}")))
+        .unwrap_or_else(|| "unknown".to_owned())
 }
 
 fn checkpoint_origin(directory: &Path) -> Option<String> {

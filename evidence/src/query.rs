@@ -115,13 +115,59 @@ impl Query {
         if let Some(clear) = self.clear {
             parts.push(if clear { "clear" } else { "masked" }.to_owned());
         }
+        let moment = |ns: u64| time::format(ns, if ns.is_multiple_of(1_000_000_000) { 0 } else { 9 });
         if let Some(since) = self.since_ns {
-            parts.push(format!("since={}", time::format(since, 0)));
+            parts.push(format!("since={}", moment(since)));
         }
         if let Some(until) = self.until_ns {
-            parts.push(format!("until={}", time::format(until, 0)));
+            parts.push(format!("until={}", moment(until)));
         }
-        if parts.is_empty() { "all".to_owned() } else { parts.join(" ") }
+        if parts.is_empty() { "*".to_owned() } else { parts.join(" ") }
+    }
+}
+
+impl Query {
+    /// Reads what [`Query::describe`] writes.
+    ///
+    /// # Errors
+    /// In words, what cannot be understood: then the query may mean anything.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut query = Self::default();
+        for part in text.split_whitespace().filter(|part| *part != "*") {
+            let unknown = || format!("`{}` is not understood", render::printable(part.as_bytes()));
+            let (name, value) = match part {
+                "clear" | "masked" => {
+                    query.clear = Some(part == "clear");
+                    continue;
+                }
+                _ => part.split_once('=').filter(|(_, value)| !value.is_empty()).ok_or_else(unknown)?,
+            };
+            let list = || value.split(',').map(str::to_owned).collect::<Vec<_>>();
+            match name {
+                "kind" => query.kind = list(),
+                "person" => query.person = list(),
+                "role" => query.role = list(),
+                "target" => query.target = list(),
+                "table" => query.table = list(),
+                "class" => query.class = list(),
+                "decision" => {
+                    query.decision =
+                        list().iter().map(|word| decision(word)).collect::<Option<_>>().ok_or_else(unknown)?;
+                }
+                "code" => query.code = list(),
+                "rule" => query.rule = list(),
+                "outcome" => query.outcome = list(),
+                "session" => query.session = list(),
+                "since" => query.since_ns = Some(time::parse(value, 0).ok_or_else(unknown)?),
+                "until" => query.until_ns = Some(time::parse(value, 0).ok_or_else(unknown)?),
+                _ => return Err(unknown()),
+            }
+        }
+        if query.kind.is_empty() {
+            // A stored query speaks of everything unless it says otherwise.
+            query.kind.push("*".to_owned());
+        }
+        Ok(query)
     }
 }
 
@@ -387,6 +433,27 @@ mod tests {
         let found: Vec<(String, u64, u64)> = groups.iter().map(|(k, c)| (k.join("/"), c.count, c.rows)).collect();
         assert_eq!(found, [("name/clear/ana".to_owned(), 2, 14), ("ssn/masked/ana".to_owned(), 2, 14)]);
         assert_eq!(Groups::by(&["clas".to_owned()]).unwrap_err(), "clas");
+    }
+
+    #[test]
+    fn descriptions_read_back() {
+        let list = |items: &[&str]| items.iter().map(|&i| i.to_owned()).collect::<Vec<_>>();
+        let full = Query {
+            since_ns: Some(1_795_335_274_000_000_000),
+            until_ns: Some(1_795_335_274_123_456_789),
+            person: list(&["ana", "ben"]),
+            table: list(&["clinic.patients"]),
+            decision: vec![Decision::Refused, Decision::Observed],
+            session: list(&["07"]),
+            kind: list(&["*"]),
+            clear: Some(false),
+            ..Query::default()
+        };
+        assert_eq!(Query::parse(&full.describe()).unwrap(), full);
+        assert_eq!(Query::parse("*").unwrap(), Query { kind: list(&["*"]), ..Query::default() });
+        for bad in ["person", "person=", "shoe=44", "since=soon", "decision=maybe"] {
+            assert!(Query::parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

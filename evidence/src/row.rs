@@ -91,6 +91,21 @@ pub enum Text {
     Plain(Vec<u8>),
     /// Sealed to the recipients of the log.
     Sealed(Vec<u8>),
+    /// Sealed with a key that is gone.
+    Erased,
+}
+
+impl Text {
+    /// As it is shown where texts are wanted; `None` for a record without one.
+    #[must_use]
+    pub fn shown(&self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Plain(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+            Self::Sealed(_) => Some("[sealed]".to_owned()),
+            Self::Erased => Some("[erased]".to_owned()),
+        }
+    }
 }
 
 /// The kind of rows that are statements; all other kinds are names of record types.
@@ -147,9 +162,34 @@ pub struct Row {
     pub masked: Vec<OwnedMasked>,
     /// Protected columns that were shown in clear.
     pub clear: Vec<OwnedClear>,
-    /// Facts of a record that is not a statement, `key=value`.
-    pub detail: String,
+    /// Fields of a record that is not a statement, as its JSON form names them.
+    pub fields: Map<String, Value>,
 }
+
+/// Fields of records that a row has in columns of its own, or that say nothing about the event.
+const ELSEWHERE: &[&str] = &[
+    "time",
+    "core",
+    "epoch",
+    "block",
+    "sequence",
+    "mono_ns",
+    "type",
+    "session",
+    "user",
+    "target",
+    "issuer",
+    "role",
+    "source",
+    "tls",
+    "application",
+    "database",
+    "account",
+    "bundle",
+    "previous",
+    "text",
+    "text_hex",
+];
 
 /// Names of effects by bit, as rule files use them (`docs/rules.md`).
 const EFFECTS: [(u32, &str); 40] = [
@@ -219,6 +259,32 @@ impl Row {
         if self.facts.person.is_empty() { "-" } else { &self.facts.person }
     }
 
+    /// A number of a record that is not a statement, 0 if it has none of that name.
+    #[must_use]
+    pub fn number(&self, name: &str) -> u64 {
+        self.fields.get(name).and_then(Value::as_u64).unwrap_or(0)
+    }
+
+    /// A text of a record that is not a statement, empty if it has none of that name.
+    #[must_use]
+    pub fn field(&self, name: &str) -> &str {
+        self.fields.get(name).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// What a record that is not a statement says beside what has a column of its own: `key=value`.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        let mut parts: Vec<String> = Vec::new();
+        for (key, value) in self.fields.iter().filter(|(key, _)| !ELSEWHERE.contains(&key.as_str())) {
+            match value {
+                Value::String(text) => parts.push(format!("{key}={text}")),
+                Value::Null => {}
+                value => parts.push(format!("{key}={value}")),
+            }
+        }
+        parts.join(" ")
+    }
+
     /// Name of the row's event for receivers: the same record has the same id in every export and forwarder.
     #[must_use]
     pub fn id(&self, origin: &str) -> String {
@@ -259,7 +325,7 @@ impl Row {
             ("code", &self.code),
             ("rule", &self.rule),
             ("outcome", &self.outcome),
-            ("detail", &self.detail),
+            ("detail", &self.detail()),
         ] {
             text(key, value);
         }
@@ -270,10 +336,8 @@ impl Row {
         if self.sqlstate != "00000" {
             text("sqlstate", &self.sqlstate);
         }
-        match &self.text {
-            Text::Plain(bytes) if texts => text("text", &String::from_utf8_lossy(bytes)),
-            Text::Sealed(_) if texts => text("text", "[sealed]"),
-            Text::None | Text::Plain(_) | Text::Sealed(_) => {}
+        if let Some(shown) = self.text.shown().filter(|_| texts) {
+            text("text", &shown);
         }
         map.insert("core".to_owned(), json!(self.place.core));
         map.insert("epoch".to_owned(), json!(self.place.epoch));

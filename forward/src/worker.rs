@@ -21,6 +21,8 @@ const POLL: Duration = Duration::from_millis(250);
 const LOCKED: Duration = Duration::from_secs(2);
 /// Waits after failures double from the first to the last.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+/// Longest wait for forwarders that are asked to end.
+const STOP: Duration = Duration::from_secs(3);
 /// How often the distance to the end of the log is measured.
 const MEASURE: Duration = Duration::from_secs(2);
 
@@ -108,10 +110,14 @@ pub struct Running {
 }
 
 impl Running {
-    /// Asks them to end and waits; each ends after the batch it is at, or at once while it waits.
+    /// Asks them to end, and waits for as long as a batch takes that a receiver is taking. One whose receiver is stuck
+    /// is left behind: what it has not saved as acknowledged goes again at the next start.
     pub fn stop(self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.wait();
+        let until = Instant::now() + STOP;
+        while self.threads.iter().any(|thread| !thread.is_finished()) && Instant::now() < until {
+            thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Waits until all have ended (with `once`, when everything is sent).
@@ -229,6 +235,10 @@ impl Worker {
                 self.pause(POLL);
                 continue;
             }
+            if measured.is_none_or(|at| at.elapsed() > MEASURE) {
+                measured = Some(Instant::now());
+                self.board.at(self.index).lag_records = tail.behind()? + batch.len() as u64;
+            }
             let mut wait = BACKOFF.0;
             let sent = loop {
                 match sink.send(&batch) {
@@ -263,17 +273,11 @@ impl Worker {
             saved = window.front().map_or_else(|| tail.positions(), |(_, before)| before.clone());
             cursor.save(&saved)?;
             let last = batch.iter().map(|event| event.wall_ns).max().unwrap_or(0);
-            let lag_records = if measured.is_none_or(|at| at.elapsed() > MEASURE) {
-                measured = Some(Instant::now());
-                Some(tail.behind()?)
-            } else {
-                None
-            };
             let mut status = self.board.at(self.index);
             (status.state, status.error) = (State::Running, None);
             status.sent += batch.len() as u64;
             status.lag_seconds = Clock::now().wall_ns.saturating_sub(last) / 1_000_000_000;
-            status.lag_records = lag_records.unwrap_or_else(|| status.lag_records.saturating_sub(batch.len() as u64));
+            status.lag_records = status.lag_records.saturating_sub(batch.len() as u64);
             drop(status);
             batch.clear();
         }

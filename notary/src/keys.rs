@@ -97,7 +97,8 @@ impl Keyring {
     /// There is no key file, or one of them cannot be used.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let current = load(path, KeyKind::Log)?.ok_or_else(|| {
-            let hint = format!("does not exist; make it with: tidegate keys new --log NAME {}", path.display());
+            let hint =
+                format!("does not exist; make it with: tidegate keys new --log NAME --output {}", path.display());
             Error::Key(path.to_owned(), hint)
         })?;
         let mut keyring = Self { path: path.to_owned(), current, next: None };

@@ -110,8 +110,8 @@ impl Notary {
         if lines.is_empty() {
             lines.push(KeyLine { from: 0, key: state.current.clone() });
         }
-        let state = settle_rotation(&mut *signer, state, &lines)?;
         let published = read_checkpoint(&folder, &lines)?;
+        let state = settle_rotation(&mut *signer, state, &keys_file, &mut lines, published.as_ref())?;
         let sizes: BTreeSet<u64> =
             published.iter().map(|p| p.checkpoint.size).chain(state.last.map(|(size, _)| size)).collect();
         let Loaded { tree, readers, roots: found } = Tree::load(&folder, &roots, &sizes)?;
@@ -296,14 +296,12 @@ impl Notary {
             Ok(good) if good.len() == wanted.len() => {}
             _ => return Err(wrong("its signature is not by the log's key; was the key replaced without a rotation?")),
         }
-        if let Some(key) = &next {
-            // Known before it is used: from here on the next key alone may sign.
-            self.lines.push(KeyLine { from: size, key: key.clone() });
-            keys::write_public_keys(&self.folder.join("keys"), &self.lines)?;
-        }
+        // Both have signed before the log names the next key, so that there is no time at which it stands by itself.
         history::publish(&self.folder, size, note.to_string().as_bytes())?;
         self.published = Some(Published { checkpoint, note });
         if let Some(key) = next {
+            self.lines.push(KeyLine { from: size, key: key.clone() });
+            keys::write_public_keys(&self.folder.join("keys"), &self.lines)?;
             self.signer.finish(&key)?;
             self.rotation = Rotation::None;
         }
@@ -319,8 +317,22 @@ fn announces(block: &[u8], wanted: &str) -> bool {
     })
 }
 
-/// Ends a rotation that a crash left half done: the log's keys already name the signer's next key.
-fn settle_rotation(signer: &mut dyn Signer, state: SignerState, lines: &[KeyLine]) -> Result<SignerState, Error> {
+/// Ends a rotation that a crash left half done: the published checkpoint is signed by the next key too, or the log's keys
+/// already name it.
+fn settle_rotation(
+    signer: &mut dyn Signer,
+    state: SignerState,
+    keys_file: &Path,
+    lines: &mut Vec<KeyLine>,
+    published: Option<&Published>,
+) -> Result<SignerState, Error> {
+    if let (Some(next), Some(published)) = (&state.next, published)
+        && lines.last().is_some_and(|newest| newest.key == state.current)
+        && published.note.verify(std::slice::from_ref(next)).is_ok()
+    {
+        lines.push(KeyLine { from: published.checkpoint.size, key: next.clone() });
+        keys::write_public_keys(keys_file, lines)?;
+    }
     let Some(newest) = lines.last() else { return Ok(state) };
     if state.current == newest.key {
         return Ok(state);

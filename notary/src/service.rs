@@ -20,8 +20,6 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// How often checkpoints are shown to witnesses.
-const WITNESS_EVERY: Duration = Duration::from_secs(10);
 /// Longest pause after failures.
 const PAUSE_MAX: Duration = Duration::from_secs(300);
 /// How often old checkpoints are thinned out.
@@ -38,6 +36,8 @@ pub struct Plan {
     pub max_unsigned: Duration,
     /// Whom to ask.
     pub witnesses: Vec<Witness>,
+    /// How often checkpoints are shown to witnesses.
+    pub witness_every: Duration,
     /// Where to copy, and how often.
     pub anchor: Option<(Anchor, Duration)>,
 }
@@ -197,7 +197,7 @@ impl Service {
     /// The system gives no thread.
     pub fn start(mut notary: Notary, plan: Plan, hooks: Hooks) -> io::Result<Self> {
         let desk = Arc::new(Desk::default());
-        let Plan { every, max_unsigned, witnesses, anchor } = plan;
+        let Plan { every, max_unsigned, witnesses, witness_every, anchor } = plan;
         {
             let mut shared = desk.lock();
             let witness = |w: &Witness| WitnessStatus {
@@ -231,7 +231,7 @@ impl Service {
         let mut others = Vec::new();
         for (n, witness) in witnesses.into_iter().enumerate() {
             let (at, tiles, append) = (Arc::clone(&desk), tiles.clone(), Arc::clone(&append));
-            others.push(spawn("witness", Box::new(move || ask(&at, n, witness, &tiles, &append)))?);
+            others.push(spawn("witness", Box::new(move || ask(&at, n, witness, witness_every, &tiles, &append)))?);
         }
         if let Some((anchor, every)) = anchor {
             let (at, append) = (Arc::clone(&desk), append);
@@ -318,7 +318,7 @@ fn thin(folder: &Path) {
     }
 }
 
-fn ask(desk: &Desk, number: usize, mut witness: Witness, tiles: &TileFiles, append: &Append) {
+fn ask(desk: &Desk, number: usize, mut witness: Witness, every: Duration, tiles: &TileFiles, append: &Append) {
     let mut cosigned: Option<u64> = None;
     let mut failures = 0u32;
     let mut noted: Option<Instant> = None;
@@ -374,7 +374,7 @@ fn ask(desk: &Desk, number: usize, mut witness: Witness, tiles: &TileFiles, appe
         if ending {
             return;
         }
-        wait = paused(WITNESS_EVERY, failures);
+        wait = paused(every, failures);
     }
 }
 

@@ -383,31 +383,42 @@ fn a_rotation_is_announced_signed_by_both_and_destroys_the_old_key() {
     node.open().unwrap();
 }
 
-/// A crash in the rotation after the log's keys name the next one, before the signer has taken it.
+/// A crash in the rotation after both keys have signed: before the log's keys name the next one, and before the signer has
+/// taken it.
 #[test]
 fn a_half_done_rotation_is_ended_at_the_next_start() {
-    let node = Node::new();
-    let zero = Arc::new(Mutex::new(node.core(0)));
-    let key_file = node.folder.path().join("key");
-    let mut notary = node.open().unwrap();
-    notary.append_with(appending(&zero));
-    notary.step().unwrap();
-    let before = fs::read(&key_file).unwrap();
-    let next = Keyring::open(&key_file).unwrap().prepare().unwrap();
-    let made = fs::read(keys::next_path(&key_file)).unwrap();
-    for _ in 0..3 {
+    for keys_are_written in [false, true] {
+        let node = Node::new();
+        let zero = Arc::new(Mutex::new(node.core(0)));
+        let key_file = node.folder.path().join("key");
+        let keys_file = node.tlog().join("keys");
+        let mut notary = node.open().unwrap();
+        notary.append_with(appending(&zero));
         notary.step().unwrap();
+        let old_key = fs::read(&key_file).unwrap();
+        let old_keys = fs::read(&keys_file).unwrap();
+        let next = Keyring::open(&key_file).unwrap().prepare().unwrap();
+        let made = fs::read(keys::next_path(&key_file)).unwrap();
+        while notary.keys().len() == 1 {
+            notary.step().unwrap();
+        }
+        let lines = notary.keys().to_vec();
+        drop(notary);
+        for (path, bytes) in [(key_file.clone(), old_key), (keys::next_path(&key_file), made)] {
+            fs::write(&path, bytes).unwrap();
+            fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        }
+        if !keys_are_written {
+            fs::write(&keys_file, old_keys).unwrap();
+        }
+        let mut notary = node.open().unwrap();
+        assert_eq!(notary.keys(), lines);
+        assert_eq!(keys::public_keys(&keys_file).unwrap(), lines);
+        assert_eq!(Keyring::open(&key_file).unwrap().current(), &next);
+        zero.lock().unwrap().blocks(1);
+        assert!(notary.step().unwrap());
+        published(&node.tlog());
     }
-    drop(notary);
-    for (path, bytes) in [(key_file.clone(), before), (keys::next_path(&key_file), made)] {
-        fs::write(&path, bytes).unwrap();
-        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    }
-    let mut notary = node.open().unwrap();
-    assert_eq!(Keyring::open(&key_file).unwrap().current(), &next);
-    zero.lock().unwrap().blocks(1);
-    assert!(notary.step().unwrap());
-    published(&node.tlog());
 }
 
 #[test]

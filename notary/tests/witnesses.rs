@@ -339,6 +339,7 @@ fn a_dead_signer_delays_checkpoints_and_refuses_sessions_in_the_end() {
         every: Duration::from_millis(20),
         max_unsigned: Duration::from_millis(200),
         witnesses: vec![witness.unwrap()],
+        witness_every: Duration::from_secs(10),
         anchor: None,
     };
     let hooks = Hooks {

@@ -11,6 +11,7 @@ use std::sync::{Arc, PoisonError};
 
 use lineage::{Effects, Facts, RelationUse, SessionUse, Statement};
 
+use crate::about::About;
 use crate::admit::Grant;
 use crate::bundle::Needle;
 use crate::glob;
@@ -71,6 +72,8 @@ pub struct Allowed {
     pub comparisons: Vec<(ClassId, u32)>,
     /// What it would be refused for if the role's mode were `enforce`.
     pub softened: Vec<Refusal>,
+    /// What its record says.
+    pub about: Arc<About>,
     /// The statement whose rows come, where `EXECUTE` and `FETCH` stand for another.
     source: Source,
 }
@@ -110,14 +113,19 @@ impl Grant {
                 Ok(one) => allowed.push(one),
                 Err(refusal) if self.mode == Mode::Observe => match self.essential(statement, &refusal) {
                     Some(refusal) => return Decision::Refuse(refusal),
-                    None => allowed.push(Allowed {
-                        statement: Arc::clone(statement),
-                        guarded: false,
-                        expected: None,
-                        comparisons: Vec::new(),
-                        softened: vec![refusal],
-                        source: self.source(statement, names, 0).unwrap_or_default(),
-                    }),
+                    None => {
+                        let source = self.source(statement, names, 0).unwrap_or_default();
+                        let about = self.about(statement, source.as_deref().unwrap_or(statement), names);
+                        allowed.push(Allowed {
+                            statement: Arc::clone(statement),
+                            guarded: false,
+                            expected: None,
+                            comparisons: Vec::new(),
+                            softened: vec![refusal],
+                            about: Arc::new(about),
+                            source,
+                        })
+                    }
                 },
                 Err(refusal) => return Decision::Refuse(refusal),
             }
@@ -192,10 +200,11 @@ impl Grant {
             session_rules::check(rules, statement)?;
         }
         let source = self.source(statement, names, 0)?;
+        let about = Arc::new(self.about(statement, source.as_deref().unwrap_or(statement), names));
         if self.view.everything {
             let statement = Arc::clone(statement);
             let (comparisons, softened) = (Vec::new(), Vec::new());
-            return Ok(Allowed { statement, guarded: false, expected: None, comparisons, softened, source });
+            return Ok(Allowed { statement, guarded: false, expected: None, comparisons, softened, about, source });
         }
         let own = self.guard(statement, names)?;
         // Judged when it was prepared, but perhaps under other rules.
@@ -216,7 +225,7 @@ impl Grant {
         let rows = inner.filter(|_| returned).unwrap_or(own);
         let source = source.filter(|_| returned);
         let statement = Arc::clone(statement);
-        Ok(Allowed { statement, guarded, expected: rows.expected, comparisons, softened: rows.softened, source })
+        Ok(Allowed { statement, guarded, expected: rows.expected, comparisons, softened: rows.softened, about, source })
     }
 
     /// The statement that `EXECUTE` or `FETCH` stands for.

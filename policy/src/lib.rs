@@ -8,6 +8,7 @@
 //! Pure: no IO, no clocks, no logging. Deliberately absent: wire framing (protocols do that), rule-file syntax
 //! (policy-compiler does that).
 
+mod about;
 mod admit;
 mod array_values;
 mod budget;
@@ -35,6 +36,7 @@ mod role;
 mod session_rules;
 mod system;
 
+pub use about::About;
 pub use admit::{Grant, Identity, admit, preview};
 pub use budget::{Spending, used_up};
 pub use bundle::{BuildError, Bundle, LoadError, number_pattern};

@@ -18,8 +18,7 @@ const LEAVES_SOMETHING: &[&str] = &["nextval", "txid_current", "pg_current_xact_
 
 impl Grant {
     /// The statement reads stored rows and computes on them, and nothing else can come of running it.
-    #[must_use]
-    pub fn only_reads(&self, statement: &Statement, names: &dyn Names) -> bool {
+    pub(crate) fn only_reads(&self, statement: &Statement, names: &dyn Names) -> bool {
         if statement.effects == Effects::TRANSACTION {
             return matches!(statement.kind, "BEGIN" | "START TRANSACTION");
         }

@@ -40,6 +40,7 @@ pub struct Setup {
     tls_required: bool,
     limits: Vec<(&'static str, String)>,
     audit: Vec<String>,
+    audit_directory: String,
     files: Vec<(&'static str, String)>,
     lines: Vec<String>,
 }
@@ -78,6 +79,7 @@ impl Setup {
             tls_required: false,
             limits: Vec::new(),
             audit: Vec::new(),
+            audit_directory: "audit".into(),
             files: Vec::new(),
             lines: Vec::new(),
         }
@@ -98,6 +100,12 @@ impl Setup {
     /// A line under `audit:`.
     pub fn audit(mut self, line: &str) -> Self {
         self.audit.push(line.into());
+        self
+    }
+
+    /// Where the audit log is, instead of `audit` in the gateway's folder.
+    pub fn audit_directory(mut self, directory: &std::path::Path) -> Self {
+        self.audit_directory = directory.display().to_string();
         self
     }
 
@@ -158,7 +166,7 @@ impl Setup {
         self.files.iter().for_each(|(name, content)| drop(folder.write(name, content)));
         folder.write("users.yaml", users(USERS));
         folder.write("tidegate.yaml", self.configuration(&folder, port, metrics));
-        let process = spawn(&folder);
+        let process = spawn(&folder, &[]);
         Gateway { port, metrics, target: self.target.clone(), folder, process: Mutex::new(process) }
     }
 
@@ -183,10 +191,11 @@ impl Setup {
         let mut text = format!(
             "listen: [\"127.0.0.1:{port}\"]\ncores: {}\nbundle: policy.tgb\nusers: users.yaml\n\
              tls:\n  certificate: server.crt\n  key: server.key\n  required: {}\n\
-             audit:\n  directory: audit\n{}metrics: \"127.0.0.1:{metrics}\"\nkeys:\n  default: {{ file: token.key }}\n\
+             audit:\n  directory: {}\n{}metrics: \"127.0.0.1:{metrics}\"\nkeys:\n  default: {{ file: token.key }}\n\
              targets:\n  {}:\n    {}\n",
             self.cores,
             self.tls_required,
+            self.audit_directory,
             self.audit.iter().map(|line| format!("  {line}\n")).collect::<String>(),
             self.target,
             target.join("\n    ")
@@ -213,13 +222,14 @@ pub fn users(list: &[(&str, &[&str])]) -> String {
     text
 }
 
-fn spawn(folder: &Folder) -> Guarded {
+fn spawn(folder: &Folder, arguments: &[&str]) -> Guarded {
     let log = fs::File::options().create(true).append(true).open(folder.path().join("gateway.log")).unwrap();
     let mut command = Command::new(program("tidegate"));
     command
         .arg("serve")
         .arg("--config")
         .arg(folder.path().join("tidegate.yaml"))
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
         .stderr(log);
@@ -308,7 +318,13 @@ impl Gateway {
     /// Starts it again on the same folder, after [`Self::kill`] or its own end.
     #[track_caller]
     pub fn restart(&self) {
-        *self.process.lock().unwrap() = spawn(&self.folder);
+        self.restart_with(&[]);
+    }
+
+    /// Starts it again with these arguments of `tidegate serve`.
+    #[track_caller]
+    pub fn restart_with(&self, arguments: &[&str]) {
+        *self.process.lock().unwrap() = spawn(&self.folder, arguments);
         self.wait_ready();
     }
 

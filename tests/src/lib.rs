@@ -10,12 +10,15 @@
 pub mod canary;
 pub mod certificates;
 pub mod clients;
+pub mod disk;
 pub mod endpoint;
 pub mod folder;
 pub mod gateway;
 pub mod hostile;
 pub mod process;
 pub mod programs;
+pub mod receivers;
+pub mod reconcile;
 pub mod rules;
 pub mod server;
 pub mod tls;

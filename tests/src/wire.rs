@@ -106,6 +106,12 @@ impl Wire {
         wire
     }
 
+    /// The error that a login ends with, if it does.
+    #[track_caller]
+    pub fn login_error(endpoint: &Endpoint) -> Option<Frame> {
+        Self::open(endpoint.port).try_login(endpoint, &[])
+    }
+
     /// Logs in with extra startup parameters; an ErrorResponse is returned.
     pub fn try_login(&mut self, endpoint: &Endpoint, extra: &[(&str, &str)]) -> Option<Frame> {
         let mut parameters = vec![("user", &*endpoint.user), ("database", &*endpoint.database)];
@@ -188,6 +194,16 @@ impl Wire {
         let head = self.raw(5)?;
         let length = u32::from_be_bytes(head[1..5].try_into().unwrap());
         assert!(length >= 4, "a frame of length {length}");
+        let body = self.raw(length as usize - 4)?;
+        Some(Frame { tag: head[0], body })
+    }
+
+    /// The next frame, if it begins before the patience ends.
+    #[track_caller]
+    pub fn try_read(&mut self) -> Option<Frame> {
+        let mut head = [0; 5];
+        self.transport.read_exact(&mut head).ok()?;
+        let length = u32::from_be_bytes(head[1..5].try_into().unwrap());
         let body = self.raw(length as usize - 4)?;
         Some(Frame { tag: head[0], body })
     }

@@ -5,6 +5,7 @@
 use crate::metrics;
 use control::{Page, Pages};
 use gateway::Gateway;
+use notary::service::StatusView;
 use serde_json::{Value, json};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -44,6 +45,8 @@ pub struct TargetBoard {
 pub struct State {
     /// The running gateway.
     pub gateway: Option<Arc<Gateway>>,
+    /// The notary beside it.
+    pub notary: Option<StatusView>,
     /// Digest of the bundle in force.
     pub bundle: String,
     /// Roles that rules are only observed for.
@@ -128,10 +131,23 @@ impl Board {
             "forwarders": forwarders,
             "version": VERSION, "state": phase, "uptime_seconds": self.began.elapsed().as_secs(),
             "listen": listen, "sessions": sessions.iter().sum::<u64>(), "sessions_per_core": sessions,
+            "checkpoints": state.notary.as_ref().map(|n| checkpoints(&n.get())),
             "bundle": state.bundle, "observe_mode": state.observed, "users": state.users, "targets": targets,
             "reloads": { "accepted": state.reloads.0, "refused": state.reloads.1, "last_error": state.reload_error },
         })
     }
+}
+
+fn checkpoints(status: &notary::service::Status) -> Value {
+    let witness = |w: &notary::service::WitnessStatus| json!({ "name": w.name, "standing": w.standing, "good": w.good, "size": w.size, "at": w.at });
+    json!({
+        "origin": status.origin, "blocks": status.size, "signed": status.checkpoint, "at": status.checkpoint_at,
+        "age_seconds": status.unsigned_for.as_secs(), "refusing_sessions": status.refusing, "error": status.error,
+        "witnesses": status.witnesses.iter().map(witness).collect::<Vec<_>>(),
+        "anchor": status.anchor.as_ref().map(|a| {
+            json!({ "size": a.size, "at": a.at, "place": a.place, "error": a.error })
+        }),
+    })
 }
 
 /// Seconds since 1970.
@@ -155,6 +171,7 @@ impl Pages for BoardPages {
             reloads: state.reloads,
             targets: state.targets.iter().map(|t| (t.name.clone(), t.relations.is_some(), t.failures)).collect(),
             resident_bytes: metrics::resident_bytes(),
+            notary: state.notary.as_ref().map(StatusView::get),
             forwarders: state.forwarders.as_ref().map(|board| board.statuses()).unwrap_or_default(),
         };
         drop(state);

@@ -7,7 +7,7 @@ use crate::{
     problems::{Place, Problems},
     recordings::{self, RecordingSettings},
     secrets::SecretSource,
-    units,
+    units, vouch,
     yaml::{Node, Placed, Report, Section, parse},
 };
 use gateway::Durability;
@@ -68,6 +68,8 @@ pub struct Audit {
     pub directory: Placed<PathBuf>,
     /// When a segment is full.
     pub segment_bytes: u64,
+    /// Checkpoints, witnesses, copies.
+    pub vouch: vouch::Settings,
     /// Where segments are written when the directory fails or is full.
     pub spare_directory: Option<Placed<PathBuf>>,
     /// How often each core says in the log that it is alive.
@@ -295,6 +297,9 @@ fn audit(node: Option<Placed<Node>>, root: Place, folder: &Path, report: &mut Re
             "heartbeat",
             "wait_max",
             "forward",
+            "checkpoint",
+            "witnesses",
+            "anchor",
             "recipients",
             "recordings",
         ],
@@ -315,6 +320,7 @@ fn audit(node: Option<Placed<Node>>, root: Place, folder: &Path, report: &mut Re
         within(t, Duration::from_millis(500), Duration::from_secs(600))
     });
     let forward = section.take("forward").map(|n| crate::forwarders::read(n, folder, report)).unwrap_or_default();
+    let vouch = vouch::Settings::take(&mut section, folder, report);
     let recipients = section.take("recipients").map(|n| recordings::recipients(n, folder, report));
     let recordings = section.take("recordings").map(|n| recordings::read(n, true, report));
     Some(Audit {
@@ -326,6 +332,7 @@ fn audit(node: Option<Placed<Node>>, root: Place, folder: &Path, report: &mut Re
         forward,
         recipients: recipients.unwrap_or_default(),
         recordings: recordings.unwrap_or_default(),
+        vouch,
     })
 }
 
@@ -513,7 +520,7 @@ pub(crate) fn size(text: &str, least: u64, most: u64) -> Result<u64, String> {
     if (least..=most).contains(&value) { Ok(value) } else { Err(range()) }
 }
 
-fn within(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
+pub(crate) fn within(text: &str, least: Duration, most: Duration) -> Result<Duration, String> {
     let value = units::duration(text)?;
     if (least..=most).contains(&value) {
         Ok(value)

@@ -341,7 +341,10 @@ fn channel() -> Result<String, String> {
 #[must_use]
 pub fn settings(config: &Config, forwarders: Vec<Forwarder>, once: bool) -> Settings {
     let directory = config.audit.directory.value.clone();
-    Settings { origin: evidence::origin::origin(&directory), directory, forwarders, once }
+    // The configured name from the first second on, so that an event never changes its id.
+    let named = config.audit.vouch.origin.as_ref().map(|origin| origin.value.clone());
+    let origin = named.unwrap_or_else(|| evidence::origin::origin(&directory));
+    Settings { origin, directory, forwarders, once }
 }
 
 /// `tidegate forward`: the forwarders alone, until the process is told to end; with `once`, until everything is sent.

@@ -1,5 +1,6 @@
-//! `tidegate keys`: key pairs of the people who may open what the gateway seals.
+//! `tidegate keys`: key pairs of the people who may open what the gateway seals, and the keys of logs and witnesses.
 
+use crate::vouch;
 use clap::Subcommand;
 use sealing::Identity;
 use std::{
@@ -8,6 +9,7 @@ use std::{
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
+use tlog::note::KeyKind;
 use zeroize::Zeroizing;
 
 /// What can be done with keys.
@@ -15,11 +17,22 @@ use zeroize::Zeroizing;
 pub enum KeysCommand {
     /// Make a key pair: the private key into FILE (mode 0600), the public one into FILE.pub, for `audit.recipients`
     New {
-        /// Whose key it is, for people
+        /// Whose key it is, for people; of a log its origin, for instance example.com/audit/gateway-1
         name: String,
+        /// The key that signs a log's checkpoints instead (`audit.checkpoint.key_file`, `tidegate signer`)
+        #[arg(long, conflicts_with = "witness")]
+        log: bool,
+        /// The key of a witness instead (`tidegate witness serve`)
+        #[arg(long)]
+        witness: bool,
         /// File of the private key; must not exist
         #[arg(long, short, value_name = "FILE")]
         output: PathBuf,
+    },
+    /// Make the next key of a log beside its key file; the gateway that signs with it takes it over
+    Rotate {
+        /// File of the log's private key
+        file: PathBuf,
     },
     /// Print the public key of a private one
     Public {
@@ -34,8 +47,14 @@ pub enum KeysCommand {
 /// What went wrong; never a key.
 pub fn run(command: &KeysCommand) -> Result<String, String> {
     match command {
-        KeysCommand::New { name, output } => new(name, output),
-        KeysCommand::Public { file } => Ok(identity(file)?.recipient().line()),
+        KeysCommand::New { name, log: true, output, .. } => vouch::cli::new_key(name, output, KeyKind::Log),
+        KeysCommand::New { name, witness: true, output, .. } => vouch::cli::new_key(name, output, KeyKind::Witness),
+        KeysCommand::New { name, output, .. } => new(name, output),
+        KeysCommand::Rotate { file } => vouch::cli::rotate_key(file),
+        KeysCommand::Public { file } => match vouch::cli::public_key(file)? {
+            Some(key) => Ok(format!("{key}\n")),
+            None => Ok(identity(file)?.recipient().line()),
+        },
     }
 }
 

@@ -19,5 +19,6 @@ pub mod status;
 pub mod tls;
 pub mod units;
 pub mod users;
+pub mod vouch;
 pub mod world;
 pub mod yaml;

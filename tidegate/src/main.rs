@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
 };
-use tidegate::{forwarders, keys, prepare, problems::Problems, replays, secrets::SecretSource, serve, status, users};
+use tidegate::{
+    forwarders, keys, prepare, problems::Problems, replays, secrets::SecretSource, serve, status, users, vouch,
+};
 use zeroize::Zeroizing;
 
 /// A gateway in front of databases: masks protected columns, refuses dangerous statements, records everything.
@@ -20,7 +22,13 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Run the gateway
-    Serve(ConfigFile),
+    Serve {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// Start although the audit log is shorter than a witness or the signer knows; the loss is recorded
+        #[arg(long)]
+        accept_loss: bool,
+    },
     /// Check everything `serve` would need, and report all problems at once
     CheckConfig(ConfigFile),
     /// Ask a running gateway how it is
@@ -43,6 +51,14 @@ enum Command {
     /// Read the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Evidence packs for auditors
+    #[command(subcommand)]
+    Evidence(evidence::acts::EvidenceCommand),
+    /// Hold the key of a log in a process of its own
+    Signer(vouch::cli::SignerArgs),
+    /// Be a witness of logs
+    #[command(subcommand)]
+    Witness(vouch::cli::WitnessCommand),
     /// List and show the sessions of the audit log
     #[command(subcommand)]
     Sessions(replays::SessionsCommand),
@@ -115,20 +131,42 @@ enum AuditCommand {
     Show(replays::ShowOpened),
     /// Verify that nothing was changed or removed: exit code 0 clean, 10 findings, 20 cannot verify
     Verify(verifier::cli::VerifyArgs),
+    /// Prove that one record is in the signed log: a file that shows no other record and needs nothing else to be checked
+    Prove(verifier::cli::ProveArgs),
+    /// Check a proof with nothing but a public key: exit code 0 proved, 10 not proved, 20 cannot be checked
+    Check(verifier::cli::CheckArgs),
+    /// Show that the log continues a checkpoint that was kept: exit code 0 proved, 10 not proved, 20 cannot be checked
+    Consistency(verifier::cli::ConsistencyArgs),
     /// Ask what happened: one line per statement, or counts
     Query(evidence::cli::QueryArgs),
     /// Write rows of the log to a file for other tools; the export is recorded
     Export(evidence::cli::ExportArgs),
+    /// Answer an auditor's question in tables
+    Report(evidence::acts::ReportArgs),
+    /// Draw records that nobody could choose, by a nonce and the root of the log
+    Sample(evidence::acts::SampleArgs),
+    /// Legal holds: what must not be purged
+    #[command(subcommand)]
+    Hold(evidence::acts::HoldCommand),
+    /// Destroy keys and recordings of sessions, by order of two people
+    #[command(subcommand)]
+    Purge(evidence::acts::PurgeCommand),
+    /// Record reviews of activity
+    #[command(subcommand)]
+    Review(evidence::acts::ReviewCommand),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Serve(config) => return serve::serve(&config.config),
+        Command::Serve { config, accept_loss } => return serve::serve(&config.config, accept_loss),
         Command::CheckConfig(config) => return check_config(&config.config),
         Command::Status { config, address, json } => show_status(&config.config, address, json),
         Command::User(command) => user(command),
         Command::Keys(command) => keys::run(&command).and_then(|text| print(&text)),
         Command::Audit(command) => return audit(&command),
+        Command::Evidence(command) => return told(evidence::acts::evidence(&command, &mut std::io::stdout().lock())),
+        Command::Signer(arguments) => vouch::cli::signer(&arguments).and_then(|text| print(&text)),
+        Command::Witness(command) => vouch::cli::witness(&command).and_then(|text| print(&text)),
         Command::Sessions(command) => return replays::sessions(&command),
         Command::Replay(arguments) => return replays::replay(&arguments),
         Command::Forward { config, once } => return forwarders::run(&config.config, once),
@@ -166,6 +204,9 @@ fn check_config(file: &Path) -> ExitCode {
                 "target   {}: {}:{}, database {}, account {}, tls {tls}, audit {audit}",
                 t.name, t.host, t.port, t.database, t.account
             );
+        }
+        for line in prepared.config.audit.vouch.lines(&prepared.config.audit.directory.value) {
+            println!("{line}");
         }
         println!("users    {}", prepared.rules.users.len());
     }
@@ -246,8 +287,16 @@ fn audit(command: &AuditCommand) -> ExitCode {
             replays::audit_show(arguments, out).map_or_else(|e| Err((20, e)), |shown_it| shown_it.map_err(shown))
         }
         AuditCommand::Verify(arguments) => verifier::cli::verify(arguments, out).map_err(verified),
+        AuditCommand::Prove(arguments) => verifier::cli::prove(arguments, out).map_err(verified),
+        AuditCommand::Check(arguments) => verifier::cli::check(arguments, out).map_err(verified),
+        AuditCommand::Consistency(arguments) => verifier::cli::consistency(arguments, out).map_err(verified),
         AuditCommand::Query(arguments) => return told(evidence::cli::query(arguments, out, notes)),
         AuditCommand::Export(arguments) => return told(evidence::cli::export(arguments, out, notes)),
+        AuditCommand::Report(arguments) => return told(evidence::acts::report(arguments, out, notes)),
+        AuditCommand::Sample(arguments) => return told(evidence::acts::sample(arguments, out)),
+        AuditCommand::Hold(command) => return told(evidence::acts::hold(command, out)),
+        AuditCommand::Purge(command) => return told(evidence::acts::purge(command, out)),
+        AuditCommand::Review(command) => return told(evidence::acts::review(command, out)),
     };
     match outcome {
         Ok(code) => ExitCode::from(code),

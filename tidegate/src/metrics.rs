@@ -24,6 +24,8 @@ pub struct Extra {
     pub targets: Vec<(String, bool, u64)>,
     /// Resident memory in bytes, if the system tells.
     pub resident_bytes: Option<u64>,
+    /// The notary.
+    pub notary: Option<notary::service::Status>,
     /// Forwarders of the audit log.
     pub forwarders: Vec<forward::Status>,
 }
@@ -52,10 +54,42 @@ pub fn render(metrics: &Metrics, extra: &Extra) -> String {
         page.family("process_resident_memory_bytes", "gauge", "Resident memory.");
         page.sample("process_resident_memory_bytes", &[], float(bytes));
     }
+    if let Some(notary) = &extra.notary {
+        checkpoints(notary, &mut page);
+    }
     forwarders(&extra.forwarders, &mut page);
     counters(metrics, &mut page);
     stages(metrics, &mut page);
     page.0
+}
+
+fn checkpoints(status: &notary::service::Status, page: &mut Page) {
+    page.family(
+        "tidegate_checkpoint_age_seconds",
+        "gauge",
+        "How long the oldest unsigned block of the log has waited.",
+    );
+    page.sample("tidegate_checkpoint_age_seconds", &[], status.unsigned_for.as_secs_f64());
+    page.family("tidegate_checkpoint_blocks", "gauge", "Blocks of the log that the newest checkpoint covers.");
+    page.sample("tidegate_checkpoint_blocks", &[], float(status.checkpoint));
+    page.family("tidegate_checkpoint_refusing", "gauge", "1 if new sessions are refused for want of a checkpoint.");
+    page.sample("tidegate_checkpoint_refusing", &[], f64::from(u8::from(status.refusing)));
+    if !status.witnesses.is_empty() {
+        page.family("tidegate_witness_good", "gauge", "1 if the witness' last answer was a cosignature.");
+        for witness in &status.witnesses {
+            page.sample("tidegate_witness_good", &[("witness", &witness.name)], f64::from(u8::from(witness.good)));
+        }
+        page.family("tidegate_witness_blocks", "gauge", "Blocks of the log that the witness has cosigned.");
+        for witness in &status.witnesses {
+            page.sample("tidegate_witness_blocks", &[("witness", &witness.name)], float(witness.size));
+        }
+    }
+    if let Some(anchor) = &status.anchor {
+        page.family("tidegate_anchor_good", "gauge", "1 if the last copy to the object store succeeded.");
+        page.sample("tidegate_anchor_good", &[], f64::from(u8::from(anchor.error.is_none())));
+        page.family("tidegate_anchor_blocks", "gauge", "Blocks of the log that the last copied checkpoint covers.");
+        page.sample("tidegate_anchor_blocks", &[], float(anchor.size));
+    }
 }
 
 fn forwarders(list: &[forward::Status], page: &mut Page) {
@@ -88,8 +122,8 @@ fn counters(metrics: &Metrics, page: &mut Page) {
     let cores: Vec<_> = metrics.cores.iter().map(|c| c.counts.named()).collect();
     let names: Vec<&str> = cores.first().into_iter().flatten().map(|(name, _)| *name).collect();
     for (i, name) in names.into_iter().enumerate() {
-        // The one number that goes down.
-        let gauge = name == "sessions_open";
+        // The numbers that go down.
+        let gauge = matches!(name, "sessions_open" | "audit_ring_used_bytes" | "audit_pressure" | "audit_on_spare");
         let full = if gauge { format!("tidegate_{name}") } else { format!("tidegate_{name}_total") };
         page.family(&full, if gauge { "gauge" } else { "counter" }, &format!("{}.", name.replace('_', " ")));
         for (core, values) in cores.iter().enumerate() {
@@ -177,12 +211,22 @@ mod tests {
             reloads: (3, 1),
             targets: vec![("ware\"house".to_owned(), true, 4)],
             resident_bytes: resident_bytes(),
+            notary: Some(notary::service::Status {
+                size: 12,
+                checkpoint: 9,
+                unsigned_for: std::time::Duration::from_millis(1500),
+                witnesses: vec![notary::service::WitnessStatus { name: "w".to_owned(), ..Default::default() }],
+                ..Default::default()
+            }),
             forwarders: Vec::new(),
         };
         let page = render(&metrics, &extra);
         for line in [
             "tidegate_build_info{version=\"1.2.3\",bundle=\"abcd\"} 1",
             "tidegate_uptime_seconds 1.5",
+            "tidegate_checkpoint_age_seconds 1.5",
+            "tidegate_checkpoint_blocks 9",
+            "tidegate_witness_good{witness=\"w\"} 0",
             "tidegate_reloads_total{outcome=\"refused\"} 1",
             "tidegate_target_ready{target=\"ware\\\"house\"} 1",
             "tidegate_catalog_failures_total{target=\"ware\\\"house\"} 4",

@@ -87,6 +87,7 @@ pub fn prepare(file: &Path, problems: &mut Problems) -> Option<Prepared> {
     let cores = check_process(&config, problems);
     check_addresses(&config, problems);
     check_audit(&config, problems);
+    config.audit.vouch.check(&config.file, &config.audit.directory.value, problems);
     let forwarders = crate::forwarders::resolve(&config, problems);
     let bundle = bundle(&config, problems);
     let keys = keys(&config, bundle.as_deref(), problems);

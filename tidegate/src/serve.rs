@@ -12,7 +12,7 @@ use crate::{
     config::{Config, Log, LogFormat},
     prepare::{self, Prepared},
     problems::Problems,
-    process, recordings,
+    process, recordings, vouch,
     world::World,
 };
 use control::{Access, CatalogNews, Control, Listener, Refresher, Signal, names};
@@ -55,7 +55,7 @@ impl Listener for Mailbox {
 
 /// Runs until it is told to end.
 #[must_use]
-pub fn serve(file: &Path) -> ExitCode {
+pub fn serve(file: &Path, accept_loss: bool) -> ExitCode {
     let mut problems = Problems::new();
     let prepared = prepare::prepare(file, &mut problems);
     if problems.has_errors() {
@@ -69,7 +69,7 @@ pub fn serve(file: &Path) -> ExitCode {
     for problem in problems.iter() {
         tracing::warn!("{problem}");
     }
-    match run(prepared) {
+    match run(prepared, accept_loss) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -92,11 +92,16 @@ pub(crate) fn start_log(log: &Log) {
     };
 }
 
-fn run(prepared: Prepared) -> Result<(), String> {
+fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
     let Prepared { config, cores, rules, keys, targets, forwarders, recipients } = prepared;
     process::raise_limits().map_err(|e| format!("cannot raise the limits of the process: {e}"))?;
     std::fs::create_dir_all(&config.audit.directory.value)
         .map_err(|e| format!("cannot make {}: {e}", config.audit.directory.value.display()))?;
+    let folders = notary::Folders {
+        directory: config.audit.directory.value.clone(),
+        spare: config.audit.spare_directory.as_ref().map(|spare| spare.value.clone()),
+    };
+    let waiting = vouch::start::check(&config.audit.vouch, folders, accept_loss)?;
     let names: Vec<String> = targets.iter().map(|t| t.name.clone()).collect();
     let users = rules.users.len();
     let required = config.tls.as_ref().is_some_and(|t| t.required);
@@ -129,9 +134,18 @@ fn run(prepared: Prepared) -> Result<(), String> {
         Arc::new(Mailbox(sender)),
     )
     .map_err(|e| format!("the control thread cannot start: {e}"))?;
-    let mut shell =
-        Shell { config, world, board, gateway: None, forwarders, forwarding: None, stops: 0, was_ready: false };
-    let outcome = shell.live(settings, control.refresher(), &messages, &control);
+    let mut shell = Shell {
+        config,
+        world,
+        board,
+        gateway: None,
+        notary: None,
+        forwarders,
+        forwarding: None,
+        stops: 0,
+        was_ready: false,
+    };
+    let outcome = shell.live(settings, waiting, control.refresher(), &messages, &control);
     control.stop();
     shell.end().and(outcome)
 }
@@ -141,6 +155,7 @@ struct Shell {
     world: World,
     board: Arc<Board>,
     gateway: Option<Arc<Gateway>>,
+    notary: Option<notary::service::Service>,
     /// To be started when the gateway runs and the log has a name.
     forwarders: Vec<forward::Forwarder>,
     forwarding: Option<forward::Running>,
@@ -152,6 +167,7 @@ impl Shell {
     fn live(
         &mut self,
         settings: Settings,
+        waiting: vouch::start::Waiting,
         refresher: Refresher,
         messages: &Receiver<Message>,
         control: &Control,
@@ -170,6 +186,16 @@ impl Shell {
         }
         self.board.state().gateway = Some(Arc::clone(&gateway));
         self.gateway = Some(Arc::clone(&gateway));
+        match waiting.begin(gateway.audit()) {
+            Ok(service) => {
+                self.board.state().notary = Some(service.status());
+                self.notary = Some(service);
+            }
+            Err(error) => {
+                gateway.stop_now();
+                return Err(error);
+            }
+        }
         self.forward()?;
         self.announce();
         let mut control_died = false;
@@ -361,6 +387,10 @@ impl Shell {
             return Err("the gateway is still in use after its end".to_owned());
         };
         let failures = gateway.join().failures;
+        // The last blocks are on the disk.
+        if let Some(notary) = self.notary.take() {
+            notary.stop();
+        }
         if let Some(forwarding) = self.forwarding.take() {
             forwarding.stop();
         }

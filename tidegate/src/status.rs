@@ -68,6 +68,33 @@ pub fn table(status: &Value) -> String {
     for role in strings(&status["observe_mode"]) {
         line("OBSERVE", format!("! role {role}: nothing is refused or masked for it, only recorded"));
     }
+    let log = &status["checkpoints"];
+    if log.is_object() {
+        line("log", text(&log["origin"]));
+        let age = span(log["age_seconds"].as_u64().unwrap_or(0));
+        line(
+            "checkpoint",
+            format!("{} of {} blocks signed, oldest unsigned for {age}", text(&log["signed"]), text(&log["blocks"])),
+        );
+        if log["refusing_sessions"] == true {
+            line("", "! new sessions are refused until a checkpoint is signed".to_owned());
+        }
+        if let Some(error) = log["error"].as_str() {
+            line("", format!("! {error}"));
+        }
+        for witness in log["witnesses"].as_array().into_iter().flatten() {
+            let mark = if witness["good"] == true { "" } else { "! " };
+            line("witness", format!("{mark}{}: {}", text(&witness["name"]), text(&witness["standing"])));
+        }
+        if log["anchor"].is_object() {
+            let anchor = &log["anchor"];
+            let told = anchor["error"].as_str().map_or_else(
+                || format!("{} blocks at {}", text(&anchor["size"]), text(&anchor["place"])),
+                |e| format!("! {e}"),
+            );
+            line("anchor", told);
+        }
+    }
     line("users", text(&status["users"]));
     let reloads = &status["reloads"];
     line("reloads", format!("{} accepted, {} refused", text(&reloads["accepted"]), text(&reloads["refused"])));

@@ -177,10 +177,6 @@ pub(crate) fn header_hash(bytes: &[u8; HEADER]) -> Hash {
 /// A block, all of whose bytes hold. What its records say is not looked at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Block<'a> {
-    /// Fields.
-    pub(crate) header: Header,
-    /// The header's bytes.
-    pub(crate) head: &'a [u8; HEADER],
     payload: &'a [u8],
 }
 
@@ -216,7 +212,7 @@ impl<'a> Block<'a> {
         if tree.root() != header.root {
             return Err(Fault::Root);
         }
-        Ok(Self { header, head, payload })
+        Ok(Self { payload })
     }
 
     /// The records' bytes, in order.

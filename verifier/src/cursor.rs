@@ -6,17 +6,15 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::block::{HEADER, Header, PAGE};
+use crate::block::{Header, PAGE};
 use crate::merkle::{self, Hash};
-use crate::segment::{FIRST, Place, Segment};
+use crate::segment::{BlockBytes, FIRST, Place, Segment};
 
 /// A header and where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Found {
     pub(crate) header: Header,
-    pub(crate) bytes: [u8; HEADER],
     pub(crate) leaf: Hash,
-    pub(crate) segment: usize,
     pub(crate) position: u64,
 }
 
@@ -82,6 +80,14 @@ impl<'a> Cursor<'a> {
         Ok(moved)
     }
 
+    /// The current block, once [`Cursor::settle`] found it good.
+    pub(crate) fn block(&mut self) -> io::Result<Option<BlockBytes<'_>>> {
+        match (&mut self.open, &self.current, self.checked) {
+            (Some(segment), Some(found), true) => segment.block(found.position, &found.header).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Behind a place that is no good block: to the next that is, in this segment or the next one.
     fn skip(&mut self) -> io::Result<()> {
         let next = match &mut self.open {
@@ -115,8 +121,7 @@ impl<'a> Cursor<'a> {
                         continue;
                     }
                     let leaf = merkle::leaf(&bytes);
-                    let (segment, position) = (self.index, self.position);
-                    self.current = Some(Found { header, bytes, leaf, segment, position });
+                    self.current = Some(Found { header, leaf, position: self.position });
                     return Ok(());
                 }
                 Some((header, _)) => self.position += header.size() as u64,

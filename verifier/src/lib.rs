@@ -4,9 +4,12 @@
 //! and, for signatures, public keys. Invariants: files are only read; any bytes are safe to read; what cannot be checked
 //! is a finding or an error, never passed over. Deliberately not here: showing records, decrypting, repairing.
 
+mod anchors;
+mod beside;
 mod block;
 mod cbor;
 mod chain;
+mod check;
 pub mod cli;
 mod clock;
 mod cursor;
@@ -15,19 +18,26 @@ mod meaning;
 mod merkle;
 mod moment;
 mod note;
+mod proof;
+mod purge;
 mod record;
+mod registry;
 mod report;
 mod scan;
 mod segment;
 mod tiles;
 mod tree;
+mod trust;
 mod verify;
 
+pub use check::{Outcome, check, consistency};
 pub use note::VerifierKey;
+pub use proof::{Wanted, prove};
 pub use report::{
     Code, CoreReport, EXIT_CANNOT_VERIFY, EXIT_CLEAN, EXIT_FINDINGS, FINDINGS_MAX, Finding, Head, LogReport, Place,
     Report, TreeReport,
 };
+pub use trust::{Node, Trust, WitnessPolicy};
 pub use verify::{Options, verify, verify_against, verify_logs};
 
 /// The core whose log holds what people did with the log, written by the command-line tools.

@@ -3,12 +3,12 @@
 //! Memory is what is under way: open statements (at most [`OPEN_MAX`]), open sessions, and for each session with sealed
 //! fields or a recording what the log commits to. Deliberately not here: the order of blocks, files.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::hex;
 use crate::merkle::Hash;
 use crate::report::Code;
-use crate::scan::{Act, Event, Outcome, Recorded, Sid, What};
+use crate::scan::{Act, Event, Open, Outcome, Recorded, Sid, What};
 
 /// A statement of a session.
 pub(crate) type Statement = (Sid, u64);
@@ -33,8 +33,8 @@ pub(crate) struct Acted {
 pub(crate) struct Beside {
     /// Commitment to a session's key.
     pub(crate) commitments: BTreeMap<Sid, Hash>,
-    /// Last word about a session's recording.
-    pub(crate) recordings: BTreeMap<Sid, Recorded>,
+    /// All that is said about a session's recording, in order.
+    pub(crate) recordings: BTreeMap<Sid, Vec<Recorded>>,
 }
 
 impl Beside {
@@ -56,11 +56,20 @@ struct Under {
 pub(crate) struct Meaning {
     open: HashMap<Statement, Under>,
     overflow: bool,
-    /// Sessions that are open, and whether no row may leave without a release.
-    sessions: HashMap<Sid, bool>,
+    /// Sessions that are open.
+    sessions: HashSet<Sid>,
+    /// Mode of each target, as last recorded in this epoch.
+    modes: HashMap<Box<str>, Box<str>>,
     beside: Beside,
     acts: Vec<Acted>,
     beat: Option<Beat>,
+}
+
+impl Under {
+    /// A statement's result covers what its releases did not: it is durable before the last bytes leave.
+    fn ended(self, rows: u64) -> Self {
+        Self { rows: self.rows.max(rows), ..self }
+    }
 }
 
 /// The last sign of life in an epoch.
@@ -90,6 +99,7 @@ impl Meaning {
     /// An epoch begins: sessions of the one before are gone. Says if that ended in silence.
     pub(crate) fn epoch_begins(&mut self, mono_ns: u64, last: Option<(u64, u64)>) -> Option<String> {
         self.sessions.clear();
+        self.modes.clear();
         let silence = self.silent_until(last);
         self.beat = Some(Beat { mono_ns, interval_s: 0, explained: false });
         silence
@@ -133,15 +143,10 @@ impl Meaning {
             }
             What::Result { session, statement, rows, outcome } => {
                 let statement = (session, statement);
-                match self.open.remove(&statement) {
+                match self.open.remove(&statement).map(|under| under.ended(rows)) {
                     Some(under) => {
-                        if rows > under.rows && self.sessions.get(&session) == Some(&true) {
-                            wrong(format!(
-                                "{} sent {rows} rows, of which {} were released",
-                                name(&statement),
-                                under.rows
-                            ));
-                        } else if outcome == Outcome::Ok && under.rows > rows {
+                        // A result is a statement's last release, so it may have more rows than those before it.
+                        if outcome == Outcome::Ok && under.rows > rows {
                             wrong(format!("{} released {} rows and has {rows}", name(&statement), under.rows));
                         }
                     }
@@ -165,13 +170,10 @@ impl Meaning {
                     None => wrong(format!("{} releases rows and is not under way", name(&statement))),
                 }
             }
-            What::Open(open) => {
-                if self.sessions.insert(open.session, open.strict).is_some() {
-                    wrong(format!("session {} opens twice", hex::text(&open.session)));
-                }
-                if let Some(commitment) = open.commitment {
-                    self.beside.commitments.insert(open.session, commitment);
-                }
+            What::Open(open) => self.opened(*open, &mut wrong),
+            What::Mode(mode) => {
+                let (target, mode) = *mode;
+                self.modes.insert(target, mode);
             }
             What::Close { session } => {
                 self.sessions.remove(&session);
@@ -195,19 +197,31 @@ impl Meaning {
         }
     }
 
+    fn opened(&mut self, open: Open, wrong: &mut dyn FnMut(String)) {
+        let Open { session, target, mode, commitment } = open;
+        let id = hex::text(&session);
+        if let Some(known) = self.modes.get(&target).filter(|known| !mode.is_empty() && **known != mode) {
+            wrong(format!("session {id} opens in mode {mode}, and its target's mode is {known}"));
+        }
+        if !self.sessions.insert(session) {
+            wrong(format!("session {id} opens twice"));
+        }
+        if let Some(commitment) = commitment {
+            self.beside.commitments.insert(session, commitment);
+        }
+    }
+
     fn recorded(&mut self, now: Recorded, wrong: &mut dyn FnMut(String)) {
         let id = hex::text(&now.session);
-        if let Some(before) = self.beside.recordings.get(&now.session) {
-            if before.ends {
-                wrong(format!("the recording of session {id} goes on after its end"));
-            } else if now.segment != before.segment && now.segment != before.segment + 1 {
-                wrong(format!("the recording of session {id} has segment {} after {}", now.segment, before.segment));
-            } else if now.chunks < before.chunks || now.bytes < before.bytes {
-                wrong(format!("the recording of session {id} becomes shorter"));
-            }
-        } else if now.segment > 1 {
-            wrong(format!("the recording of session {id} begins with segment {}", now.segment));
+        let all = self.beside.recordings.entry(now.session).or_default();
+        let (segment, chunks, bytes) = all.last().map_or((0, 0, 0), |last| (last.segment, last.chunks, last.bytes));
+        if all.last().is_some_and(|last| last.ends) {
+            wrong(format!("the recording of session {id} goes on after its end"));
+        } else if now.segment != segment + 1 {
+            wrong(format!("the recording of session {id} has segment {} after {segment}", now.segment));
+        } else if now.chunks < chunks || now.bytes < bytes {
+            wrong(format!("the recording of session {id} becomes shorter"));
         }
-        self.beside.recordings.insert(now.session, now);
+        all.push(now);
     }
 }

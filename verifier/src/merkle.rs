@@ -138,6 +138,67 @@ pub(crate) fn included(leaf: Hash, index: u64, size: u64, path: &[Hash]) -> Opti
     (last == 0).then_some(hash)
 }
 
+/// Proof that a tree of `new` leaves continues one of `old` leaves, lowest hash first; empty for equal sizes and `old` 0.
+pub(crate) fn consistency<E>(
+    old: u64,
+    new: u64,
+    range: &mut dyn FnMut(u64, u64) -> Result<Hash, E>,
+) -> Result<Vec<Hash>, E> {
+    let mut proof = Vec::new();
+    if old == 0 || old >= new {
+        return Ok(proof);
+    }
+    let (mut from, mut to) = (0, new);
+    while to != old {
+        let middle = from + split(to - from);
+        if old <= middle {
+            proof.push(range(middle, to)?);
+            to = middle;
+        } else {
+            proof.push(range(from, middle)?);
+            from = middle;
+        }
+    }
+    if from != 0 {
+        proof.push(range(from, to)?);
+    }
+    proof.reverse();
+    Ok(proof)
+}
+
+/// Does a consistency proof lead from one root to the other (RFC 9162 section 2.1.4.2)?
+#[must_use]
+pub(crate) fn continues(old: (u64, Hash), new: (u64, Hash), proof: &[Hash]) -> bool {
+    if old.0 == 0 || old.0 >= new.0 {
+        let same = if old.0 == 0 { old.1 == empty() } else { old == new };
+        return same && proof.is_empty();
+    }
+    let mut hashes = proof.iter();
+    let (mut at, mut last) = (old.0 - 1, new.0 - 1);
+    while at & 1 == 1 {
+        (at, last) = (at >> 1, last >> 1);
+    }
+    // A complete tree is its own first hash.
+    let first = if old.0.is_power_of_two() { Some(&old.1) } else { hashes.next() };
+    let Some(&first) = first else { return false };
+    let (mut left, mut right) = (first, first);
+    for hash in hashes {
+        if last == 0 {
+            return false;
+        }
+        if at & 1 == 1 || at == last {
+            (left, right) = (node(hash, &left), node(hash, &right));
+            while at & 1 == 0 && at != 0 {
+                (at, last) = (at >> 1, last >> 1);
+            }
+        } else {
+            right = node(&right, hash);
+        }
+        (at, last) = (at >> 1, last >> 1);
+    }
+    last == 0 && left == old.1 && right == new.1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +231,18 @@ mod tests {
                     assert_eq!(included(some[index], index as u64, size as u64, &path[1..]), None);
                     let other = (index as u64 + 1) % size as u64;
                     assert_ne!(included(some[index], other, size as u64, &path), Some(whole));
+                }
+            }
+            for old in 0..=size {
+                let mut range = |from: u64, to: u64| Ok::<_, ()>(root(&some[from as usize..to as usize]));
+                let proof = consistency(old as u64, size as u64, &mut range).unwrap();
+                let (before, now) = ((old as u64, root(&some[..old])), (size as u64, whole));
+                assert!(continues(before, now, &proof), "{old} to {size}");
+                assert!(!continues((before.0, leaf(b"x")), now, &proof));
+                // Nothing is a beginning of anything.
+                assert_eq!(continues(before, (now.0, leaf(b"x")), &proof), old == 0);
+                if let Some((_, shorter)) = proof.split_last() {
+                    assert!(!continues(before, now, shorter));
                 }
             }
         }

@@ -46,9 +46,8 @@ impl VerifierKey {
             .filter(|_| !id.bytes().any(|digit| digit.is_ascii_uppercase()))
             .ok_or_else(|| format!("the id of key {name} is not eight hexadecimal digits"))?;
         let bytes = STANDARD.decode(key).map_err(|_| format!("key {name} is not in base64"))?;
-        let (algorithm, key) = match bytes.split_first() {
-            Some((&algorithm @ (LOG | WITNESS), key)) => (algorithm, key),
-            _ => return Err(format!("key {name} is for an algorithm that is not known here")),
+        let Some((&algorithm @ (LOG | WITNESS), key)) = bytes.split_first() else {
+            return Err(format!("key {name} is for an algorithm that is not known here"));
         };
         let key: [u8; 32] = key.try_into().map_err(|_| format!("key {name} does not have 32 bytes"))?;
         VerifyingKey::from_bytes(&key).map_err(|_| format!("key {name} is no Ed25519 key"))?;

@@ -83,18 +83,95 @@ pub(crate) fn kind_name(number: u64) -> &'static str {
     }
 }
 
+/// Name of a field, as JSON shows it.
+#[must_use]
+pub(crate) fn field_name(key: u64) -> String {
+    let name = match key {
+        4 => "session",
+        5 => "statement",
+        8 => "bundle",
+        9 => "catalog_epoch",
+        10 => "text",
+        11 => "via",
+        12 => "fingerprint",
+        13 => "effects",
+        14 => "parameters",
+        15 => "row_limit",
+        16 => "outcome",
+        17 => "sqlstate",
+        18 => "rows",
+        19 => "bytes",
+        20 => "duration_us",
+        21 => "masked",
+        22 => "code",
+        23 => "reason",
+        24 => "rule",
+        25 => "target",
+        26 => "actor",
+        27 => "source",
+        28 => "tls",
+        29 => "application",
+        30 => "database",
+        31 => "account",
+        32 => "statements",
+        33 => "user",
+        34 => "kind",
+        35 => "detail",
+        36 => "build",
+        37 => "previous",
+        38 => "clean",
+        39 => "torn_bytes",
+        40 => "interval_s",
+        41 => "step_ns",
+        42 => "mode",
+        43 => "lost",
+        44 => "sessions_refused",
+        45 => "statements_refused",
+        46 => "configuration",
+        47 => "program",
+        48 => "key",
+        49 => "tree_size",
+        50 => "tree_root",
+        51 => "origin",
+        52 => "release",
+        53 => "clear",
+        54 => "digest",
+        55 => "tables",
+        56 => "findings",
+        57 => "segment",
+        58 => "chunks",
+        59 => "ticket",
+        60 => "chunk_hash",
+        61 => "key_commitment",
+        64 => "sealed_text",
+        66 => "sealed_parameters",
+        67 => "sessions",
+        68 => "signatures",
+        other => return format!("field_{other}"),
+    };
+    name.to_owned()
+}
+
+/// Number of a type by its name, in either case, with or without `STMT_`.
+#[must_use]
+pub(crate) fn kind_number(name: &str) -> Option<u64> {
+    let name = name.to_ascii_uppercase().replace('-', "_");
+    (1..64).find(|&number| {
+        let known = kind_name(number);
+        known == name || known.strip_prefix("STMT_") == Some(name.as_str())
+    })
+}
+
 /// Field numbers that something here asks for by name.
 #[allow(missing_docs)]
 pub(crate) mod field {
     pub(crate) const SESSION: u8 = 4;
     pub(crate) const STATEMENT: u8 = 5;
-    pub(crate) const TEXT: u8 = 10;
     pub(crate) const OUTCOME: u8 = 16;
     pub(crate) const ROWS: u8 = 18;
     pub(crate) const BYTES: u8 = 19;
     pub(crate) const REASON: u8 = 23;
     pub(crate) const TARGET: u8 = 25;
-    pub(crate) const STATEMENTS: u8 = 32;
     pub(crate) const KIND: u8 = 34;
     pub(crate) const DETAIL: u8 = 35;
     pub(crate) const PREVIOUS: u8 = 37;
@@ -112,7 +189,6 @@ pub(crate) mod field {
     pub(crate) const CHUNKS: u8 = 58;
     pub(crate) const CHUNK_HASH: u8 = 60;
     pub(crate) const COMMITMENT: u8 = 61;
-    pub(crate) const SEALED_TEXT: u8 = 64;
     pub(crate) const SESSIONS: u8 = 67;
     pub(crate) const SIGNATURES: u8 = 68;
 }

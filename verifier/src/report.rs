@@ -193,8 +193,8 @@ pub struct TreeReport {
     pub beyond: u64,
     /// Older checkpoints that were compared.
     pub older: u64,
-    /// Witnesses that cosigned the checkpoint: name and time in seconds since 1970.
-    pub cosigned: Vec<(String, u64)>,
+    /// What each known witness saw last: its name, how many blocks, and when, in seconds since 1970.
+    pub cosigned: Vec<(String, u64, u64)>,
 }
 
 /// One log: one audit directory.
@@ -212,6 +212,8 @@ pub struct LogReport {
     pub in_doubt: u64,
     /// Sessions whose keys were destroyed by a rightful purge.
     pub purged: u64,
+    /// Wrapped keys that are the ones the log commits to.
+    pub keys: u64,
     /// Recordings whose every chunk fits the log.
     pub recordings: u64,
 }
@@ -403,10 +405,10 @@ impl LogReport {
             None if self.cores.is_empty() => {}
             None => lines.push("tree    none: nothing is signed, so only a kept head shows a cut end".to_owned()),
         }
-        if self.purged + self.recordings > 0 {
+        if self.purged + self.recordings + self.keys > 0 {
             lines.push(format!(
-                "beside  {} recordings fit the log, {} sessions purged by two signers",
-                self.recordings, self.purged
+                "beside  {} recordings and {} wrapped keys fit the log; {} keys were destroyed by order of two",
+                self.recordings, self.keys, self.purged
             ));
         }
     }
@@ -417,6 +419,7 @@ impl LogReport {
             "node": self.node.map(|node| hex::text(&node)),
             "in_doubt": self.in_doubt,
             "purged": self.purged,
+            "keys": self.keys,
             "recordings": self.recordings,
             "cores": self.cores.iter().map(CoreReport::value).collect::<Vec<_>>(),
             "tree": self.tree.as_ref().map(TreeReport::value),
@@ -451,9 +454,9 @@ impl TreeReport {
             hex::text(&self.root),
             printable(&self.key)
         ));
-        for (name, time) in &self.cosigned {
+        for (name, size, time) in &self.cosigned {
             let at = moment::text(time.saturating_mul(1_000_000_000), 0);
-            lines.push(format!("witness {} saw it at {at}", printable(name)));
+            lines.push(format!("witness {} saw {size} blocks at {at}", printable(name)));
         }
         if self.older > 0 {
             lines.push(format!("older   {} earlier checkpoints are prefixes of it", self.older));
@@ -473,14 +476,14 @@ impl TreeReport {
             "not_yet_in_a_checkpoint": self.beyond,
             "older_checkpoints": self.older,
             "cosigned": self.cosigned.iter()
-                .map(|(name, time)| json!({"witness": name, "time": time})).collect::<Vec<_>>(),
+                .map(|(name, size, time)| json!({"witness": name, "size": size, "time": time})).collect::<Vec<_>>(),
         })
     }
 }
 
 /// Text for a terminal: control characters and line breaks spelled out.
 #[must_use]
-pub fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         let hidden = character.is_control()

@@ -60,6 +60,8 @@ pub(crate) enum What {
     Heartbeat {
         interval: u64,
     },
+    /// Mode of a target from here on.
+    Mode(Box<(Box<str>, Box<str>)>),
     /// A gap or a mode of the whole log: it explains a silence.
     Outage,
     /// Something that concerns the log as a whole.
@@ -80,7 +82,8 @@ pub(crate) enum Outcome {
 #[derive(Debug)]
 pub(crate) struct Open {
     pub(crate) session: Sid,
-    pub(crate) strict: bool,
+    pub(crate) target: Box<str>,
+    pub(crate) mode: Box<str>,
     pub(crate) commitment: Option<Hash>,
 }
 
@@ -343,7 +346,8 @@ fn meaning(record: &Record<'_>) -> Option<What> {
         },
         kind::SESSION_OPEN => What::Open(Box::new(Open {
             session,
-            strict: record.bytes(field::MODE) == b"strict",
+            target: record.text(field::TARGET).into(),
+            mode: record.text(field::MODE).into(),
             commitment: record.has(field::COMMITMENT).then(|| record.fixed(field::COMMITMENT)),
         })),
         kind::SESSION_CLOSE => What::Close { session },
@@ -360,6 +364,7 @@ fn meaning(record: &Record<'_>) -> Option<What> {
         kind::HEARTBEAT => What::Heartbeat { interval: record.number(field::INTERVAL) },
         kind::GAP => What::Outage,
         kind::LOG_MODE if !record.has(field::TARGET) => What::Outage,
+        kind::LOG_MODE => What::Mode(Box::new((record.text(field::TARGET).into(), record.text(field::MODE).into()))),
         _ => return act(record).map(|act| What::Act(Box::new(act))),
     })
 }

@@ -13,6 +13,8 @@ use crate::merkle::Frontier;
 
 /// Bytes read at a time.
 pub(crate) const WINDOW: usize = 1 << 20;
+/// Link to the directory that is written while the disk of this one fails.
+const SPARE: &str = "spare";
 /// Where a segment's first block stands.
 pub(crate) const FIRST: u64 = PAGE as u64;
 
@@ -57,32 +59,82 @@ pub(crate) fn folder(directory: &Path, core: u16) -> PathBuf {
     directory.join(format!("core-{core:02}"))
 }
 
-/// The cores with a folder, ascending.
+/// Folder of a core in the spare directory.
+#[must_use]
+pub(crate) fn spare_folder(directory: &Path, core: u16) -> PathBuf {
+    folder(&directory.join(SPARE), core)
+}
+
+/// The cores with a folder, here or in the spare directory, ascending.
 ///
 /// # Errors
 /// The directory cannot be read.
 pub(crate) fn cores(directory: &Path) -> io::Result<Vec<u16>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let name = entry?.file_name();
-        let Some(number) = name.to_str().and_then(|name| name.strip_prefix("core-")) else { continue };
-        if let Ok(core) = number.parse::<u16>()
-            && folder(directory, core).file_name() == Some(&name)
-        {
-            found.push(core);
+    let spare = directory.join(SPARE);
+    for place in [Some(directory), Some(spare.as_path()).filter(|spare| spare.is_dir())].into_iter().flatten() {
+        for entry in fs::read_dir(place)? {
+            let name = entry?.file_name();
+            let Some(number) = name.to_str().and_then(|name| name.strip_prefix("core-")) else { continue };
+            if let Ok(core) = number.parse::<u16>()
+                && folder(directory, core).file_name() == Some(&name)
+            {
+                found.push(core);
+            }
         }
     }
     found.sort_unstable();
+    found.dedup();
     Ok(found)
 }
 
-/// A core's segments, ascending: number of the first block by name, and path.
+/// A core's segments, ascending: number of the first block by name, and path. Those in the spare directory, which is on
+/// another disk and linked as `spare`, are among them.
+///
+/// Of two with one number, the one with fewer blocks is what a failing disk left; it comes first, or not at all when it
+/// holds no block.
 ///
 /// # Errors
-/// The folder cannot be read, or a segment's name is not one.
+/// A folder cannot be read, or a segment's name is not one.
 pub(crate) fn segments(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder)? {
+    list(folder, &mut found)?;
+    if let (Some(directory), Some(name)) = (folder.parent(), folder.file_name()) {
+        list(&directory.join(SPARE).join(name), &mut found)?;
+    }
+    found.sort_unstable();
+    let twice = |at: usize| {
+        let same = |other: Option<&(u64, PathBuf)>| other.is_some_and(|(first, _)| *first == found[at].0);
+        same(at.checked_sub(1).and_then(|before| found.get(before))) || same(found.get(at + 1))
+    };
+    let mut ordered = Vec::with_capacity(found.len());
+    for at in 0..found.len() {
+        let blocks = if twice(at) { first_blocks(&found[at].1)? } else { 1 };
+        ordered.push((found[at].0, blocks, found[at].1.clone()));
+    }
+    ordered.sort_unstable();
+    let empty = |at: usize| ordered[at].1 == 0 && ordered.get(at + 1).is_some_and(|next| next.0 == ordered[at].0);
+    let kept: Vec<bool> = (0..ordered.len()).map(|at| !empty(at)).collect();
+    Ok(ordered.into_iter().zip(kept).filter(|(_, keep)| *keep).map(|((first, _, path), _)| (first, path)).collect())
+}
+
+/// Good blocks at a segment's beginning, counted up to two.
+fn first_blocks(path: &Path) -> io::Result<u8> {
+    let mut segment = Segment::open(path)?;
+    let mut position = FIRST;
+    for blocks in 0..2 {
+        let Place::Block(header) = segment.place(position)? else { return Ok(blocks) };
+        position += header.size() as u64;
+    }
+    Ok(2)
+}
+
+fn list(folder: &Path, found: &mut Vec<(u64, PathBuf)>) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
         let path = entry?.path();
         if path.extension().is_none_or(|extension| extension != "tgseg") {
             continue;
@@ -93,8 +145,7 @@ pub(crate) fn segments(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
             _ => return Err(io::Error::other(format!("{} is not named like a segment", path.display()))),
         }
     }
-    found.sort_unstable();
-    Ok(found)
+    Ok(())
 }
 
 /// What stands at a position.

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::merkle::Hash;
+use crate::merkle::{self, Hash};
 
 /// Hashes of a full tile.
 pub(crate) const WIDTH: u64 = 256;
@@ -19,6 +19,8 @@ const FILE_MAX: u64 = 1 << 20;
 pub(crate) enum Unusable {
     /// No file holds it.
     Missing,
+    /// Its file is empty.
+    Empty,
     /// Its file is shorter or longer than it must be, or does not divide into entries.
     Length { longer: bool },
     /// The file system.
@@ -38,13 +40,37 @@ fn path(tree: &Path, kind: &str, index: u64) -> PathBuf {
     path
 }
 
+impl Unusable {
+    /// In words, for this tile.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Missing | Self::Empty => "a tile of the tree is missing".to_owned(),
+            Self::Length { .. } => "a tile of the tree has a wrong length".to_owned(),
+            Self::Io(error) => format!("the tree: {error}"),
+        }
+    }
+}
+
 /// Name of a tile, as findings show it.
 pub(crate) fn name(kind: &str, index: u64) -> String {
     path(Path::new("tlog"), kind, index).display().to_string()
 }
 
-/// The file's bytes, and how many hashes or entries it should have.
+/// The file's bytes, and how many hashes or entries it should have. A partial tile may give way to a wider one while it is
+/// looked for.
 fn read(tree: &Path, kind: &str, index: u64, width: u64) -> Result<(Vec<u8>, u64), Unusable> {
+    let mut outcome = read_once(tree, kind, index, width);
+    for _ in 0..3 {
+        let gone = matches!(&outcome, Err(Unusable::Io(error)) if error.kind() == io::ErrorKind::NotFound);
+        if width == WIDTH || !(gone || matches!(outcome, Err(Unusable::Missing))) {
+            break;
+        }
+        outcome = read_once(tree, kind, index, width);
+    }
+    outcome
+}
+
+fn read_once(tree: &Path, kind: &str, index: u64, width: u64) -> Result<(Vec<u8>, u64), Unusable> {
     let full = path(tree, kind, index);
     let mut candidates = vec![(full.clone(), WIDTH)];
     if width < WIDTH {
@@ -68,6 +94,7 @@ fn read(tree: &Path, kind: &str, index: u64, width: u64) -> Result<(Vec<u8>, u64
     for (path, width) in candidates {
         match fs::metadata(&path) {
             Ok(metadata) if metadata.len() > FILE_MAX => return Err(Unusable::Length { longer: true }),
+            Ok(metadata) if metadata.len() == 0 => return Err(Unusable::Empty),
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(Unusable::Io(error)),
@@ -105,4 +132,26 @@ pub(crate) fn entries(tree: &Path, index: u64, width: u64) -> Result<Vec<Vec<u8>
     }
     entries.truncate(width as usize);
     Ok(entries)
+}
+
+/// Root over the leaves from `from` to before `to`, out of tiles of all levels.
+pub(crate) fn range(tree: &Path, from: u64, to: u64) -> Result<Hash, Unusable> {
+    let count = to.saturating_sub(from);
+    if count == 0 {
+        return Ok(merkle::empty());
+    }
+    if count.is_power_of_two() && from.is_multiple_of(count) {
+        let height = count.trailing_zeros();
+        let level = height / 8;
+        let (first, hashes) = (from >> (8 * level), 1u64 << (height - 8 * level));
+        // A whole tile's root may be one hash of a level that has no tile yet: it is always in the level below.
+        let at = first % WIDTH;
+        if let Ok(found) = self::hashes(tree, level, first / WIDTH, at + hashes) {
+            return Ok(merkle::root(&found[at as usize..]));
+        }
+        let below = self::hashes(tree, level.saturating_sub(1), first, WIDTH)?;
+        return Ok(merkle::root(&below));
+    }
+    let half = 1 << (63 - (count - 1).leading_zeros());
+    Ok(merkle::node(&range(tree, from, from + half)?, &range(tree, from + half, to)?))
 }

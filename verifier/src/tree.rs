@@ -9,12 +9,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cursor::Cursor;
+use crate::anchors::{self, Walls};
+use crate::cursor::{Cursor, Found};
 use crate::merkle::{self, Frontier, Hash};
 use crate::note::{Checkpoint, NOTE_MAX, Note, VerifierKey, decimal};
 use crate::report::{Code, Finding, Place, Report, TreeReport};
 use crate::scan::Act;
 use crate::tiles::{self, Unusable, WIDTH};
+use crate::trust::WitnessPolicy;
 
 /// Older checkpoints that are read from the tree's own folder; hourly ones of a hundred years.
 const OLDER_MAX: usize = 1 << 20;
@@ -28,6 +30,10 @@ pub(crate) struct Signed {
     pub(crate) file: String,
     pub(crate) note: Note,
     pub(crate) head: Checkpoint,
+    /// The bytes, as text.
+    pub(crate) whole: String,
+    /// It stands among the cosigned ones.
+    pub(crate) witnessed: bool,
     /// Kept by whoever verifies, or another copy of the log: the log must contain it.
     pub(crate) kept: bool,
 }
@@ -36,7 +42,9 @@ impl Signed {
     pub(crate) fn parse(file: &str, bytes: &[u8], kept: bool) -> Result<Self, String> {
         let note = Note::parse(bytes)?;
         let head = Checkpoint::parse(&note.text)?;
-        Ok(Self { file: file.to_owned(), note, head, kept })
+        let whole = String::from_utf8_lossy(bytes).into_owned();
+        let witnessed = file.contains("tlog/cosignatures/");
+        Ok(Self { file: file.to_owned(), note, head, whole, witnessed, kept })
     }
 }
 
@@ -69,6 +77,12 @@ pub(crate) struct Against<'a> {
     pub(crate) kept: &'a [Signed],
     /// Acts on the log.
     pub(crate) acts: &'a [crate::meaning::Acted],
+    /// Witnesses that must have seen the log.
+    pub(crate) policy: Option<&'a WitnessPolicy>,
+    /// How often somebody elsewhere must have seen it, seconds.
+    pub(crate) anchor_max_age_s: Option<u64>,
+    /// Wall clock of the log's last record, nanoseconds.
+    pub(crate) last_wall_ns: u64,
 }
 
 impl Folder {
@@ -86,6 +100,7 @@ impl Folder {
             folder.read_keys(&path.join("keys"))?;
             let mut names = Vec::new();
             walk(&path.join("checkpoints"), &mut names)?;
+            walk(&path.join("cosignatures"), &mut names)?;
             names.sort();
             for path in names.into_iter().take(OLDER_MAX) {
                 let name = path.strip_prefix(directory).unwrap_or(&path).display().to_string();
@@ -96,9 +111,25 @@ impl Folder {
                 }
             }
             folder.older.sort_by_key(|signed| signed.head.size);
+            folder.promote();
         }
         folder.path = path;
         Ok(folder)
+    }
+
+    /// A checkpoint has its place among the others before it is the newest: a crash, or a reader at the wrong moment, may
+    /// find it only there.
+    fn promote(&mut self) {
+        let keys: Vec<VerifierKey> = self.keys.iter().map(|line| line.key.clone()).collect();
+        let size = self.current.as_ref().map_or(0, |current| current.head.size);
+        let origin = self.current.as_ref().map(|current| current.head.origin.clone());
+        let Some(newest) = self.older.last().filter(|newest| newest.head.size > size) else { return };
+        let ours = origin.is_some_and(|origin| origin == newest.head.origin);
+        if ours && newest.note.signers(keys.iter()).is_ok_and(|signers| !signers.is_empty()) {
+            self.older.extend(self.current.take());
+            self.older.sort_by_key(|signed| signed.head.size);
+            self.current = self.older.pop();
+        }
     }
 
     fn find(&mut self, code: Code, file: &str, what: impl Into<String>) {
@@ -195,6 +226,8 @@ struct Check<'a> {
     differences: Differences,
     /// A tile or bundle does not hold by itself.
     tiles_wrong: bool,
+    /// Tiles of hashes that are not there, or empty. They are not synced, since they follow from the entries.
+    tiles_lost: u64,
 }
 
 impl Check<'_> {
@@ -203,7 +236,12 @@ impl Check<'_> {
     }
 
     fn unusable(&mut self, kind: &str, index: u64, why: Unusable) -> io::Result<()> {
+        if kind != "entries" && matches!(why, Unusable::Missing | Unusable::Empty) {
+            self.tiles_lost += 1;
+            return Ok(());
+        }
         let (code, what) = match why {
+            Unusable::Empty => (Code::Trunc, "the tile is empty"),
             Unusable::Missing => (Code::Del, "the tile is missing"),
             Unusable::Length { longer: false } => (Code::Trunc, "the tile is cut off"),
             Unusable::Length { longer: true } => (Code::Ins, "the tile is longer than it can be"),
@@ -220,6 +258,8 @@ impl Check<'_> {
 pub(crate) struct Walked {
     /// Root by size.
     pub(crate) roots: BTreeMap<u64, Hash>,
+    /// Earliest and latest wall clock of the blocks between two sizes that were asked for, by the second.
+    pub(crate) walls: Walls,
     /// Leaf of a block that was asked for, by core and number.
     pub(crate) leaves: BTreeMap<(u16, u64), u64>,
     /// Leaves that could be read.
@@ -239,7 +279,14 @@ pub(crate) fn check(
     for (code, place, what) in folder.findings.drain(..) {
         report.add(Finding { code, log, place, what });
     }
-    let mut check = Check { log, report, path: &folder.path, differences: Differences::default(), tiles_wrong: false };
+    let mut check = Check {
+        log,
+        report,
+        path: &folder.path,
+        differences: Differences::default(),
+        tiles_wrong: false,
+        tiles_lost: 0,
+    };
     let Some(current) = &folder.current else {
         return no_checkpoint(&mut check, folder, against);
     };
@@ -254,6 +301,11 @@ pub(crate) fn check(
         .collect();
     let walked = walk_leaves(&mut check, current.head.size, &sizes, &asked, lists)?;
 
+    if check.tiles_lost > 0 {
+        let what =
+            format!("{} tiles of hashes are missing, which a start computes again from the entries", check.tiles_lost);
+        check.report.notes.push(what);
+    }
     let mut tree = TreeReport {
         origin: current.head.origin.clone(),
         size: current.head.size,
@@ -263,6 +315,11 @@ pub(crate) fn check(
     };
     roots(&mut check, current, &folder.older, against.kept, &walked, &mut tree);
     keys(&mut check, folder, current, against, &walked, &mut tree);
+    let seen = anchors::seen(folder.older.iter().chain(against.kept).chain([current]), against.witnesses);
+    tree.cosigned = anchors::newest(&seen).into_iter().map(|(name, (size, time))| (name, size, time)).collect();
+    let mut find = |code, file: &str, what: String| check.find(code, file, what);
+    anchors::times(&seen, &walked.walls, &mut find);
+    anchors::policy(&seen, against.policy, against.anchor_max_age_s, against.acts, against.last_wall_ns, &mut find);
     if let Some(report) = check.report.logs.get_mut(log) {
         report.tree = Some(tree);
     }
@@ -301,6 +358,7 @@ fn walk_leaves(
     }
     let mut walked = Walked::default();
     let mut frontier = Frontier::default();
+    let mut wall = (u64::MAX, 0);
     // Hashes of the tile of each level above the lowest that is being filled.
     let mut upper: Vec<Vec<Hash>> = Vec::new();
     if sizes.contains(&0) {
@@ -337,8 +395,9 @@ fn walk_leaves(
             }
             // Either of the two may be damaged: the one that is a header of the log is the good one.
             match next_header(&mut cursors, &[*leaf, other.unwrap_or(*leaf)])? {
-                Some((core, block, good)) => {
+                Some(Placed { core, block, leaf: good, wall_ns: [first, last] }) => {
                     *leaf = good;
+                    wall = (wall.0.min(first), wall.1.max(last));
                     if asked.contains(&(core, block)) {
                         walked.leaves.insert((core, block), number);
                     }
@@ -348,6 +407,7 @@ fn walk_leaves(
             frontier.add(*leaf);
             if sizes.contains(&frontier.size()) {
                 walked.roots.insert(frontier.size(), frontier.root());
+                walked.walls.insert(frontier.size(), std::mem::replace(&mut wall, (u64::MAX, 0)));
             }
         }
         walked.size = frontier.size();
@@ -413,8 +473,16 @@ fn compare(check: &mut Check<'_>, level: u32, index: u64, wanted: &[Hash]) -> io
     }
 }
 
+/// A leaf that is the next header of a core.
+struct Placed {
+    core: u16,
+    block: u64,
+    leaf: Hash,
+    wall_ns: [u64; 2],
+}
+
 /// Finds the header that a leaf is the hash of, the next one of some core, and goes on behind it.
-fn next_header(cursors: &mut [Cursor<'_>], leaves: &[Hash]) -> io::Result<Option<(u16, u64, Hash)>> {
+fn next_header(cursors: &mut [Cursor<'_>], leaves: &[Hash]) -> io::Result<Option<Placed>> {
     let is_next = |cursor: &Cursor<'_>| cursor.current().is_some_and(|found| leaves.contains(&found.leaf));
     let mut at = cursors.iter().position(is_next);
     if at.is_none() {
@@ -428,7 +496,10 @@ fn next_header(cursors: &mut [Cursor<'_>], leaves: &[Hash]) -> io::Result<Option
         }
     }
     let Some(cursor) = at.and_then(|at| cursors.get_mut(at)) else { return Ok(None) };
-    let found = cursor.current().map(|found| (cursor.core, found.header.number, found.leaf));
+    let core = cursor.core;
+    let placed =
+        |found: &Found| Placed { core, block: found.header.number, leaf: found.leaf, wall_ns: found.header.wall_ns };
+    let found = cursor.current().map(placed);
     cursor.advance()?;
     Ok(found)
 }
@@ -552,7 +623,9 @@ fn keys(
             let of_key = matches!(&acted.act, Act::Rotate { key } if VerifierKey::parse(key).as_ref() == Ok(&line.key));
             of_key && walked.leaves.get(&(acted.core, acted.block)).is_some_and(|&leaf| leaf < line.from)
         });
-        if number > 0 && rotated.is_none() && !folder.keys.is_empty() && !given(&line.key) {
+        // Keys are listed before the first checkpoint that they sign is published.
+        let in_force = line.from <= current.head.size;
+        if number > 0 && in_force && rotated.is_none() && !folder.keys.is_empty() && !given(&line.key) {
             let what = format!("no record under an earlier checkpoint announces the key {}", line.key.label());
             check.find(Code::Key, "tlog/keys", what);
             trusted = false;
@@ -587,11 +660,6 @@ fn keys(
                 if std::ptr::eq(signed, current) {
                     tree.key = entry.0.key.label();
                     tree.trusted = entry.2;
-                    tree.cosigned = signers
-                        .iter()
-                        .filter(|(key, _)| key.is_witness())
-                        .map(|(key, time)| (key.name().to_owned(), *time))
-                        .collect();
                 }
             }
             Some(entry) => {

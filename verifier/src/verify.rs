@@ -10,14 +10,17 @@ use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread;
 
+use crate::beside;
 use crate::chain::{Chain, Shared};
 use crate::clock;
 use crate::meaning::name;
 use crate::note::VerifierKey;
+use crate::registry::Facts;
 use crate::report::{Code, Finding, Head, LogReport, Place, Report};
 use crate::scan::{self, Item};
 use crate::segment;
 use crate::tree::{self, Against, Folder, Signed};
+use crate::trust::{Trust, WitnessPolicy};
 
 /// Statements in doubt that are named one by one.
 const DOUBTS_NAMED: usize = 20;
@@ -25,10 +28,14 @@ const DOUBTS_NAMED: usize = 20;
 /// What a verification is given beside the logs.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Heads that earlier reports showed.
+    /// Heads that earlier reports showed, of the first log.
     pub heads: Vec<Head>,
     /// Keys that may have signed the logs' checkpoints, and witnesses' keys.
     pub keys: Vec<VerifierKey>,
+    /// The nodes that exist, and who else is trusted.
+    pub trust: Option<Trust>,
+    /// Witnesses that must have seen each log.
+    pub policy: Option<WitnessPolicy>,
     /// Checkpoints that were kept elsewhere: name of the file and its bytes.
     pub checkpoints: Vec<(String, Vec<u8>)>,
     /// Threads that read; 0 for one per core of the machine.
@@ -51,37 +58,120 @@ pub fn verify_against(directory: &Path, heads: &[Head]) -> Report {
 #[must_use]
 pub fn verify_logs(directories: &[PathBuf], options: &Options) -> Report {
     let mut report = Report::default();
-    for (log, directory) in directories.iter().enumerate() {
-        report.logs.push(LogReport { directory: directory.clone(), ..LogReport::default() });
-        let heads = if log == 0 { options.heads.as_slice() } else { &[] };
-        if let Err(why) = one_log(log, directory, heads, options, &mut report) {
-            report.unreadable.get_or_insert(why);
-        }
+    if let Err(why) = all(directories, options, &mut report) {
+        report.unreadable = Some(why);
     }
     report
 }
 
-fn one_log(log: usize, directory: &Path, heads: &[Head], options: &Options, report: &mut Report) -> Result<(), String> {
-    let at = |path: &Path, error: io::Error| format!("{}: {error}", path.display());
-    let cores = segment::cores(directory).map_err(|error| at(directory, error))?;
-    if cores.is_empty() && heads.is_empty() {
+fn at(path: &Path) -> impl Fn(io::Error) -> String + '_ {
+    move |error| format!("{}: {error}", path.display())
+}
+
+fn all(directories: &[PathBuf], options: &Options, report: &mut Report) -> Result<(), String> {
+    let mut kept = Vec::new();
+    for (name, bytes) in &options.checkpoints {
+        kept.push(Signed::parse(name, bytes, true).map_err(|why| format!("{name}: {why}"))?);
+    }
+    // Trees before logs: a log that goes on then has at least what its tree has.
+    let mut folders = Vec::with_capacity(directories.len());
+    for directory in directories {
+        report.logs.push(LogReport { directory: directory.clone(), ..LogReport::default() });
+        folders.push(Folder::read(directory).map_err(at(directory))?);
+    }
+    let current: Vec<Option<Signed>> = folders.iter().map(|folder| folder.current.clone()).collect();
+    let mut logs = Vec::with_capacity(directories.len());
+    for (log, (directory, mut folder)) in directories.iter().zip(folders).enumerate() {
+        // Another copy of the same log is one more account of what it was.
+        let origin = current[log].as_ref().map(|signed| signed.head.origin.clone());
+        let mut known: Vec<Signed> = kept
+            .iter()
+            .filter(|signed| directories.len() == 1 || Some(&signed.head.origin) == origin.as_ref())
+            .cloned()
+            .collect();
+        for (other, signed) in current.iter().enumerate() {
+            if let Some(signed) = signed.as_ref().filter(|s| other != log && Some(&s.head.origin) == origin.as_ref()) {
+                let file = format!("{}/{}", directories[other].display(), signed.file);
+                known.push(Signed { file, kept: true, ..signed.clone() });
+            }
+        }
+        logs.push(one_log(log, directory, &mut folder, &known, options, report)?);
+    }
+    crate::registry::compare(&logs, &kept, options.trust.as_ref(), report);
+    Ok(())
+}
+
+fn one_log(
+    log: usize,
+    directory: &Path,
+    folder: &mut Folder,
+    known: &[Signed],
+    options: &Options,
+    report: &mut Report,
+) -> Result<Facts, String> {
+    let heads = if log == 0 { options.heads.as_slice() } else { &[] };
+    let cores = segment::cores(directory).map_err(at(directory))?;
+    if cores.is_empty() && heads.is_empty() && !folder.exists {
         return Err(format!("{} holds no audit log", directory.display()));
     }
     let live = segment::is_live(directory);
-    // Before the log: it then has at least what the tree has.
-    let mut folder = Folder::read(directory).map_err(|error| at(directory, error))?;
     let mut lists = Vec::with_capacity(cores.len());
     for &core in &cores {
         let folder = segment::folder(directory, core);
-        lists.push((core, segment::segments(&folder).map_err(|error| at(&folder, error))?));
+        lists.push((core, segment::segments(&folder).map_err(at(&folder))?));
     }
     let mut shared = Shared::default();
-    read_all(log, &lists, live, heads, options, &mut shared, report).map_err(|error| at(directory, error))?;
-    let mut find = |code, place, what| report.add(Finding { code, log, place, what });
+    read_all(log, &lists, live, heads, options, &mut shared, report).map_err(at(directory))?;
     for head in heads.iter().filter(|head| !cores.contains(&head.core)) {
         let what = format!("the log of core {} is gone; block {} is known to have existed", head.core, head.block);
-        find(Code::Trunc, Place::core(head.core), what);
+        report.add(Finding { code: Code::Trunc, log, place: Place::core(head.core), what });
     }
+    cores_together(log, &mut shared, report);
+
+    let origin = folder.current.as_ref().map(|signed| signed.head.origin.clone());
+    let trust = options.trust.as_ref();
+    let of_node = trust.into_iter().flat_map(|trust| &trust.nodes).filter(|node| Some(&node.origin) == origin.as_ref());
+    let of_policy = options.policy.iter().flat_map(|policy| policy.logs.iter().chain(policy.witnesses.values()));
+    let mut keys: Vec<VerifierKey> = options.keys.clone();
+    keys.extend(of_node.flat_map(|node| &node.keys).cloned());
+    keys.extend(trust.into_iter().flat_map(|trust| &trust.witnesses).chain(of_policy).cloned());
+    let (witnesses, keys): (Vec<_>, Vec<_>) = keys.into_iter().partition(VerifierKey::is_witness);
+    let against = Against {
+        keys: &keys,
+        witnesses: &witnesses,
+        kept: known,
+        acts: &shared.acts,
+        policy: options.policy.as_ref(),
+        anchor_max_age_s: trust.and_then(|trust| trust.anchor_max_age_s),
+        last_wall_ns: shared.last_wall_ns,
+    };
+    if folder.exists || !known.is_empty() || !keys.is_empty() {
+        tree::check(log, folder, &lists, &against, report).map_err(at(directory))?;
+    }
+    let officers = trust.map(|trust| trust.officers.as_slice()).unwrap_or_default();
+    let mut find = |code, place, what| report.add(Finding { code, log, place, what });
+    let (purged, verified) = crate::purge::judge(&shared.acts, officers, &mut find);
+    // What refers to damaged records cannot be judged.
+    if !shared.damaged {
+        // Only the gateway's own directory has a lock; copies may leave out what must be erasable.
+        let original = directory.join("lock").exists();
+        let counted = beside::check(directory, &shared.beside, &purged, shared.node, original, &mut find);
+        let counted = counted.map_err(at(directory))?;
+        let it = &mut report.logs[log];
+        (it.purged, it.recordings, it.keys) = (counted.purged, counted.recordings, counted.keys);
+        if counted.elsewhere > 0 {
+            report.notes.push(format!("keys or recordings of {} sessions are not in this copy", counted.elsewhere));
+        }
+    }
+    if !verified {
+        report.notes.push("the signatures below purges were not verified: no officers' keys were given".to_owned());
+    }
+    Ok(Facts { origin, node: shared.node, parents: shared.parents, acts: shared.acts })
+}
+
+/// What can be said once all cores of a log were read.
+fn cores_together(log: usize, shared: &mut Shared, report: &mut Report) {
+    let mut find = |code, place, what| report.add(Finding { code, log, place, what });
     for (&epoch, &count) in &shared.stated {
         for core in (0..count).filter(|&core| !shared.wrote.contains(&(epoch, core))) {
             let what = format!("no segment of epoch {epoch}, in which {count} cores wrote");
@@ -102,16 +192,6 @@ fn one_log(log: usize, directory: &Path, heads: &[Head], options: &Options, repo
         find(Code::Doubt, Place::default(), what);
     }
     report.logs[log].in_doubt = doubts as u64;
-    let (witnesses, keys): (Vec<_>, Vec<_>) = options.keys.iter().cloned().partition(VerifierKey::is_witness);
-    let mut kept = Vec::new();
-    for (name, bytes) in &options.checkpoints {
-        kept.push(Signed::parse(name, bytes, true).map_err(|why| format!("{name}: {why}"))?);
-    }
-    let against = Against { keys: &keys, witnesses: &witnesses, kept: &kept, acts: &shared.acts };
-    if folder.exists || !kept.is_empty() || !keys.is_empty() {
-        tree::check(log, &mut folder, &lists, &against, report).map_err(|error| at(directory, error))?;
-    }
-    Ok(())
 }
 
 /// Reads all segments of all cores, in parallel, and judges them in order.

@@ -9,6 +9,7 @@ use crate::metrics::{add, subtract};
 use crate::recorder::Recorder;
 use crate::settings::RecordingMode;
 use crate::tls::{Stream, Tls};
+use audit::writer::Pressure;
 use contract::{Chunk, Dialing as _, Dialled, Fault, Greeting as _, Lane, Peer};
 use futures_lite::FutureExt as _;
 use futures_lite::future::poll_fn;
@@ -41,9 +42,17 @@ const PARAMETERS_BYTES_IN_ALL: usize = 1 << 20;
 pub(crate) async fn run(core: Rc<Core>, socket: Socket, peer: SocketAddr) {
     let Some(seat) = core.shared.sit(core.settings.limits.sessions) else {
         add(&core.metrics.counters.rejected, 1);
-        turn_away(&core, socket).await;
+        let fault = Fault::downstream("sorry, too many clients already").with_state("53300");
+        turn_away(&core, socket, &fault).await;
         return;
     };
+    if core.audit.pressure() != Pressure::Normal {
+        add(&core.metrics.counters.rejected, 1);
+        core.audit.refused_session();
+        let fault = Fault::downstream("the gateway takes no new sessions now: its audit log cannot take their records");
+        turn_away(&core, socket, &fault.with_state("57P03")).await;
+        return;
+    }
     let Some(handle) = core.enter() else { return };
     add(&core.metrics.counters.sessions_open, 1);
     let talk = AssertUnwindSafe(talk(Rc::clone(&core), Rc::clone(&handle), socket, peer)).catch_unwind();
@@ -68,11 +77,10 @@ pub(crate) async fn run(core: Rc<Core>, socket: Socket, peer: SocketAddr) {
 }
 
 /// Tells a client that there is no room, in the protocol's words.
-async fn turn_away(core: &Rc<Core>, socket: Socket) {
+async fn turn_away(core: &Rc<Core>, socket: Socket, fault: &Fault) {
     let mut stream = Stream::Plain(socket);
     let mut lane = Lane::new(core.settings.limits.conversation.buffer_bytes_max);
-    let fault = Fault::downstream("sorry, too many clients already").with_state("53300");
-    Greet::new(TlsOffer::Absent, 0).deny(&mut lane, &fault, None);
+    Greet::new(TlsOffer::Absent, 0).deny(&mut lane, fault, None);
     // One write: a fresh socket's buffer has room, and a client that is turned away is not waited for.
     poll_fn(|cx| {
         let _ = drain(&mut lane, &mut stream, cx);
@@ -629,7 +637,11 @@ fn turn(
             session.cancelled();
         }
         let mut moved = false;
-        if !ends.client {
+        let stalled = core.audit.pressure() == Pressure::Stalled;
+        if stalled {
+            core.audit.poll_relief(cx);
+        }
+        if !ends.client && !stalled {
             match fill(core, &mut session.down, client, cx) {
                 Ok(Filled::Nothing) => {}
                 Ok(Filled::Bytes(n)) => {

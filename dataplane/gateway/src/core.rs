@@ -23,6 +23,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -347,6 +348,8 @@ impl Core {
     /// Ends what has passed its deadline.
     pub(crate) fn tick(&self) {
         self.append_posted();
+        self.audit.tick();
+        self.show_audit();
         let now = self.now_ns();
         for handle in self.sessions.borrow().iter().flatten() {
             let deadline = handle.deadline_ns.get();
@@ -364,6 +367,20 @@ impl Core {
                 recorder.tick();
             }
         }
+    }
+
+    /// Puts the log's state where metrics are read.
+    fn show_audit(&self) {
+        let status = self.audit.status();
+        let counters = &self.metrics.counters;
+        let set = |counter: &AtomicU64, value: u64| counter.store(value, Ordering::Relaxed);
+        set(&counters.audit_blocks, status.blocks);
+        set(&counters.audit_bytes, status.bytes);
+        set(&counters.audit_commit_us, status.commits_us);
+        set(&counters.audit_disk_errors, status.errors);
+        set(&counters.audit_ring_used_bytes, status.ring_used as u64);
+        set(&counters.audit_pressure, status.pressure as u64);
+        set(&counters.audit_on_spare, u64::from(status.spare));
     }
 
     /// What new sessions of a target wait for.

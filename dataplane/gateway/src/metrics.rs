@@ -67,6 +67,20 @@ counters! {
     unrecorded,
     /// Statements refused because their record was not taken, or not in time.
     audit_given_up,
+    /// Blocks of the audit log written.
+    audit_blocks,
+    /// Bytes of the audit log written.
+    audit_bytes,
+    /// Microseconds that commits of the audit log took.
+    audit_commit_us,
+    /// Errors of the audit log's disk.
+    audit_disk_errors,
+    /// Bytes of records that are not durable yet (gauge).
+    audit_ring_used_bytes,
+    /// What the audit log can take: 0 everything, 1 no new sessions, 2 nothing more from clients (gauge).
+    audit_pressure,
+    /// The audit log is written to the spare directory (gauge).
+    audit_on_spare,
     /// Facts found in the cache.
     facts_cached,
     /// Texts analysed.

@@ -4,7 +4,7 @@ use crate::conversation;
 use crate::core::{Core, Mailbox, Message, Signal};
 use crate::driver::{self, Doorbell, Listener, Ringer};
 use crate::metrics::{CoreMetrics, Metrics, add};
-use crate::ring_writer::{CoreAudit, WriterOptions};
+use crate::ring_writer::{CoreAudit, Files, WriterOptions};
 use crate::settings::{Rules, Settings};
 use crate::{AuditHandle, Event, Shared};
 use audit::CoreStart;
@@ -123,7 +123,9 @@ pub fn start(
     let cores = settings.cores;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|e| StartError::Audit(e.to_string()))?;
-    let opened = audit::open(&settings.audit_directory, u16::try_from(cores).unwrap_or(127), seed)
+    let spare = settings.spare_directory.as_deref();
+    let of_cores = u16::try_from(cores).unwrap_or(127);
+    let opened = audit::open_with_spare(&settings.audit_directory, spare, of_cores, seed)
         .map_err(|e| StartError::Audit(e.to_string()))?;
 
     let mut listen = Vec::new();
@@ -300,11 +302,15 @@ impl Gateway {
 /// One core, from its first record to its last.
 async fn run(seed: Seed) {
     let Seed { index, settings, shared, rules, metrics, listeners, bell, start, ready } = seed;
-    let slot_bytes = sealing::slots::slot_bytes(settings.recipients.len());
     let durable_blocks = shared.durable_blocks.get(index).map(Arc::clone).unwrap_or_default();
-    let segment_bytes = settings.segment_bytes;
-    let options = WriterOptions { segment_bytes, slot_bytes, durable_blocks, ..WriterOptions::default() };
-    let audit = match CoreAudit::new(start, &settings.build, options) {
+    let options = WriterOptions {
+        segment_bytes: settings.segment_bytes,
+        slot_bytes: sealing::slots::slot_bytes(settings.recipients.len()),
+        heartbeat: settings.heartbeat,
+        durable_blocks,
+        ..WriterOptions::default()
+    };
+    let audit = match CoreAudit::new(Files::default(), start, &settings.build, options) {
         Ok(audit) => audit,
         Err(error) => {
             let _ = ready.send((index, Err(format!("audit log: {error}"))));

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use audit::record::{Record, SessionId};
 use audit::{Body, Filter};
 use glommio::{LocalExecutorBuilder, Placement};
-use ring_writer::{AuditError, CoreAudit, FaultPoint, WriterOptions};
+use ring_writer::{AuditError, CoreAudit, FaultPoint, Files, WriterOptions};
 use verifier::Code;
 
 /// A directory that goes away with the test.
@@ -87,11 +87,24 @@ where
     F: Future<Output = R> + 'static,
     R: 'static,
 {
+    with_files(directory, Files::default(), options, work)
+}
+
+fn with_files<F, R>(
+    directory: &Path,
+    files: Files,
+    options: WriterOptions,
+    work: impl FnOnce(Rc<CoreAudit>) -> F + 'static,
+) -> R
+where
+    F: Future<Output = R> + 'static,
+    R: 'static,
+{
     let mut opened = audit::open(directory, 1, [9; 32]).unwrap();
     let start = opened.cores.remove(0);
     let executor = LocalExecutorBuilder::new(Placement::Unbound).io_memory(1 << 20).make().unwrap();
     executor.run(async move {
-        let core = CoreAudit::new(start, "test", options).unwrap();
+        let core = CoreAudit::new(files, start, "test", options).unwrap();
         glommio::spawn_local(Rc::clone(&core).run()).detach();
         work(core).await
     })
@@ -112,8 +125,8 @@ fn records_become_durable_and_the_log_verifies() {
     for buffered in [false, true] {
         let directory = Folder::new();
         for round in 0..3u64 {
-            let options = WriterOptions { buffered, ..small() };
-            with_writer(directory.path(), options, move |core| async move {
+            let files = if buffered { Files::buffered() } else { Files::default() };
+            with_files(directory.path(), files, small(), move |core| async move {
                 core.started().await.unwrap();
                 let mut last = 0;
                 for n in 1..=500 {
@@ -143,7 +156,8 @@ fn records_become_durable_and_the_log_verifies() {
             // 500 pairs, the long pair, start and end.
             assert_eq!(report.logs[0].cores[0].records, (round + 1) * 1004);
         }
-        assert!(!directory.path().join("core-00/next.prepared").exists());
+        let left = std::fs::read_dir(directory.path().join("core-00")).unwrap();
+        assert!(left.flatten().all(|e| e.path().extension().is_some_and(|e| e == "tgseg")), "space is given back");
     }
 }
 
@@ -192,11 +206,11 @@ fn records_nobody_waits_for_follow_within_the_age_limit() {
 }
 
 #[test]
-fn a_failing_disk_closes_the_gate_and_loses_nothing() {
+fn r4_a_failing_disk_closes_the_gate_and_loses_nothing() {
     for point in [FaultPoint::Write(2), FaultPoint::Sync(2), FaultPoint::Write(0), FaultPoint::Sync(0)] {
         for (kind, orderly) in [(ErrorKind::StorageFull, true), (ErrorKind::Other, false)] {
             let directory = Folder::new();
-            let failures = Rc::new(Cell::new(2));
+            let failures = Rc::new(Cell::new(4));
             let left = Rc::clone(&failures);
             let faults = move |here| {
                 (here == point && left.get() > 0).then(|| {
@@ -206,7 +220,7 @@ fn a_failing_disk_closes_the_gate_and_loses_nothing() {
             };
             let options = WriterOptions { faults: Some(Rc::new(faults)), ..small() };
             let acked = with_writer(directory.path(), options, move |core| async move {
-                let mut acked = Vec::new();
+                let acked = Rc::new(std::cell::RefCell::new(Vec::new()));
                 let mut refused = 0;
                 for n in 1..=8u64 {
                     loop {
@@ -214,14 +228,18 @@ fn a_failing_disk_closes_the_gate_and_loses_nothing() {
                             Err(AuditError::Disk(seen)) => {
                                 assert_eq!(seen, kind);
                                 refused += 1;
+                                core.refused_statement();
                                 glommio::timer::sleep(Duration::from_millis(50)).await;
                             }
                             other => {
                                 let sequence = other.unwrap().sequence();
-                                match core.durable(sequence).await {
-                                    Ok(()) => acked.push(n),
-                                    Err(error) => assert_eq!(error, AuditError::Disk(kind)),
-                                }
+                                let (core2, acked) = (Rc::clone(&core), Rc::clone(&acked));
+                                glommio::spawn_local(async move {
+                                    core2.durable(sequence).await.unwrap();
+                                    acked.borrow_mut().push(n);
+                                })
+                                .detach();
+                                glommio::timer::sleep(Duration::from_millis(300)).await;
                                 // What is past is taken even now.
                                 let _ = core.append(&done(n)).unwrap();
                                 break;
@@ -230,29 +248,78 @@ fn a_failing_disk_closes_the_gate_and_loses_nothing() {
                     }
                 }
                 assert!(refused > 0, "the gate never closed at {point:?}");
+                core.durable(core.status().last_sequence).await.unwrap();
                 assert!(!core.status().failing);
-                assert_eq!(core.status().errors, 2);
+                assert_eq!(core.status().errors, 4);
                 if orderly {
                     core.close();
                     core.closed().await.unwrap();
                 } else {
+                    glommio::timer::sleep(Duration::from_millis(100)).await;
                     core.durable(core.status().last_sequence).await.unwrap();
                 }
+                let acked = acked.borrow().clone();
                 acked
             });
             assert_eq!(failures.get(), 0);
+            assert_eq!(acked, (1..=8).collect::<Vec<_>>());
             let report = clean(directory.path());
             assert_eq!(report.logs[0].cores[0].closed, orderly);
-            assert_eq!(report.has(Code::Copy), point == FaultPoint::Sync(2));
             let start = audit::open(directory.path(), 1, [9; 32]).unwrap().cores.remove(0);
             assert_eq!((start.clean, start.torn_bytes, start.in_doubt.len()), (orderly, 0, 0));
             assert_eq!(start.next_record_seq, report.logs[0].cores[0].records + 1);
             let shown = statements(directory.path());
             assert_eq!(shown, (1..=8).collect::<Vec<_>>(), "{point:?}: every intent is there once, in order");
-            assert!(acked.iter().all(|n| shown.contains(n)));
-            let alarms = audit::show(directory.path(), Filter { kind: Some("alarm".into()), ..Filter::default() });
-            assert_eq!(alarms.unwrap().count(), 1, "the outage is on record");
+            let gaps = audit::show(directory.path(), Filter { kind: Some("gap".into()), ..Filter::default() });
+            let gaps: Vec<_> = gaps.unwrap().map(|entry| entry.unwrap().record.body).collect();
+            let word = if kind == ErrorKind::StorageFull { "enospc" } else { "eio" };
+            assert!(
+                matches!(gaps.as_slice(), [Body::Gap { reason, lost: 0, duration_us, statements, .. }]
+                    if reason == word && *duration_us > 1_500_000 && *statements > 0),
+                "the outage is on record: {gaps:?}"
+            );
         }
+    }
+}
+
+#[test]
+fn r4_the_spare_directory_takes_over_and_readers_find_it() {
+    for point in [FaultPoint::Write(3), FaultPoint::Sync(3), FaultPoint::Sync(0)] {
+        let (directory, spare) = (Folder::new(), Folder::new());
+        let failed = Rc::new(Cell::new(false));
+        let once = Rc::clone(&failed);
+        let faults = move |here| (here == point && !once.replace(true)).then_some(ErrorKind::Other);
+        for round in 0..3 {
+            let options = WriterOptions { faults: Some(Rc::new(faults.clone())), ..small() };
+            let mut opened = audit::open_with_spare(directory.path(), Some(spare.path()), 1, [9; 32]).unwrap();
+            let start = opened.cores.remove(0);
+            let executor = LocalExecutorBuilder::new(Placement::Unbound).io_memory(1 << 20).make().unwrap();
+            executor.run(async move {
+                let core = CoreAudit::new(Files::default(), start, "test", options).unwrap();
+                glommio::spawn_local(Rc::clone(&core).run()).detach();
+                core.started().await.unwrap();
+                let begun = Instant::now();
+                for n in 1..=40 {
+                    let sequence = core.append(&intent(round * 100 + n, &[b'x'; 9000])).unwrap().sequence();
+                    core.durable(sequence).await.unwrap();
+                    let _ = core.append(&done(round * 100 + n)).unwrap();
+                }
+                assert!(begun.elapsed() < Duration::from_secs(20));
+                assert_eq!(core.status().spare, round == 0, "after some time the directory is tried again");
+                if round < 2 {
+                    core.close();
+                    core.closed().await.unwrap();
+                }
+            });
+        }
+        assert!(failed.get());
+        clean(directory.path());
+        let expected: Vec<u64> = (0..3).flat_map(|round| (1..=40).map(move |n| round * 100 + n)).collect();
+        assert_eq!(statements(directory.path()), expected, "{point:?}");
+        // Without the setting the log still has its spare part.
+        drop(audit::open(directory.path(), 1, [9; 32]).unwrap());
+        let other = Folder::new();
+        assert!(audit::open_with_spare(directory.path(), Some(other.path()), 1, [9; 32]).is_err());
     }
 }
 

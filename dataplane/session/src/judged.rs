@@ -1,6 +1,7 @@
 //! What the session attaches to a forwarded statement, and to a result shape.
 
 use crate::names;
+use audit::record::ClearColumn;
 use contract::{Admitted, Column, CopyOut, Format, Judge, Redacted, Redactor, Refusal, Via};
 use lineage::{Effects, Facts, SessionUse, Statement};
 use policy::ledger::{Ledger, Spent};
@@ -133,7 +134,7 @@ impl Judged {
         let changes_names = facts.statements.iter().any(|s| names::changes(s));
         let observed = grant.mode() == Mode::Observe;
         let copies_out = if grant.sees_everything() || observed { None } else { copies_out(&facts) };
-        let only_reads = facts.statements.iter().all(|s| grant.only_reads(s, names));
+        let only_reads = allowed.iter().all(|a| a.about.only_reads);
         let masked = if observed { copied(grant, &allowed) } else { Vec::new() };
         Self {
             text: if via == Via::Prepare { text.into() } else { Box::default() },
@@ -197,6 +198,26 @@ impl Judged {
         Admitted { rows: taken.rows, bytes: taken.bytes, cut }
     }
 
+    /// Relations that the text names.
+    pub(crate) fn tables(&self) -> Vec<String> {
+        let mut tables: Vec<String> = Vec::new();
+        for name in self.allowed.iter().flat_map(|a| &a.about.tables) {
+            if tables.len() < TABLES_MAX && !tables.contains(name) {
+                tables.push(name.clone());
+            }
+        }
+        tables
+    }
+
+    /// Columns with a class, and the class's name, that this role gets as they are.
+    pub(crate) fn clear<'a>(&'a self, grant: &'a Grant) -> Vec<ClearColumn<'a>> {
+        let classes = &grant.epoch().bundle().model().classes;
+        let columns = self.allowed.iter().flat_map(|a| &a.about.clear);
+        let named = columns
+            .filter_map(|(column, class)| Some(ClearColumn { column, class: &classes.get(usize::from(*class))?.name }));
+        named.collect()
+    }
+
     pub(crate) fn effects(&self) -> Effects {
         self.facts.statements.iter().fold(Effects::NONE, |all, s| all.with(s.effects))
     }
@@ -248,6 +269,8 @@ impl Judged {
     }
 }
 
+/// Tables that the record of a text names.
+const TABLES_MAX: usize = 64;
 /// COPYs of one text whose shapes are asked for.
 const COPIES_MAX: usize = 256;
 

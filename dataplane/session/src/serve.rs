@@ -435,6 +435,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         };
         let (text, sealed_text) = self.info.seal_text(number, text);
         let (digest, sealed_parameters) = self.info.seal_parameters(number, parameters);
+        let tables = token.tables();
         let record = Record::Intent {
             session: self.info.id,
             statement: number,
@@ -447,7 +448,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             parameters: digest,
             row_limit,
             sealed_text: &sealed_text,
-            tables: &[],
+            tables: &tables,
             sealed_parameters: &sealed_parameters,
         };
         match self.book.write(host, &record) {
@@ -593,6 +594,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             }
             masked.clear();
         }
+        let clear = if done.rows > 0 { done.token.clear(&self.grant) } else { Vec::new() };
         let record = Record::Result {
             session: self.info.id,
             statement: done.number,
@@ -602,7 +604,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             bytes: done.bytes,
             duration_us: host.now_ns().saturating_sub(done.started_ns) / 1000,
             masked: &masked,
-            clear: &[],
+            clear: &clear,
         };
         self.book.write(host, &record).map(drop).map_err(|_| NOT_RECORDED)
     }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::millis;
 use crate::query::source_host;
-use crate::row::{Decision, Row, STATEMENT, Text};
+use crate::row::{Decision, Row, STATEMENT};
 
 const VERSION: &str = "8.17.0";
 
@@ -64,8 +64,8 @@ pub(super) fn event(row: &Row, origin: &str, texts: bool) -> Value {
     if !row.code.is_empty() {
         event["rule"] = json!({"id": row.code, "name": row.rule});
     }
-    if let (Text::Plain(text), true) = (&row.text, texts) {
-        event["db"] = json!({"statement": String::from_utf8_lossy(text)});
+    if let Some(text) = row.text.shown().filter(|_| texts) {
+        event["db"] = json!({"statement": text});
     }
     event
 }

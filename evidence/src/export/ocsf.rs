@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::millis;
 use crate::query::source_host;
-use crate::row::{Decision, Row, STATEMENT, Text};
+use crate::row::{Decision, Row, STATEMENT};
 
 const VERSION: &str = "1.3.0";
 
@@ -78,9 +78,9 @@ pub(super) fn event(row: &Row, origin: &str, texts: bool) -> Option<Value> {
         if let Some(table) = row.tables.first() {
             event["table"] = json!({"name": table});
         }
-        if let (Text::Plain(text), true) = (&row.text, texts) {
+        if let Some(text) = row.text.shown().filter(|_| texts) {
             event["query_info"] = json!({
-                "query_string": String::from_utf8_lossy(text),
+                "query_string": text,
                 "bytes": row.bytes,
                 "uid": format!("{:016x}", row.fingerprint),
             });

@@ -13,7 +13,7 @@ use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::ColumnDescriptor;
 
 use super::ExportError;
-use crate::row::{Row, Text};
+use crate::row::Row;
 
 /// Rows of a row group.
 const GROUP_ROWS: usize = 50_000;
@@ -28,8 +28,8 @@ const SCHEMA: &str = "message tidegate_audit {
   REQUIRED INT32 epoch;
   REQUIRED INT64 block;
   REQUIRED BYTE_ARRAY kind (UTF8);
-  REQUIRED INT64 time (TIMESTAMP(NANOS,true));
-  REQUIRED INT64 end_time (TIMESTAMP(NANOS,true));
+  REQUIRED INT64 time (TIMESTAMP(MICROS,true));
+  REQUIRED INT64 end_time (TIMESTAMP(MICROS,true));
   OPTIONAL BYTE_ARRAY session (UTF8);
   OPTIONAL INT64 statement;
   OPTIONAL BYTE_ARRAY issuer (UTF8);
@@ -183,16 +183,12 @@ impl<W: Write + Send> Writer<W> {
     pub(super) fn row(&mut self, row: &Row, origin: &str, texts: bool) -> Result<(), ExportError> {
         let facts = &*row.facts;
         let is_statement = row.kind == crate::row::STATEMENT;
-        let text = match &row.text {
-            Text::Plain(bytes) if texts => String::from_utf8_lossy(bytes).into_owned(),
-            Text::Sealed(_) if texts => "[sealed]".to_owned(),
-            Text::None | Text::Plain(_) | Text::Sealed(_) => String::new(),
-        };
+        let text = row.text.shown().filter(|_| texts).unwrap_or_default();
         let session = row.session.map(|session| render::hex(&session.0)).unwrap_or_default();
         let fingerprint = if is_statement { format!("{:016x}", row.fingerprint) } else { String::new() };
         let bundle = if row.bundle == [0; 32] { String::new() } else { render::hex(&row.bundle) };
-        let effects = row.effects();
-        self.bytes += 512 + text.len() + row.detail.len();
+        let (effects, detail) = (row.effects(), row.detail());
+        self.bytes += 512 + text.len() + detail.len();
         let mut columns = self.columns.iter_mut();
         // The order is that of the schema.
         let mut next = |fill: &dyn Fn(&mut Column)| {
@@ -206,8 +202,8 @@ impl<W: Write + Send> Writer<W> {
         next(&|c| c.int(i32::try_from(row.place.epoch).unwrap_or(i32::MAX)));
         next(&|c| c.long(row.place.block));
         next(&|c| c.text(row.kind));
-        next(&|c| c.long(row.begin_ns));
-        next(&|c| c.long(row.end_ns));
+        next(&|c| c.long(row.begin_ns / 1_000));
+        next(&|c| c.long(row.end_ns / 1_000));
         next(&|c| c.text(&session));
         next(&|c| c.long(row.statement));
         for value in [
@@ -225,7 +221,7 @@ impl<W: Write + Send> Writer<W> {
             next(&|c| c.text(value));
         }
         next(&|c| c.text(row.decision.name()));
-        for value in [&row.code, &row.rule, &row.outcome, &row.sqlstate, &fingerprint, &bundle, &text, &row.detail] {
+        for value in [&row.code, &row.rule, &row.outcome, &row.sqlstate, &fingerprint, &bundle, &text, &detail] {
             next(&|c| c.text(value));
         }
         for value in [row.rows, row.bytes, row.duration_us, row.releases] {

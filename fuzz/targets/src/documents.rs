@@ -43,6 +43,18 @@ pub fn audit_reader(data: &[u8]) {
     }
 }
 
+/// Notes, checkpoints, proofs, requests to a witness, tiles' paths and keys: what is accepted is written back the same.
+///
+/// # Panics
+/// When an invariant is broken.
+pub fn tlog(data: &[u8]) {
+    use ::tlog::fuzzing::{add_checkpoint, note, proof, small};
+    for read in [note, add_checkpoint, proof, small] {
+        // Panics by itself where reading and writing disagree.
+        let _accepted = read(data);
+    }
+}
+
 /// A catalog with names that seeds use.
 fn index() -> &'static ::lineage::resolve::Index {
     static INDEX: std::sync::OnceLock<::lineage::resolve::Index> = std::sync::OnceLock::new();

@@ -15,7 +15,7 @@ pub mod seeds;
 mod server;
 
 pub use conversation::{downstream, upstream};
-pub use documents::{audit_reader, bundle, lineage, rules};
+pub use documents::{audit_reader, bundle, lineage, rules, tlog};
 
 /// A fuzz target: panics on a defect.
 pub type Target = fn(&[u8]);
@@ -28,4 +28,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("rules", rules),
     ("audit_reader", audit_reader),
     ("lineage", lineage),
+    ("tlog", tlog),
 ];

@@ -57,7 +57,34 @@ pub fn all(rules: &[Document<'_>]) -> Vec<Seed> {
             .map(|(i, text)| ("lineage", format!("statement-{i:02}"), text.as_bytes().to_vec())),
     );
     seeds.extend(audit_log());
+    seeds.extend(tree());
     seeds
+}
+
+/// One of each form around a log's tree.
+fn tree() -> Vec<Seed> {
+    use tlog::{Checkpoint, Hash, InclusionProof, Note, SigningKey, note::KeyKind, witness::AddCheckpoint};
+    let key = |name, kind| SigningKey::from_seed(name, kind, &[7; 32]).ok();
+    let (Some(log), Some(witness)) = (key("example.com/log", KeyKind::Log), key("example.com/w", KeyKind::Witness))
+    else {
+        return Vec::new();
+    };
+    let hashes = [Hash::leaf(b"a"), Hash::leaf(b"b")];
+    let text = Checkpoint::new("example.com/log", 2, Hash::node(&hashes[0], &hashes[1])).to_string();
+    let signatures = vec![log.sign(&text, 0), witness.sign(&text, 1_700_000_000)];
+    let Ok(note) = Note::new(text, signatures) else { return Vec::new() };
+    let request = AddCheckpoint { old: 1, proof: vec![hashes[1]], note: note.clone() };
+    let proof = InclusionProof { extra: Some(b"x".to_vec()), index: 0, path: vec![hashes[1]], note: note.clone() };
+    [
+        ("note", note.to_string()),
+        ("request", request.to_string()),
+        ("proof", proof.to_string()),
+        ("path", "tile/1/x001/x234/067.p/8".to_owned()),
+        ("key", log.verifier().to_string()),
+    ]
+    .into_iter()
+    .map(|(name, text)| ("tlog", name.to_owned(), text.into_bytes()))
+    .collect()
 }
 
 /// What drivers do, and what attackers try.

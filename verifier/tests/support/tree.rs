@@ -66,7 +66,7 @@ impl Key {
 }
 
 /// The tree of one log.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Tree {
     directory: PathBuf,
     pub(crate) origin: String,
@@ -89,6 +89,13 @@ impl Tree {
     pub(crate) fn new(directory: &Path, origin: &str) -> Self {
         fs::create_dir_all(directory.join("tlog/checkpoints")).unwrap();
         Self { directory: directory.to_owned(), origin: origin.to_owned(), ..Self::default() }
+    }
+
+    /// The same tree in another directory.
+    pub(crate) fn moved(&self, directory: &Path) -> Self {
+        let place = |core: &PathBuf| directory.join(core.file_name().unwrap());
+        let taken = self.taken.iter().map(|(core, blocks)| (place(core), *blocks)).collect();
+        Self { directory: directory.to_owned(), taken, ..self.clone() }
     }
 
     pub(crate) fn size(&self) -> u64 {
