@@ -157,7 +157,8 @@ fn work(gateway: &Gateway, statements: usize) {
 #[test]
 fn every_block_of_a_running_gateway_gets_into_a_signed_tree() {
     let gateway = Setup::new(Bundle::allow_all(), Postgres::shared()).cores(2).start();
-    assert!(gateway.log().contains("a signer process under another user is better"), "{}", gateway.log());
+    let told = || gateway.log().contains("a signer process under another user is better");
+    wait_until("the new key is announced", LONG, told);
     work(&gateway, 50);
     let first = wait_signed(&gateway, 2);
     assert!(gateway.metric("tidegate_checkpoint_blocks") >= first as f64);
