@@ -96,7 +96,7 @@ pub fn segment_name(first_block: u64) -> String {
 }
 
 /// The cores that have a folder, ascending. A directory that does not exist has none.
-pub(crate) fn cores(directory: &Path) -> io::Result<Vec<u16>> {
+pub fn cores(directory: &Path) -> io::Result<Vec<u16>> {
     let mut found = Vec::new();
     let entries = match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
@@ -115,7 +115,7 @@ pub(crate) fn cores(directory: &Path) -> io::Result<Vec<u16>> {
 
 /// A core's segments: number of the first block by name, and path; ascending. Those in the spare directory are among
 /// them. Of two with one number the first is what a failing disk left: no block, or a copy of the other's first.
-pub(crate) fn segments(core_directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+pub fn segments(core_directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     list(core_directory, &mut found)?;
     if let (Some(directory), Some(name)) = (core_directory.parent(), core_directory.file_name()) {

@@ -28,6 +28,7 @@ use crate::sample;
 /// Holds.
 #[derive(Clone, Debug)]
 #[cfg_attr(feature = "clap", derive(clap::Subcommand))]
+#[allow(clippy::large_enum_variant, reason = "one value per run of the program")]
 pub enum HoldCommand {
     /// Keep what matches from being purged
     Set {

@@ -6,10 +6,10 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use audit::block::{BlockHeader, HEADER_BYTES, block_bytes, header_hash};
-use audit::segment::HEADER_PAGE_BYTES;
+use audit::segment::{self, HEADER_PAGE_BYTES};
 
 /// A header and its bytes.
 #[derive(Clone, Copy, Debug)]
@@ -43,9 +43,10 @@ pub struct Core {
 /// # Errors
 /// The file system, or what `each` says.
 pub fn of_directory(directory: &Path, mut each: impl FnMut(&Header) -> io::Result<()>) -> io::Result<()> {
-    for folder in sorted(directory, |name| name.strip_prefix("core-").is_some_and(|n| n.parse::<u16>().is_ok()))? {
+    std::fs::read_dir(directory)?;
+    for core in segment::cores(directory)? {
         let mut next = 0;
-        for segment in sorted(&folder, |name| name.ends_with(".tgseg"))? {
+        for (_, segment) in segment::segments(&segment::core_directory(directory, core))? {
             let file = File::open(segment)?;
             let mut offset = HEADER_PAGE_BYTES;
             let mut bytes = [0; HEADER_BYTES];
@@ -80,23 +81,6 @@ pub fn of_file(path: &Path, mut each: impl FnMut(&Header) -> io::Result<()>) -> 
             BlockHeader::decode(&bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
         each(&Header { fields, bytes })?;
     }
-}
-
-/// Entries of a folder whose names are wanted, by name; core folders by number.
-fn sorted(folder: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_name().to_str().is_some_and(&wanted) {
-            found.push(entry.path());
-        }
-    }
-    found.sort_by_key(|path| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let number = name.strip_prefix("core-").and_then(|n| n.parse::<u32>().ok());
-        (number.unwrap_or(0), name)
-    });
-    Ok(found)
 }
 
 /// Counts headers by core.

@@ -61,7 +61,9 @@ impl Url {
         };
         let port = match port {
             None => usual,
-            Some(text) => text.parse().ok().filter(|port| *port != 0).ok_or(format!("`{text}` is not a port"))?,
+            Some(text) => {
+                text.parse().ok().filter(|port| *port != 0).ok_or_else(|| format!("`{text}` is not a port"))?
+            }
         };
         if host.is_empty() {
             return Err("it names no host".to_owned());

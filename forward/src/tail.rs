@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use audit::block::{ALIGN_BYTES, Block, BlockHeader, HEADER_BYTES, PAYLOAD_BYTES_MAX, block_bytes};
 use audit::record::SessionId;
-use audit::segment::{HEADER_PAGE_BYTES, core_directory};
+use audit::segment::{HEADER_PAGE_BYTES, core_directory, cores, segments};
 use audit::{Body, Entry, decode_block, decode_record};
 
 use crate::covered::Covered;
@@ -26,7 +26,7 @@ struct CoreTail {
     /// Records up to this one were given out (or acknowledged before).
     sequence: u64,
     next_block: u64,
-    segment: Option<(u64, File)>,
+    segment: Option<(u64, PathBuf, File)>,
     offset: u64,
     sessions: HashMap<SessionId, Facts>,
     /// Block of the last record that was given out.
@@ -44,7 +44,7 @@ struct Facts {
 
 /// What a look at one place of a segment found.
 enum Found {
-    Block(Vec<u8>, BlockHeader),
+    Block(Vec<u8>, Box<BlockHeader>),
     /// Zeros, or a write under way, or the end of the file.
     Nothing,
 }
@@ -67,9 +67,10 @@ impl CoreTail {
     /// Reads the next block into `ready`; `false` if there is none that may leave.
     fn fill(&mut self, covered: &Covered) -> io::Result<bool> {
         loop {
-            let Some((first, file)) = &self.segment else {
+            let Some((first, path, file)) = &self.segment else {
                 let Some((first, path)) = self.segment_of(self.next_block)? else { return Ok(false) };
-                self.segment = Some((first, File::open(path)?));
+                let file = File::open(&path)?;
+                self.segment = Some((first, path, file));
                 self.offset = HEADER_PAGE_BYTES;
                 continue;
             };
@@ -84,6 +85,14 @@ impl CoreTail {
                         return Ok(false);
                     }
                     file.sync_data()?;
+                    if header.block_seq > self.next_block && self.sequence > 0 {
+                        // Not ours to judge, but not to be passed over in silence either.
+                        let (core, from, to) = (self.core, self.next_block, header.block_seq);
+                        tracing::error!(
+                            "core {core}: blocks {from} to {} are missing; run `tidegate audit verify`",
+                            to - 1
+                        );
+                    }
                     let Ok(block) = decode_block(&bytes) else { return Ok(false) };
                     self.offset += block_bytes(header.payload_len as usize) as u64;
                     self.next_block = header.block_seq + 1;
@@ -94,11 +103,12 @@ impl CoreTail {
                 }
                 Found::Nothing => {
                     // The log goes on in another file, or not yet. Looked at again: the block may have come between.
-                    let Some((next, path)) = self.segment_after(*first)? else { return Ok(false) };
+                    let Some((next, path)) = self.segment_after(*first, path)? else { return Ok(false) };
                     if let Found::Block(..) = look(file, self.offset)? {
                         continue;
                     }
-                    self.segment = Some((next, File::open(path)?));
+                    let file = File::open(&path)?;
+                    self.segment = Some((next, path, file));
                     self.offset = HEADER_PAGE_BYTES;
                 }
             }
@@ -173,8 +183,14 @@ impl CoreTail {
         Ok(before.or_else(|| segments.first()).cloned())
     }
 
-    fn segment_after(&self, first: u64) -> io::Result<Option<(u64, PathBuf)>> {
-        Ok(segments(&self.folder)?.into_iter().find(|(other, _)| *other > first))
+    /// The segment behind this one. After a disk error two begin with one number, and the second goes on.
+    fn segment_after(&self, first: u64, path: &Path) -> io::Result<Option<(u64, PathBuf)>> {
+        let segments = segments(&self.folder)?;
+        let next = match segments.iter().position(|(_, other)| other == path) {
+            Some(at) => segments.get(at + 1),
+            None => segments.iter().find(|(other, _)| *other >= first),
+        };
+        Ok(next.cloned())
     }
 }
 
@@ -192,33 +208,7 @@ fn look(file: &File, offset: u64) -> io::Result<Found> {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(Found::Nothing),
         read => read?,
     }
-    Ok(if decode_block(&bytes).is_ok() { Found::Block(bytes, header) } else { Found::Nothing })
-}
-
-/// Segments of a core by their first block.
-fn segments(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "tgseg")
-            && let Some(first) = path.file_stem().and_then(|stem| u64::from_str_radix(stem.to_str()?, 16).ok())
-        {
-            found.push((first, path));
-        }
-    }
-    found.sort_unstable();
-    Ok(found)
-}
-
-/// Cores that have a folder.
-fn cores(directory: &Path) -> io::Result<Vec<u16>> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let name = entry?.file_name();
-        found.extend(name.to_str().and_then(|name| name.strip_prefix("core-")).and_then(|n| n.parse::<u16>().ok()));
-    }
-    found.sort_unstable();
-    Ok(found)
+    Ok(if decode_block(&bytes).is_ok() { Found::Block(bytes, Box::new(header)) } else { Found::Nothing })
 }
 
 /// All cores' ends of the log.
@@ -292,11 +282,11 @@ impl Tail {
     pub(crate) fn behind(&self) -> io::Result<u64> {
         let mut records = 0u64;
         for tail in self.cores.values() {
-            let Some((first, path)) = segments(&tail.folder)?.into_iter().next_back() else { continue };
+            let Some((_, path)) = segments(&tail.folder)?.into_iter().next_back() else { continue };
             let (file, mut last) = match &tail.segment {
                 // The one being read: go on from there.
-                Some((current, file)) if *current == first => (file.try_clone()?, tail.sequence),
-                Some(_) | None => (File::open(path)?, tail.sequence),
+                Some((_, current, file)) if *current == path => (file.try_clone()?, tail.sequence),
+                Some(_) | None => (File::open(&path)?, tail.sequence),
             };
             let mut offset = HEADER_PAGE_BYTES;
             let mut head = [0; HEADER_BYTES];

@@ -124,9 +124,8 @@ fn signature(folder: &Path, manifest: &str, keys: &[VerifierKey]) -> (bool, Stri
         // Whoever brings a key expects a signature.
         return (keys.is_empty(), "the manifest is not signed".to_owned());
     }
-    let note = match fs::read(&path).ok().and_then(|bytes| Note::parse(&bytes).ok()) {
-        Some(note) => note,
-        None => return (false, "02-attestation/manifest.note is not a signed note".to_owned()),
+    let Some(note) = fs::read(&path).ok().and_then(|bytes| Note::parse(&bytes).ok()) else {
+        return (false, "02-attestation/manifest.note is not a signed note".to_owned());
     };
     let sum = format!("manifest-sha256 {}", render::hex(&Sha256::digest(manifest)));
     if !note.text().lines().any(|line| line == sum) {
