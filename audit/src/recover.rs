@@ -50,7 +50,7 @@ pub struct Recovered {
     pub next_record_seq: u64,
     /// The last epoch ended in good order (also true of an empty log).
     pub clean: bool,
-    /// Bytes of an unfinished write, now in quarantine.
+    /// Bytes of an unfinished write behind the last block, copied to quarantine.
     pub torn_bytes: u64,
     /// Statements with an intent and no result, in order.
     pub in_doubt: Vec<StatementId>,
@@ -296,7 +296,8 @@ fn scan(segments: &[(u64, PathBuf)], core: u16) -> Result<Scan, RecoverError> {
 pub fn recover(directory: &Path, core: u16) -> Result<Recovered, RecoverError> {
     let folder = segment::core_directory(directory, core);
     let mut segments = segment::segments(&folder).map_err(at(&folder))?;
-    let mut torn_bytes = 0;
+    // What is moved away leaves no trace in the log: only the tail that stays is stated by the next epoch.
+    let mut moved_bytes = 0;
 
     // The newest file may hold no block yet: its space was made ready and nothing, or half a block, was written.
     while let Some((_, path)) = segments.last() {
@@ -317,7 +318,7 @@ pub fn recover(directory: &Path, core: u16) -> Result<Recovered, RecoverError> {
             });
         }
         if end > HEADER_PAGE_BYTES {
-            torn_bytes += end - HEADER_PAGE_BYTES;
+            moved_bytes += end - HEADER_PAGE_BYTES;
             segment::set_aside(path).map_err(at(path))?;
         } else {
             fs::remove_file(path).map_err(at(path))?;
@@ -335,8 +336,8 @@ pub fn recover(directory: &Path, core: u16) -> Result<Recovered, RecoverError> {
         previous_header: [0; 32],
         next_block_seq: 0,
         next_record_seq: 1,
-        clean: torn_bytes == 0,
-        torn_bytes,
+        clean: moved_bytes == 0,
+        torn_bytes: 0,
         in_doubt: Vec::new(),
         open_sessions: Vec::new(),
         closed_for_others: Vec::new(),
@@ -382,7 +383,7 @@ pub fn recover(directory: &Path, core: u16) -> Result<Recovered, RecoverError> {
     recovered.previous_header = chain.previous;
     recovered.next_block_seq = chain.next_block;
     recovered.next_record_seq = chain.next_record;
-    recovered.clean = chain.last_flags & FLAG_LAST != 0 && recovered.torn_bytes == 0;
+    recovered.clean = chain.last_flags & FLAG_LAST != 0 && recovered.torn_bytes == 0 && moved_bytes == 0;
     if chain.last_flags & FLAG_LAST == 0 {
         recovered.in_doubt = found.statements.open.into_iter().collect();
         recovered.open_sessions = found.statements.sessions.into_iter().collect();

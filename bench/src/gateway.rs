@@ -20,13 +20,17 @@ use crate::{
     wire::{Client, Login},
 };
 
-/// When a statement goes on, as in rule files.
+/// What statements and answers wait for, as in the configuration file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audit {
     /// When its record is in memory.
     Async,
     /// When its record is durable.
     Strict,
+    /// A statement for its intent, an answer for nothing.
+    Intent,
+    /// Nothing is recorded.
+    Off,
 }
 
 impl Audit {
@@ -34,6 +38,8 @@ impl Audit {
         match self {
             Self::Async => "async",
             Self::Strict => "strict",
+            Self::Intent => "intent",
+            Self::Off => "off",
         }
     }
 }
@@ -124,7 +130,7 @@ impl Gateway {
     ) -> Result<Self> {
         let home = folder.sub(setup.name, None)?;
         let upstream = database.login.address;
-        write(&home.join("rules.yaml"), &rules(upstream.port(), setup.audit))?;
+        write(&home.join("rules.yaml"), &rules(upstream.port()))?;
         compile(programs, &home, stop)?;
         for (user, group) in [("masked", "analysts"), ("clear", "privacy")] {
             let secret = home.join("password");
@@ -151,9 +157,10 @@ impl Gateway {
             &format!(
                 "listen: [\"127.0.0.1:{port}\"]\n{cores}bundle: policy.tgb\nusers: users.yaml\n\
                  audit: {{ {audit} }}\n\
-                 targets:\n  {target}:\n    password: {{ file: password }}\n\
+                 targets:\n  {target}:\n    password: {{ file: password }}\n    audit: {mode}\n\
                  limits: {{ sessions: {room}, sessions_per_user: {room} }}\nlog: {{ format: text, level: warn }}\n",
                 target = postgres::DATABASE,
+                mode = setup.audit.word(),
                 room = setup.sessions + 50
             ),
         )?;
@@ -184,7 +191,7 @@ fn compile(programs: &Programs, home: &Path, stop: &Stop) -> Result<()> {
     Ok(())
 }
 
-fn rules(port: u16, audit: Audit) -> String {
+fn rules(port: u16) -> String {
     format!(
         "version: 1
 targets:
@@ -192,7 +199,7 @@ targets:
     address: 127.0.0.1:{port}
     tls: disable
     account: {user}
-    audit: {audit}
+    audit: strict
 classes:
   ssn:
     columns: [\"*.people.ssn\"]
@@ -212,7 +219,6 @@ roles:
 ",
         target = postgres::DATABASE,
         user = postgres::USER,
-        audit = audit.word(),
     )
 }
 

@@ -9,6 +9,7 @@ pub mod bypass;
 pub mod bypass_random;
 pub mod conversation;
 pub mod detect;
+pub mod disk;
 pub mod failure;
 pub mod folder;
 pub mod gateway;

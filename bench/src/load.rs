@@ -6,7 +6,7 @@
 use std::{path::PathBuf, thread, time::Duration};
 
 use crate::{
-    bouncer,
+    bouncer, disk,
     failure::{Result, Stop},
     folder::Folder,
     gateway::Programs,
@@ -97,6 +97,7 @@ pub fn run(plan: &Plan, stop: &Stop) -> Result<Report> {
         for work in plan.works.iter().filter(|work| **work != Work::Idle) {
             thread::sleep(Duration::from_millis(100));
             let foreign = machine::busy(WATCH);
+            report.add_commit(disk::commit_us(ground.folder.path())?);
             for i in 0..targets.len() {
                 let target = &targets[(i + round) % targets.len()];
                 eprintln!("round {}/{} {} {}", round + 1, plan.rounds, work.name(), target.way.name());

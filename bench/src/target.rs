@@ -23,6 +23,10 @@ pub enum Way {
     Gateway,
     /// Through the gateway, audit mode strict.
     GatewayStrict,
+    /// Through the gateway, audit mode intent.
+    GatewayIntent,
+    /// Through the gateway, which records no statements.
+    GatewayOff,
     /// Through the gateway, what clients are sent recorded and encrypted.
     GatewayRecorded,
     /// The same, compressed too.
@@ -40,6 +44,8 @@ impl Way {
             Self::Pgbouncer => "pgbouncer",
             Self::Gateway => "gateway",
             Self::GatewayStrict => "gateway-strict",
+            Self::GatewayIntent => "gateway-intent",
+            Self::GatewayOff => "gateway-off",
             Self::GatewayRecorded => "gateway-recorded",
             Self::GatewayRecordedZstd => "gateway-recorded-zstd",
             Self::GatewayRecordedPlain => "gateway-recorded-plain",
@@ -106,7 +112,12 @@ impl Target {
     /// # Errors
     /// It does not come up.
     pub fn start(ground: &Ground, way: Way, name: &str, stop: &Stop) -> Result<Self> {
-        let audit = if way == Way::GatewayStrict { Audit::Strict } else { Audit::Async };
+        let audit = match way {
+            Way::GatewayStrict => Audit::Strict,
+            Way::GatewayIntent => Audit::Intent,
+            Way::GatewayOff => Audit::Off,
+            _ => Audit::Async,
+        };
         let kind = match way {
             Way::Direct => Kind::Direct(ground.postgres.login.clone()),
             Way::Pgbouncer => {

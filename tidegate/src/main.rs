@@ -128,7 +128,7 @@ enum UserCommand {
 #[derive(Subcommand)]
 enum AuditCommand {
     /// Show records
-    Show(replays::ShowArgs),
+    Show(replays::ShowOpened),
     /// Verify that nothing was changed or removed: exit code 0 clean, 10 findings, 20 cannot verify
     Verify(verifier::cli::VerifyArgs),
     /// Prove that one record is in the signed log: a file that shows no other record and needs nothing else to be checked

@@ -134,7 +134,7 @@ pub struct ReplayArgs {
 
 /// Arguments of `audit show`.
 #[derive(Args, Debug)]
-pub struct ShowArgs {
+pub struct ShowOpened {
     #[command(flatten)]
     show: audit::cli::ShowArgs,
     #[command(flatten)]
@@ -176,7 +176,7 @@ pub fn replay(arguments: &ReplayArgs) -> ExitCode {
 ///
 /// # Errors
 /// As for [`audit::cli::show`]; the other error is one of the keys or of the desk.
-pub fn audit_show(arguments: &ShowArgs, out: &mut dyn Write) -> Result<Result<u8, audit::cli::CliError>, Failure> {
+pub fn audit_show(arguments: &ShowOpened, out: &mut dyn Write) -> Result<Result<u8, audit::cli::CliError>, Failure> {
     if arguments.opening.identity.is_empty() {
         return Ok(audit::cli::show(&arguments.show, out));
     }

@@ -81,6 +81,7 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    #[inline]
     fn split(&mut self, count: u64) -> Result<&'a [u8], Strange> {
         let count = usize::try_from(count).map_err(|_| Strange::Short)?;
         let (taken, rest) = self.rest.split_at_checked(count).ok_or(Strange::Short)?;
@@ -89,6 +90,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Initial byte's major type and the argument behind it.
+    #[inline]
     fn argument(&mut self) -> Result<(u8, u64), Strange> {
         let (&first, rest) = self.rest.split_first().ok_or(Strange::Short)?;
         self.rest = rest;
@@ -115,6 +117,7 @@ impl<'a> Reader<'a> {
         if fits_shorter { Err(Strange::Spelling) } else { Ok((major, value)) }
     }
 
+    #[inline]
     fn of(&mut self, major: u8) -> Result<u64, Strange> {
         match self.argument()? {
             (found, value) if found == major => Ok(value),

@@ -221,6 +221,7 @@ enum Shape {
 }
 
 /// What a field holds, by its number.
+#[inline]
 fn shape(key: u64) -> Option<Shape> {
     Some(match key {
         4 => Shape::Fixed(16, 0),
@@ -317,18 +318,33 @@ pub(crate) struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
+    /// No record yet: what [`Record::read`] fills. Clearing the fields for each record again would cost as much as reading.
+    pub(crate) fn empty() -> Self {
+        Self { kind: 0, sequence: 0, wall_ns: 0, mono_ns: 0, fields: [(0, Value::True); FIELDS_MAX], count: 0 }
+    }
+
     /// Checks exactly one record.
     ///
     /// # Errors
     /// Anything but the one encoding of a record of the schema.
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, Strange> {
+        let mut record = Self::empty();
+        record.read(bytes)?;
+        Ok(record)
+    }
+
+    /// Checks exactly one record, which takes the place of the one before.
+    ///
+    /// # Errors
+    /// As [`Record::parse`]; the record is then of no use.
+    pub(crate) fn read(&mut self, bytes: &'a [u8]) -> Result<(), Strange> {
         if bytes.len() > RECORD_MAX {
             return Err(Strange::Long);
         }
+        let record = self;
+        record.count = 0;
         let mut reader = Reader::new(bytes);
         let pairs = reader.map()?;
-        let mut record =
-            Self { kind: 0, sequence: 0, wall_ns: 0, mono_ns: 0, fields: [(0, Value::True); FIELDS_MAX], count: 0 };
         let mut next = 0;
         let mut allowed = 0u128;
         let mut seen = 0u128;
@@ -389,7 +405,7 @@ impl<'a> Record<'a> {
         if seen & (1 << 10) != 0 && seen & (1 << 64) != 0 {
             return Err(Strange::Field(64));
         }
-        Ok(record)
+        Ok(())
     }
 
     fn get(&self, key: u8) -> Option<Value<'a>> {
@@ -466,6 +482,7 @@ impl<'a> Record<'a> {
     }
 }
 
+#[inline]
 fn value<'a>(key: u64, reader: &mut Reader<'a>) -> Result<Value<'a>, Strange> {
     Ok(match shape(key).ok_or(Strange::Field(key))? {
         Shape::Count => match reader.uint()? {

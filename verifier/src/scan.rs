@@ -270,16 +270,13 @@ fn records(segment: &mut Segment, position: u64, header: Header, tolerance: u64)
         events: Vec::new(),
     };
     let mut before: Option<(u64, u64)> = None;
+    let mut record = Record::empty();
     for (number, bytes) in (0u64..).zip(Records::of(bytes.payload)) {
         let sequence = header.first_record.wrapping_add(number);
-        let record = match Record::parse(bytes) {
-            Ok(record) => record,
-            Err(strange) => {
-                let what = format!("record {sequence}: {strange}");
-                scanned.wrong(sequence, (0, 0), Code::Enc, what);
-                continue;
-            }
-        };
+        if let Err(strange) = record.read(bytes) {
+            scanned.wrong(sequence, (0, 0), Code::Enc, format!("record {sequence}: {strange}"));
+            continue;
+        }
         let clock = (record.wall_ns, record.mono_ns);
         if record.sequence != sequence {
             let what = format!("record {sequence} calls itself {}", record.sequence);

@@ -292,7 +292,8 @@ fn a_first_block_that_tears_leaves_no_segment_behind() {
         // Three sectors were written, or none: half a header page of an epoch that never was.
         let start = opened(directory.path(), 1).remove(0);
         let whole = log.ring.sealed_sequence() == start.next_record_seq - 1;
-        assert_eq!(start.torn_bytes > 0, kept > 0 && !whole);
+        assert_eq!(start.clean, kept == 0 || whole, "what was set aside was a crash's");
+        assert_eq!(start.torn_bytes, 0, "nothing unfinished is left in the log");
         let mut log = Log::begin(start);
         log.statement(50);
         log.end();

@@ -98,6 +98,7 @@ async fn talk(core: Rc<Core>, handle: Rc<Handle>, socket: Socket, peer: SocketAd
     if let Some(recorder) = recorder(&handle) {
         // Its last words are recorded too, and the log speaks of the recording before it speaks of the end.
         session.marks().for_each(|mark| recorder.mark(mark));
+        session.settle(&*core);
         Box::pin(conclude(&core, &handle, &mut session, reason)).await;
         Box::pin(finish(&core, &handle, &mut session.up, &mut client)).await;
         recorder.close().await;

@@ -107,6 +107,7 @@ pub struct Session<S> {
     bytes: u64,
     goodbye: bool,
     ended: Option<&'static str>,
+    settled: bool,
     /// Moments since they were last taken; `None` when nobody wants them.
     marks: Option<Vec<Mark>>,
 }
@@ -141,6 +142,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             bytes: 0,
             goodbye: false,
             ended: None,
+            settled: false,
             marks: None,
         };
         let info = &session.info;
@@ -686,9 +688,9 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.serving.farewell(&mut self.up, fault);
     }
 
-    /// Writes the last records. What was in flight is `lost`.
-    pub fn end<H: Host>(&mut self, host: &H, reason: &'static str) {
-        if self.ended.replace(reason).is_some() {
+    /// Writes the records of what is still in flight: it is `lost`. Only the end of the session follows.
+    pub fn settle<H: Host>(&mut self, host: &H) {
+        if std::mem::replace(&mut self.settled, true) {
             return;
         }
         if let Some(pending) = self.pending.take() {
@@ -699,6 +701,15 @@ impl<S: Serving<Verdicts>> Session<S> {
             let outcome = (!answered).then_some("lost");
             let _ = self.result(host, &done, outcome);
         }
+        self.covered(host);
+    }
+
+    /// Writes the last records.
+    pub fn end<H: Host>(&mut self, host: &H, reason: &'static str) {
+        if self.ended.replace(reason).is_some() {
+            return;
+        }
+        self.settle(host);
         let record =
             Record::SessionClose { session: self.info.id, reason, statements: self.statements, bytes: self.bytes };
         drop(self.book.write(host, &record));

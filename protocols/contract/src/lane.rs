@@ -381,7 +381,8 @@ impl Lane {
     /// Bytes of output that have not left.
     #[must_use]
     pub fn unsent(&self) -> u64 {
-        let bytes = self.runs.iter().map(|run| match run {
+        let parked = self.hold.iter().flat_map(|hold| &hold.parked).flat_map(|parked| &parked.runs);
+        let bytes = parked.chain(&self.runs).map(|run| match run {
             Run::Skip(_) => 0,
             Run::Pass(n) | Run::Put(n) => *n as u64,
         });

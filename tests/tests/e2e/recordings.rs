@@ -41,7 +41,7 @@ fn sealed(setup: Setup, recordings: &str) -> Setup {
         .audit(&format!("recordings: {{ {recordings} }}"))
 }
 
-/// Every byte under a folder.
+/// Every byte under a folder but zeros, of which segments have megabytes.
 fn bytes_under(folder: &Path) -> Vec<u8> {
     let mut all = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -49,7 +49,7 @@ fn bytes_under(folder: &Path) -> Vec<u8> {
         if path.is_dir() {
             all.extend(bytes_under(&path));
         } else {
-            all.extend(fs::read(&path).unwrap());
+            all.extend(fs::read(&path).unwrap().into_iter().filter(|byte| *byte != 0));
         }
     }
     all
@@ -265,7 +265,7 @@ fn after_kill_9_what_reached_the_disk_is_played_and_named_uncommitted() {
     }
     let audit = gateway.folder.path().join("audit/recordings");
     wait_until("something of the recording is on disk", Duration::from_secs(10), || {
-        audit.exists() && bytes_under(&audit).len() > 8192
+        audit.exists() && bytes_under(&audit).len() > 400
     });
     gateway.kill();
     gateway.restart();
