@@ -93,7 +93,7 @@ fn the_five_commands_of_a_pack_check_it() {
     assert!(refused.contains("no-drop"), "{refused}");
     assert!(fs::read_to_string(pack.join("07-authn/failed-logins.csv")).unwrap().contains(",ana,127.0.0.1,"));
     let page = fs::read_to_string(pack.join("summary.html")).unwrap();
-    for word in ["The log is whole and unchanged", "no-drop", "<b>ana</b>", "failed logins", "What this cannot show"] {
+    for word in ["The log is whole and unchanged", "no-drop", "<b>ana</b>", "failed login", "What this cannot show"] {
         assert!(page.contains(word), "{word}");
     }
     assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("https://"), "self-contained");
