@@ -264,6 +264,12 @@ impl Ring {
         }
     }
 
+    /// The epoch's end was appended: nothing more is taken.
+    #[must_use]
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+
     /// Last record known to be on disk.
     #[must_use]
     pub fn durable_sequence(&self) -> u64 {

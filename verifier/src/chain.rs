@@ -279,7 +279,7 @@ impl<'r> Chain<'r> {
             }
             return Ok(true);
         }
-        if block.begins.is_some() && self.parents.contains(&header.previous) {
+        if block.begins.is_some() && self.parents.contains(&header.previous) && block.hash != next.previous {
             self.find(Code::Fork, format!("block {number} starts an epoch from a point where another one starts"));
             return Ok(number >= next.block);
         }

@@ -96,6 +96,8 @@ struct World {
     weather: Weather,
     now_ns: u64,
     wall_offset: i64,
+    /// The furthest the wall clock was ever ahead.
+    furthest: i64,
     names: BTreeMap<PathBuf, SimFile>,
     timers: Vec<Timer>,
     spawned: VecDeque<Pin<Box<dyn Future<Output = ()>>>>,
@@ -155,6 +157,7 @@ impl Device for Machine {
         if percent > 0 && world.dice.below(10_000) < percent {
             let step = world.dice.below(7200) as i64 - 3600;
             world.wall_offset += step * 1_000_000_000;
+            world.furthest = world.furthest.max(world.wall_offset);
         }
         Clock { wall_ns: world.now_ns.strict_add_signed(world.wall_offset), mono_ns: world.now_ns }
     }
@@ -287,7 +290,7 @@ fn run(machine: &Machine, power_ns: u64) -> bool {
         if ready.is_empty() {
             let mut world = machine.0.borrow_mut();
             let Some(due) = world.timers.iter().map(|timer| timer.due_ns).min() else {
-                panic!("everybody waits and nothing will come");
+                panic!("everybody waits and nothing will come: {:?}", world.names.keys().collect::<Vec<_>>());
             };
             if due >= power_ns {
                 world.now_ns = power_ns;
@@ -547,6 +550,7 @@ fn examine(seed: u64, tally: &mut Tally) {
             weather,
             now_ns,
             wall_offset,
+            furthest: wall_offset,
             names: log.read(),
             timers: Vec::new(),
             spawned: VecDeque::new(),
@@ -582,8 +586,8 @@ fn examine(seed: u64, tally: &mut Tally) {
         log.write(&machine);
         ledger = std::mem::take(&mut *shared.borrow_mut());
         let world = machine.0.borrow();
-        // Before the next start the clocks go on.
-        (now_ns, wall_offset) = (world.now_ns + 50 * MS, world.wall_offset);
+        // Before the next start the clocks go on. A clock that was set back while nothing ran is a finding of its own.
+        (now_ns, wall_offset) = (world.now_ns + 50 * MS, world.furthest);
         tally.faults += world.faults;
         tally.lives += 1;
     }
@@ -606,7 +610,7 @@ fn examine(seed: u64, tally: &mut Tally) {
 }
 
 /// Seeds of an ordinary run; `SIMULATOR_SEEDS=from-to` chooses others.
-const SEEDS: u64 = 2000;
+const SEEDS: u64 = 1500;
 
 #[test]
 fn r3_whatever_the_disk_does_nothing_acknowledged_is_lost_and_the_log_verifies() {

@@ -654,6 +654,18 @@ impl State {
     /// Records that the writer itself owes.
     fn append_owed<D: Device>(&mut self, device: &D) {
         while let Some(owed) = self.owed.pop_front() {
+            if matches!(owed, Owed::End) {
+                // Nothing can be said behind it: what came before is on the disk first, and an outage is told.
+                let told = self.outage.is_none() && self.owed.is_empty();
+                if self.ring.pending_bytes() > 0 || !told {
+                    self.tell_outage(device.now());
+                    self.owed.push_back(owed);
+                    if self.ring.pending_bytes() > 0 {
+                        return;
+                    }
+                    continue;
+                }
+            }
             if self.put_owed(device, &owed).is_err() {
                 self.owed.push_front(owed);
                 return;
@@ -707,6 +719,9 @@ impl State {
 
     /// Looks at what the log can take, and owes it a word when that changed or an outage is over.
     fn look(&mut self, now: Clock) {
+        if self.ring.is_ended() {
+            return;
+        }
         self.slow = self.flight.is_some_and(|since| elapsed(since, now) > SLOW);
         let pressure = self.pressure();
         let cause = match (self.failure, self.space.failing) {
@@ -722,9 +737,14 @@ impl State {
             self.owed.push_back(Owed::Mode(pressure, why));
             self.said = pressure;
         }
-        if pressure == Pressure::Normal
-            && let Some(outage) = self.outage.take()
-        {
+        if pressure == Pressure::Normal {
+            self.tell_outage(now);
+        }
+    }
+
+    /// Owes the account of the outage, if there is one.
+    fn tell_outage(&mut self, now: Clock) {
+        if let Some(outage) = self.outage.take() {
             let duration_us = u64::try_from(elapsed(outage.since, now).as_micros()).unwrap_or(u64::MAX);
             let (sessions, statements) = std::mem::take(&mut self.refused);
             self.owed.push_back(Owed::Gap { reason: outage.reason, duration_us, sessions, statements });

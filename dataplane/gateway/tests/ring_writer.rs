@@ -330,6 +330,8 @@ fn a_disk_that_never_comes_back_ends_in_an_error() {
     let options = WriterOptions { faults: Some(Rc::new(faults)), ..small() };
     with_writer(directory.path(), options, |core| async move {
         assert_eq!(core.started().await, Err(AuditError::Disk(ErrorKind::PermissionDenied)));
+        // For moments statements may wait; then they are refused.
+        glommio::timer::sleep(Duration::from_millis(1200)).await;
         assert_eq!(core.append(&intent(1, b"x")).unwrap_err(), AuditError::Disk(ErrorKind::PermissionDenied));
         core.close();
         assert_eq!(core.closed().await, Err(AuditError::Disk(ErrorKind::PermissionDenied)));
