@@ -76,6 +76,8 @@ pub(crate) struct Meaning {
     beside: Beside,
     acts: Vec<Acted>,
     beat: Option<Beat>,
+    /// A silence that the account of an outage may still explain: it can come behind the first heartbeat.
+    silence: Option<String>,
 }
 
 impl Under {
@@ -123,8 +125,8 @@ impl Meaning {
         self.silent_until(last)
     }
 
-    fn silent_until(&self, last: Option<(u64, u64)>) -> Option<String> {
-        self.beat?.silence(last?.1)
+    fn silent_until(&mut self, last: Option<(u64, u64)>) -> Option<String> {
+        self.silence.take().or_else(|| self.beat?.silence(last?.1))
     }
 
     /// Statements without result, acts, and what is committed to.
@@ -196,12 +198,15 @@ impl Meaning {
             }
             What::Recorded(now) => self.recorded(*now, &mut wrong),
             What::Heartbeat { interval } => {
-                if let Some(what) = self.beat.and_then(|beat| beat.silence(event.mono_ns)) {
-                    find(Code::Gapq, format!("record {sequence}: {what}"));
+                if let Some(what) = self.silence.take() {
+                    find(Code::Gapq, what);
                 }
+                let silence = self.beat.and_then(|beat| beat.silence(event.mono_ns));
+                self.silence = silence.map(|what| format!("record {sequence}: {what}"));
                 self.beat = Some(Beat { mono_ns: event.mono_ns, interval_s: interval, explained: false });
             }
             What::Outage => {
+                self.silence = None;
                 if let Some(beat) = &mut self.beat {
                     beat.explained = true;
                 }

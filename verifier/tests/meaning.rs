@@ -203,6 +203,10 @@ fn r8_silence_is_noticed_and_explained() {
     finds(&run(&[(60, None), (100, Some(intent(1))), (100, Some(result(SESSION, 1, "ok")))]), Code::Gapq, "for 200 s");
     clean(&run(&[(60, None), (600, Some(gap)), (1, None)]));
     clean(&run(&[(1, Some(stalled)), (600, None)]));
+    // The account of an outage may come behind the first heartbeat after it, but not behind the second.
+    clean(&run(&[(600, None), (1, Some(gap)), (60, None)]));
+    finds(&run(&[(600, None), (60, None), (1, Some(gap))]), Code::Gapq, "no heartbeat for 600 s");
+    finds(&run(&[(600, None)]), Code::Gapq, "no heartbeat for 600 s");
     // A log of a gateway that wrote none.
     let directory = tempfile::tempdir().unwrap();
     let mut log = begin(directory.path());
