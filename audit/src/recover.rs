@@ -175,7 +175,8 @@ impl Statements {
                 self.sessions.insert(*session);
             }
             Body::SessionClose { session, reason, .. } => {
-                if !self.sessions.remove(session) && reason == CRASH {
+                let known = self.sessions.remove(session);
+                if !known && reason == CRASH {
                     self.sessions_of_others.push(*session);
                 }
             }

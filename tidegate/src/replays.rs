@@ -39,6 +39,7 @@ pub enum SessionsCommand {
     List {
         /// Audit directory
         directory: PathBuf,
+        /// Which sessions
         #[command(flatten)]
         which: Which,
         /// One JSON object per line
@@ -51,6 +52,7 @@ pub enum SessionsCommand {
         session: String,
         /// Audit directory
         directory: PathBuf,
+        /// How what is sealed is opened
         #[command(flatten)]
         opening: Opening,
         /// One JSON object per line

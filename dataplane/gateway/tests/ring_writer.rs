@@ -258,8 +258,7 @@ fn r4_a_failing_disk_closes_the_gate_and_loses_nothing() {
                     glommio::timer::sleep(Duration::from_millis(100)).await;
                     core.durable(core.status().last_sequence).await.unwrap();
                 }
-                let acked = acked.borrow().clone();
-                acked
+                acked.borrow().clone()
             });
             assert_eq!(failures.get(), 0);
             assert_eq!(acked, (1..=8).collect::<Vec<_>>());
