@@ -82,8 +82,9 @@ impl Rows {
             epoch: entry.epoch,
             statements: BTreeMap::new(),
         });
-        let begin = || Row {
+        let begin = |statement: u64| Row {
             place,
+            statement,
             kind: STATEMENT,
             begin_ns: at,
             end_ns: at,
@@ -93,7 +94,7 @@ impl Rows {
         };
         let done = match body {
             Body::Intent { statement, via, fingerprint, effects, bundle, .. } => {
-                let row = open.statements.entry(*statement).or_insert_with(begin);
+                let row = open.statements.entry(*statement).or_insert_with(|| begin(*statement));
                 // The intent is the record that says what was sent; an observation may stand before it.
                 (row.place, row.begin_ns, row.end_ns) = (place, at, at);
                 (row.text, row.tables) = (text_of(body), tables_of(body));
@@ -102,7 +103,7 @@ impl Rows {
                 None
             }
             Body::Observe { statement, masked, code, rule, bundle, .. } => {
-                let row = open.statements.entry(*statement).or_insert_with(begin);
+                let row = open.statements.entry(*statement).or_insert_with(|| begin(*statement));
                 row.decision = Decision::Observed;
                 row.masked.extend(masked.iter().cloned());
                 if row.code.is_empty() {
@@ -112,7 +113,7 @@ impl Rows {
                 None
             }
             Body::Block { statement, code, rule, bundle, .. } => {
-                let row = open.statements.entry(*statement).or_insert_with(begin);
+                let row = open.statements.entry(*statement).or_insert_with(|| begin(*statement));
                 row.decision = Decision::Refused;
                 (row.code, row.rule, row.bundle) = (code.clone(), rule.clone(), *bundle);
                 if row.text == Text::None {
@@ -131,7 +132,7 @@ impl Rows {
                 }
             }
             Body::Result { statement, outcome, sqlstate, rows, bytes, duration_us, masked, clear, .. } => {
-                let row = open.statements.entry(*statement).or_insert_with(begin);
+                let row = open.statements.entry(*statement).or_insert_with(|| begin(*statement));
                 row.end_ns = at;
                 row.outcome.clone_from(outcome);
                 row.sqlstate = String::from_utf8_lossy(sqlstate).into_owned();

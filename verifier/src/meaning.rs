@@ -28,9 +28,21 @@ pub(crate) struct Acted {
     pub(crate) act: Act,
 }
 
+/// A session that has a key: what holds ask for.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    pub(crate) person: Box<str>,
+    pub(crate) role: Box<str>,
+    pub(crate) target: Box<str>,
+    /// Wall clock of its beginning and its end, as far as that is recorded, nanoseconds.
+    pub(crate) span: (u64, u64),
+}
+
 /// What the log commits to beside itself.
 #[derive(Debug, Default)]
 pub(crate) struct Beside {
+    /// Sessions with a key.
+    pub(crate) sessions: BTreeMap<Sid, About>,
     /// Commitment to a session's key.
     pub(crate) commitments: BTreeMap<Sid, Hash>,
     /// All that is said about a session's recording, in order.
@@ -39,6 +51,7 @@ pub(crate) struct Beside {
 
 impl Beside {
     pub(crate) fn merge(&mut self, other: Self) {
+        self.sessions.extend(other.sessions);
         self.commitments.extend(other.commitments);
         self.recordings.extend(other.recordings);
     }
@@ -63,6 +76,8 @@ pub(crate) struct Meaning {
     beside: Beside,
     acts: Vec<Acted>,
     beat: Option<Beat>,
+    /// A silence that the account of an outage may still explain: it can come behind the first heartbeat.
+    silence: Option<String>,
 }
 
 impl Under {
@@ -110,8 +125,8 @@ impl Meaning {
         self.silent_until(last)
     }
 
-    fn silent_until(&self, last: Option<(u64, u64)>) -> Option<String> {
-        self.beat?.silence(last?.1)
+    fn silent_until(&mut self, last: Option<(u64, u64)>) -> Option<String> {
+        self.silence.take().or_else(|| self.beat?.silence(last?.1))
     }
 
     /// Statements without result, acts, and what is committed to.
@@ -170,22 +185,28 @@ impl Meaning {
                     None => wrong(format!("{} releases rows and is not under way", name(&statement))),
                 }
             }
-            What::Open(open) => self.opened(*open, &mut wrong),
+            What::Open(open) => self.opened(*open, event.wall_ns, &mut wrong),
             What::Mode(mode) => {
                 let (target, mode) = *mode;
                 self.modes.insert(target, mode);
             }
             What::Close { session } => {
                 self.sessions.remove(&session);
+                if let Some(about) = self.beside.sessions.get_mut(&session) {
+                    about.span.1 = event.wall_ns;
+                }
             }
             What::Recorded(now) => self.recorded(*now, &mut wrong),
             What::Heartbeat { interval } => {
-                if let Some(what) = self.beat.and_then(|beat| beat.silence(event.mono_ns)) {
-                    find(Code::Gapq, format!("record {sequence}: {what}"));
+                if let Some(what) = self.silence.take() {
+                    find(Code::Gapq, what);
                 }
+                let silence = self.beat.and_then(|beat| beat.silence(event.mono_ns));
+                self.silence = silence.map(|what| format!("record {sequence}: {what}"));
                 self.beat = Some(Beat { mono_ns: event.mono_ns, interval_s: interval, explained: false });
             }
             What::Outage => {
+                self.silence = None;
                 if let Some(beat) = &mut self.beat {
                     beat.explained = true;
                 }
@@ -197,8 +218,8 @@ impl Meaning {
         }
     }
 
-    fn opened(&mut self, open: Open, wrong: &mut dyn FnMut(String)) {
-        let Open { session, target, mode, commitment } = open;
+    fn opened(&mut self, open: Open, wall_ns: u64, wrong: &mut dyn FnMut(String)) {
+        let Open { session, target, mode, commitment, person, role } = open;
         let id = hex::text(&session);
         if let Some(known) = self.modes.get(&target).filter(|known| !mode.is_empty() && **known != mode) {
             wrong(format!("session {id} opens in mode {mode}, and its target's mode is {known}"));
@@ -208,6 +229,7 @@ impl Meaning {
         }
         if let Some(commitment) = commitment {
             self.beside.commitments.insert(session, commitment);
+            self.beside.sessions.insert(session, About { person, role, target, span: (wall_ns, wall_ns) });
         }
     }
 

@@ -83,6 +83,11 @@ impl VerifierKey {
         format!("{}+{}", self.name, self.id())
     }
 
+    /// The key itself.
+    pub(crate) fn bytes(&self) -> &[u8; 32] {
+        &self.key
+    }
+
     /// Is it a witness's?
     #[must_use]
     pub fn is_witness(&self) -> bool {

@@ -167,6 +167,7 @@ pub(crate) fn kind_number(name: &str) -> Option<u64> {
 pub(crate) mod field {
     pub(crate) const SESSION: u8 = 4;
     pub(crate) const STATEMENT: u8 = 5;
+    pub(crate) const ACTOR: u8 = 26;
     pub(crate) const OUTCOME: u8 = 16;
     pub(crate) const ROWS: u8 = 18;
     pub(crate) const BYTES: u8 = 19;
@@ -456,6 +457,21 @@ impl<'a> Record<'a> {
     #[must_use]
     pub(crate) fn has(&self, key: u8) -> bool {
         self.get(key).is_some()
+    }
+
+    /// A part of the person: 0 issuer, 1 subject, 2 role; empty if absent.
+    #[must_use]
+    pub(crate) fn actor(&self, part: u64) -> &'a str {
+        let Some(Value::Nested(bytes)) = self.get(field::ACTOR) else { return "" };
+        let mut reader = Reader::new(bytes);
+        for _ in 0..reader.map().unwrap_or(0) {
+            match (reader.uint(), reader.text()) {
+                (Ok(key), Ok(text)) if key == part => return text,
+                (Ok(_), Ok(_)) => {}
+                _ => break,
+            }
+        }
+        ""
     }
 
     /// Items of a list of byte strings or texts.

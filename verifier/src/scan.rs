@@ -85,6 +85,8 @@ pub(crate) struct Open {
     pub(crate) target: Box<str>,
     pub(crate) mode: Box<str>,
     pub(crate) commitment: Option<Hash>,
+    pub(crate) person: Box<str>,
+    pub(crate) role: Box<str>,
 }
 
 /// A stretch of a recording.
@@ -345,6 +347,8 @@ fn meaning(record: &Record<'_>) -> Option<What> {
             session,
             target: record.text(field::TARGET).into(),
             mode: record.text(field::MODE).into(),
+            person: record.actor(1).into(),
+            role: record.actor(2).into(),
             commitment: record.has(field::COMMITMENT).then(|| record.fixed(field::COMMITMENT)),
         })),
         kind::SESSION_CLOSE => What::Close { session },

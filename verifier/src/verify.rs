@@ -150,12 +150,12 @@ fn one_log(
     }
     let officers = trust.map(|trust| trust.officers.as_slice()).unwrap_or_default();
     let mut find = |code, place, what| report.add(Finding { code, log, place, what });
-    let (purged, verified) = crate::purge::judge(&shared.acts, officers, &mut find);
+    let judged = crate::purge::judge(&shared.acts, officers, &shared.beside.sessions, origin.as_deref(), &mut find);
     // What refers to damaged records cannot be judged.
     if !shared.damaged {
         // Only the gateway's own directory has a lock; copies may leave out what must be erasable.
         let original = directory.join("lock").exists();
-        let counted = beside::check(directory, &shared.beside, &purged, shared.node, original, &mut find);
+        let counted = beside::check(directory, &shared.beside, &judged.purged, shared.node, original, &mut find);
         let counted = counted.map_err(at(directory))?;
         let it = &mut report.logs[log];
         (it.purged, it.recordings, it.keys) = (counted.purged, counted.recordings, counted.keys);
@@ -163,7 +163,10 @@ fn one_log(
             report.notes.push(format!("keys or recordings of {} sessions are not in this copy", counted.elsewhere));
         }
     }
-    if !verified {
+    for hold in &judged.undecided {
+        report.notes.push(format!("whether the hold {hold} keeps a session that was purged depends on its statements"));
+    }
+    if judged.unverified {
         report.notes.push("the signatures below purges were not verified: no officers' keys were given".to_owned());
     }
     Ok(Facts { origin, node: shared.node, parents: shared.parents, acts: shared.acts })

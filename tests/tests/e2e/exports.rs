@@ -41,6 +41,7 @@ fn questions_have_answers() {
     let count: usize = ask(&["--count"]).trim().parse().unwrap();
     assert_eq!(all.len(), count);
     assert!(all.iter().all(|row| row["kind"] == "STATEMENT" && row.get("text").is_none()), "texts only when asked for");
+    assert!(all.iter().all(|row| row["statement"].as_u64().unwrap() > 0), "{all:?}");
     let refused = lines(&ask(&["--decision", "refused", "--json", "--texts"]));
     assert_eq!(refused.len(), 1, "{refused:?}");
     assert_eq!((&refused[0]["person"], &refused[0]["rule"]), (&"ana".into(), &"no-drop".into()));
@@ -51,6 +52,10 @@ fn questions_have_answers() {
     let groups = lines(&ask(&["--group", "person,class,shown", "--json"]));
     let seen = |person: &str, shown: &str| groups.iter().any(|g| g["person"] == person && g["shown"] == shown);
     assert!(seen("ana", "masked"), "{groups:?}");
+    assert!(seen("priya", "clear"), "{groups:?}");
+    assert_eq!(ask(&["--clear", "--person", "priya", "--count"]).trim(), "1");
+    assert_eq!(ask(&["--table", "patients", "--count"]).trim(), "2");
+    assert_eq!(ask(&["--table", "other.patients", "--count"]).trim(), "0");
     assert_eq!(ask(&["--kind", "auth-fail", "--count"]).trim(), "1");
     assert_eq!(ask(&["--person", "nobody", "--count"]).trim(), "0");
     assert_eq!(ask(&["--since", "1h", "--count"]).trim(), count.to_string());
@@ -86,7 +91,7 @@ out = {
   'statements': q(f\"select count(*) from {t} where kind = 'STATEMENT'\")[0][0],
   'refused': q(f\"select person, rule from {t} where decision = 'refused'\"),
   'classes': [r[0] for r in q(f\"select distinct m.class from (select unnest(masked) m from {t}) order by 1\")],
-  'effects': q(f\"select count(*) from {t} where list_contains(effects, 'drop')\")[0][0],
+  'effects': q(f\"select count(*) from {t} where list_contains(effects, 'read') and person = 'ana'\")[0][0],
   'keys': q(f\"select count(*), count(distinct (core, sequence)) from {t}\")[0],
   'day': q(f\"select count(distinct date_trunc('day', time)) from {t}\")[0][0],
   'texts': q(f\"select count(text) from {t}\")[0][0],
@@ -99,7 +104,7 @@ print(json.dumps(out))",
     assert_eq!(out["statements"].to_string(), count.trim());
     assert_eq!(out["refused"], serde_json::json!([["ana", "no-drop"]]));
     assert!(out["classes"].as_array().unwrap().len() > 2, "{out}");
-    assert_eq!((&out["effects"], &out["texts"]), (&1.into(), &0.into()));
+    assert_eq!((&out["effects"], &out["texts"]), (&2.into(), &0.into()));
     assert_eq!(out["keys"][0], out["keys"][1], "each row has its own place in the log");
     canary::assert_none("the export", &std::fs::read(path).unwrap());
     // Every export is itself in the log, by whom and why.

@@ -314,3 +314,99 @@ fn anchor(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<
         ca,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Config, problems::Place};
+
+    fn read(audit: &str) -> (Settings, String) {
+        let text = format!(
+            "listen: [\"127.0.0.1:1\"]\nbundle: b\nusers: u\naudit:\n  directory: /var/log/t\n{audit}targets: {{}}\n"
+        );
+        let mut problems = Problems::new();
+        let config = Config::read(Path::new("/etc/tidegate.yaml"), &text, &mut problems);
+        (config.map(|c| c.audit.vouch).unwrap_or_default(), problems.to_string())
+    }
+
+    fn witness_key(kind: KeyKind) -> String {
+        tlog::SigningKey::from_seed("witness.example/w", kind, &[5; 32]).unwrap().verifier().to_string()
+    }
+
+    #[test]
+    fn without_settings_a_key_file_in_the_directory_signs_every_second() {
+        let (settings, problems) = read("");
+        assert_eq!(problems, "");
+        assert_eq!(settings.key_file(Path::new("/d")), Some(PathBuf::from("/d/tlog/log.key")));
+        assert_eq!((settings.every, settings.max_unsigned), (SECOND, 60 * SECOND));
+        assert!(settings.witnesses.is_empty() && settings.anchor.is_none());
+        assert_eq!(settings.lines(Path::new("/d")), ["checkpoint every 1s by key file /d/tlog/log.key"]);
+    }
+
+    #[test]
+    fn everything_can_be_said() {
+        let (settings, problems) = read(&format!(
+            "  checkpoint: {{ signer: run/s, origin: example.com/a, every: 500ms, max_unsigned: 0s, witness_every: 5s }}\n\
+             \x20 witnesses: [ {{ name: w, url: \"https://w.example/x\", key: \"{}\", ca: w.crt }} ]\n\
+             \x20 anchor: {{ endpoint: \"https://s3\", bucket: b, region: r, prefix: p/, access_key: {{ env: A }}, \
+             secret_key: {{ file: s }}, retention: 90d, every: 30s, virtual_host: true }}\n",
+            witness_key(KeyKind::Witness)
+        ));
+        assert_eq!(problems, "");
+        assert!(matches!(&settings.key, KeySource::Signer(s) if s.value == Path::new("/etc/run/s")));
+        assert_eq!(settings.key_file(Path::new("/d")), None);
+        assert_eq!(settings.witnesses[0].ca.as_ref().unwrap().value, Path::new("/etc/w.crt"));
+        let anchor = settings.anchor.as_ref().unwrap();
+        assert_eq!((anchor.retention, anchor.every, anchor.virtual_host), (90 * DAY, 30 * SECOND, true));
+        assert_eq!(settings.lines(Path::new("/d")).len(), 3);
+    }
+
+    #[test]
+    fn mistakes_are_told_with_what_to_write() {
+        let log_key = witness_key(KeyKind::Log);
+        for (audit, told) in [
+            ("  checkpoint: { key_file: a, signer: b }\n".to_owned(), "both a `key_file` and a `signer`"),
+            ("  checkpoint: { origin: a b }\n".to_owned(), "`origin` has no spaces"),
+            ("  checkpoint: { every: 2s, max_unsigned: 5s }\n".to_owned(), "at least three times `every`"),
+            ("  checkpoint: { evry: 2s }\n".to_owned(), "did you mean `every`"),
+            ("  witnesses: { name: w }\n".to_owned(), "a list of { name, url, key }"),
+            ("  witnesses: [ { name: w, url: \"ftp://x\", key: k } ]\n".to_owned(), "like https://host/path"),
+            (format!("  witnesses: [ {{ name: w, url: \"https://x\", key: \"{log_key}\" }} ]\n"), "not a witness'"),
+            ("  witnesses: [ { name: w, url: \"https://x\", key: nonsense } ]\n".to_owned(), "`key`: not a key"),
+            ("  anchor: { endpoint: \"http://x\" }\n".to_owned(), "`bucket` is missing"),
+            (
+                "  anchor: { endpoint: \"https://x\", bucket: b, access_key: AKIA, secret_key: { env: S } }\n"
+                    .to_owned(),
+                "a secret is not written into this file",
+            ),
+        ] {
+            let (_, problems) = read(&audit);
+            assert!(problems.contains(told), "{audit}{problems}");
+        }
+        let (_, problems) = read(&format!(
+            "  witnesses: [ {{ name: w, url: \"http://x\", key: \"{}\" }} ]\n",
+            witness_key(KeyKind::Witness)
+        ));
+        assert!(problems.contains("not encrypted"), "{problems}");
+    }
+
+    #[test]
+    fn keys_that_cannot_be_used_are_found_before_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        let check = |settings: &Settings| {
+            let mut problems = Problems::new();
+            settings.check(Path::new("f"), folder.path(), &mut problems);
+            problems.to_string()
+        };
+        let key = KeySource::File(Placed { value: file.clone(), place: Place { line: 1, column: 1 } });
+        let mut settings = Settings { key, ..Settings::default() };
+        assert!(check(&settings).contains("tidegate keys new --log"));
+        notary::keys::create(&file, "example.com/a", KeyKind::Log).unwrap();
+        assert_eq!(check(&settings), "");
+        settings.origin = Some(Placed { value: "example.com/b".to_owned(), place: Place { line: 1, column: 1 } });
+        assert!(check(&settings).contains("is of the log `example.com/a`"));
+        std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        assert!(check(&settings).contains("chmod 600"));
+    }
+}
