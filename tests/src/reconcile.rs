@@ -14,6 +14,7 @@ use crate::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -65,9 +66,10 @@ impl fmt::Display for Account {
 }
 
 /// Statements until the gateway is gone: the texts that were answered.
-fn load(endpoint: &Endpoint, who: &str) -> Vec<String> {
+fn load(endpoint: &Endpoint, who: &str, working: &AtomicUsize) -> Vec<String> {
     let mut answered = Vec::new();
     let mut wire = Wire::login(endpoint);
+    working.fetch_add(1, Ordering::Relaxed);
     for number in 0..1_000_000 {
         let mark = format!("mark {who} {number}");
         let sql = match number % 4 {
@@ -97,16 +99,20 @@ pub fn rounds(rounds: usize, told: &mut dyn FnMut(usize)) -> Account {
     let mut account = Account { rounds, ..Account::default() };
     let mut answered = Vec::new();
     for round in 0..rounds {
-        let endpoint = gateway.endpoint("app");
+        let (endpoint, working) = (gateway.endpoint("app"), AtomicUsize::new(0));
         std::thread::scope(|scope| {
             let clients: Vec<_> = (0..CLIENTS)
                 .map(|client| {
-                    let endpoint = endpoint.clone();
-                    scope.spawn(move || load(&endpoint, &format!("{round} {client}")))
+                    let (endpoint, working) = (endpoint.clone(), &working);
+                    scope.spawn(move || load(&endpoint, &format!("{round} {client}"), working))
                 })
                 .collect();
-            // Times that fall everywhere: in logins, in commits, at segments' ends.
-            std::thread::sleep(Duration::from_millis(120 + (round as u64 * 7919) % 400));
+            // Times that fall everywhere: in logins, in commits, at segments' ends. On a busy machine logins take long.
+            let begun = Instant::now();
+            while working.load(Ordering::Relaxed) < CLIENTS - round % 3 && begun.elapsed() < Duration::from_secs(5) {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            std::thread::sleep(Duration::from_millis(20 + (round as u64 * 7919) % 400));
             gateway.kill();
             answered.extend(clients.into_iter().filter_map(|client| client.join().ok()).flatten());
         });

@@ -80,13 +80,16 @@ pub(crate) struct Gate {
     released: Released,
     /// What has been let go ends between two frames.
     whole: bool,
+    /// The log could not take a statement in time, and the client is told so without a record: what is queued may leave
+    /// as long as this is the session's last record.
+    excused: Option<u64>,
 }
 
 impl Gate {
     /// Holds a lane's output; what is in it waits for the session's first record.
     pub(crate) fn new(up: &mut Lane) -> Self {
         up.hold(HELD_BYTES_MAX);
-        Self { marks: VecDeque::new(), marked: 0, released: Released::default(), whole: true }
+        Self { marks: VecDeque::new(), marked: 0, released: Released::default(), whole: true, excused: None }
     }
 
     /// Lets go what durable records cover.
@@ -102,8 +105,14 @@ impl Gate {
     }
 
     /// Everything queued so far is covered by the session's last record.
-    pub(crate) fn mark(&mut self, up: &Lane, book: &Book, whole: bool, now_ns: u64) {
+    pub(crate) fn mark(&mut self, up: &mut Lane, book: &Book, whole: bool, now_ns: u64) {
         let position = up.queued();
+        if self.excused == Some(book.last()) {
+            (self.marked, self.whole) = (position, whole);
+            up.release(position);
+            return;
+        }
+        self.excused = None;
         if position == self.marked || book.broken.get() {
             return;
         }
@@ -121,7 +130,7 @@ impl Gate {
         host: &H,
         book: &Book,
         session: SessionId,
-        up: &Lane,
+        up: &mut Lane,
         flow: Option<Flow>,
         whole: bool,
     ) -> Result<(), Unrecorded> {
@@ -129,6 +138,7 @@ impl Gate {
             return Ok(());
         }
         if let Some(flow) = flow.filter(|flow| self.is_ahead(flow)) {
+            self.excused = None;
             if !self.marks.is_empty() {
                 return Ok(());
             }
@@ -141,6 +151,14 @@ impl Gate {
         }
         self.mark(up, book, whole, host.now_ns());
         Ok(())
+    }
+
+    /// A statement is refused because the log does not take it: the refusal holds nothing of the database's, and leaves
+    /// without a record, unless something before it waits for one.
+    pub(crate) fn excuse(&mut self, up: &Lane, book: &Book) {
+        if self.marks.is_empty() && up.queued() == self.marked {
+            self.excused = Some(book.last());
+        }
     }
 
     /// Rows or bytes of this statement are not covered yet.

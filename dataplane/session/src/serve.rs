@@ -163,7 +163,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         session.book.write(host, &record).map(drop).map_err(|_| NOT_RECORDED)?;
         if info.mode == Durability::Strict {
             let mut gate = Gate::new(&mut session.up);
-            gate.mark(&session.up, &session.book, true, host.now_ns());
+            gate.mark(&mut session.up, &session.book, true, host.now_ns());
             session.gate = Some(gate);
         }
         Ok(session)
@@ -242,7 +242,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         // What has ended is covered by its result, which comes first.
         if let Some(gate) = self.gate.as_mut().filter(|_| !self.serving.has_ended()) {
             let (flow, whole) = (self.serving.flow(), self.serving.is_whole());
-            gate.cover(host, &self.book, self.info.id, &self.up, flow, whole).map_err(|_| NOT_RECORDED)?;
+            gate.cover(host, &self.book, self.info.id, &mut self.up, flow, whole).map_err(|_| NOT_RECORDED)?;
         }
         Ok(())
     }
@@ -250,7 +250,7 @@ impl<S: Serving<Verdicts>> Session<S> {
     /// Everything queued so far is covered by the last record.
     fn covered<H: Host>(&mut self, host: &H) {
         if let Some(gate) = &mut self.gate {
-            gate.mark(&self.up, &self.book, self.serving.is_whole(), host.now_ns());
+            gate.mark(&mut self.up, &self.book, self.serving.is_whole(), host.now_ns());
         }
     }
 
@@ -271,7 +271,14 @@ impl<S: Serving<Verdicts>> Session<S> {
         }
         host.given_up();
         self.skipped(host, pending)?;
+        self.excuse();
         self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(not_recorded()))
+    }
+
+    fn excuse(&mut self) {
+        if let Some(gate) = &mut self.gate {
+            gate.excuse(&self.up, &self.book);
+        }
     }
 
     /// A statement that was recorded and then never forwarded: the log must not leave it in doubt.
@@ -298,7 +305,7 @@ impl<S: Serving<Verdicts>> Session<S> {
     pub fn withhold(&mut self) {
         let Some(gate) = &mut self.gate else { return };
         if gate.shut(&mut self.up) {
-            self.serving.farewell(&mut self.up, &UNAVAILABLE);
+            self.serving.last_word(&mut self.up, &UNAVAILABLE);
             self.up.release(self.up.queued());
         }
     }
@@ -466,6 +473,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             }
             Err(_) => {
                 host.given_up();
+                self.excuse();
                 self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(not_recorded()))
             }
         }

@@ -292,6 +292,8 @@ pub trait Serving<J: Judge> {
     fn cancelled(&mut self);
     /// Writes the protocol's last word to the client, unless a frame is half sent.
     fn farewell(&self, up: &mut Lane, fault: &Fault);
+    /// The same where the caller has cut the client's output between two frames.
+    fn last_word(&self, up: &mut Lane, fault: &Fault);
 }
 
 /// What a client asks for at login.

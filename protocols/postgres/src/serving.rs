@@ -576,7 +576,11 @@ impl<J: Judge> Serving<J> for Serve<J> {
 
     fn farewell(&self, up: &mut Lane, fault: &Fault) {
         if self.is_whole() {
-            up.put_with(|out| faults::write_fault(out, fault));
+            self.last_word(up, fault);
         }
+    }
+
+    fn last_word(&self, up: &mut Lane, fault: &Fault) {
+        up.put_with(|out| faults::write_fault(out, fault));
     }
 }
