@@ -108,9 +108,9 @@ pub(crate) fn segments(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
         same(at.checked_sub(1).and_then(|before| found.get(before))) || same(found.get(at + 1))
     };
     let mut ordered = Vec::with_capacity(found.len());
-    for at in 0..found.len() {
-        let blocks = if twice(at) { first_blocks(&found[at].1)? } else { 1 };
-        ordered.push((found[at].0, blocks, found[at].1.clone()));
+    for (at, (first, path)) in found.iter().enumerate() {
+        let blocks = if twice(at) { first_blocks(path)? } else { 1 };
+        ordered.push((*first, blocks, path.clone()));
     }
     ordered.sort_unstable();
     let empty = |at: usize| ordered[at].1 == 0 && ordered.get(at + 1).is_some_and(|next| next.0 == ordered[at].0);
