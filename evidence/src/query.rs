@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use audit::{TYPE_NAMES, render, time};
 use serde_json::{Value, json};
 
-use crate::row::{Decision, Row, STATEMENT};
+use crate::row::{Decision, MASKED, Row, STATEMENT};
 
 /// Different groups of one answer; more is an error, not a full memory.
 pub const GROUPS_MAX: usize = 1_000_000;
@@ -85,7 +85,7 @@ impl Query {
             && any(&self.code, &row.code)
             && any(&self.rule, &row.rule)
             && any(&self.outcome, &row.outcome)
-            && self.clear.is_none_or(|clear| if clear { !row.clear.is_empty() } else { !row.masked.is_empty() })
+            && self.clear.is_none_or(|clear| row.shown().iter().any(|column| (column.how != MASKED) == clear))
             && table()
             && class()
             && session()
@@ -260,8 +260,7 @@ impl Groups {
         let columns = self.fields.iter().any(|field| matches!(field.as_str(), "class" | "shown" | "method"));
         let mut shown: Vec<(&str, &str, &str)> = Vec::new();
         if columns {
-            shown.extend(row.masked.iter().map(|c| (c.class.as_str(), "masked", c.method.as_str())));
-            shown.extend(row.clear.iter().map(|c| (c.class.as_str(), "clear", "")));
+            shown.extend(row.shown().iter().map(|c| (c.class, c.how, c.method)));
         }
         if shown.is_empty() {
             shown.push(("", "", ""));

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use audit::{render, time};
 
 use crate::query::source_host;
-use crate::row::{Decision, Row, STATEMENT};
+use crate::row::{Decision, MASKED, Row, STATEMENT, Shown};
 use crate::table::Table;
 
 /// Groups of one table; more are counted together as `(others)`.
@@ -307,19 +307,17 @@ impl Reports {
         totals.refused += u64::from(row.decision == Decision::Refused);
         totals.observed += u64::from(row.decision == Decision::Observed);
         totals.open += u64::from(row.outcome.is_empty());
-        let would = row.decision == Decision::Observed;
-        totals.masked += u64::from(!row.masked.is_empty() && !would);
-        totals.clear += u64::from(!row.clear.is_empty() || (would && !row.masked.is_empty()));
+        let shown = row.shown();
+        let (masked, clear): (Vec<Shown<'_>>, Vec<Shown<'_>>) =
+            shown.iter().copied().partition(|column| column.how == MASKED);
+        totals.masked += u64::from(!masked.is_empty());
+        totals.clear += u64::from(!clear.is_empty());
         let group = self.sessions.at(&[&facts.person, &facts.role, &facts.target]);
         group.numbers[1] += 1;
         group.numbers[2] += u64::from(row.decision == Decision::Refused);
         group.span.add(row.begin_ns);
-        let mut shown: BTreeSet<(&str, &str, &str)> = BTreeSet::new();
-        for column in &row.masked {
-            shown.insert((&column.class, if would { "clear (observed)" } else { "masked" }, &column.method));
-        }
-        shown.extend(row.clear.iter().map(|column| (column.class.as_str(), "clear", "")));
-        for (class, how, method) in shown {
+        let classes: BTreeSet<(&str, &str, &str)> = shown.iter().map(|c| (c.class, c.how, c.method)).collect();
+        for (class, how, method) in classes {
             let group = self.exposure.at(&[&facts.person, &facts.role, &facts.target, class, how, method]);
             group.numbers[0] += 1;
             group.numbers[1] += row.rows;
@@ -331,13 +329,11 @@ impl Reports {
             group.numbers[0] += 1;
             group.numbers[1] += row.rows;
             group.numbers[2] += u64::from(row.decision == Decision::Refused);
-            group.numbers[3] += u64::from(!row.masked.is_empty() && !would);
-            group.numbers[4] += u64::from(!row.clear.is_empty() || (would && !row.masked.is_empty()));
+            group.numbers[3] += u64::from(!masked.is_empty());
+            group.numbers[4] += u64::from(!clear.is_empty());
         }
-        if !row.clear.is_empty() || (would && !row.masked.is_empty()) {
-            let clear = row.clear.iter().map(|c| format!("{}:{}", c.column, c.class));
-            let would = row.masked.iter().filter(|_| would).map(|c| format!("{}:{}", c.column, c.class));
-            let columns: Vec<String> = clear.chain(would).collect();
+        if !clear.is_empty() {
+            let columns: Vec<String> = clear.iter().map(|c| format!("{}:{}", c.column, c.class)).collect();
             self.clear.push(vec![
                 at(row),
                 place(row),

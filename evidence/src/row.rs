@@ -235,7 +235,40 @@ const EFFECTS: [(u32, &str); 40] = [
     (63, "unknown"),
 ];
 
+/// How a protected column was shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shown<'a> {
+    /// Name in the result.
+    pub column: &'a str,
+    /// Class name.
+    pub class: &'a str,
+    /// [`MASKED`], [`CLEAR`] or [`OBSERVED`].
+    pub how: &'static str,
+    /// Name of the redaction, also of the one that would have been.
+    pub method: &'a str,
+}
+
+/// The person got a substitute.
+pub const MASKED: &str = "masked";
+/// The person got the value.
+pub const CLEAR: &str = "clear";
+/// The person got the value, because the rules were only observed.
+pub const OBSERVED: &str = "clear (observed)";
+
 impl Row {
+    /// The protected columns that the statement returned, each once.
+    #[must_use]
+    pub fn shown(&self) -> Vec<Shown<'_>> {
+        let observed = self.decision == Decision::Observed;
+        let how = if observed { OBSERVED } else { MASKED };
+        let masked = self.masked.iter().map(|c| Shown { column: &c.column, class: &c.class, how, method: &c.method });
+        let again =
+            |c: &&OwnedClear| !observed || !self.masked.iter().any(|m| m.column == c.column && m.class == c.class);
+        let clear = self.clear.iter().filter(again);
+        let clear = clear.map(|c| Shown { column: &c.column, class: &c.class, how: CLEAR, method: "" });
+        masked.chain(clear).collect()
+    }
+
     /// Names of the statement's effects; a bit without a name is `bit-N`.
     #[must_use]
     pub fn effects(&self) -> Vec<String> {

@@ -191,15 +191,16 @@ fn verdict(facts: &Facts<'_>, out: &mut String) {
 fn numbers(facts: &Facts<'_>, out: &mut String) {
     let t = &facts.reports.totals;
     let tiles = [
-        (t.persons.len() as u64, "people", "used a database through the gateway", false),
-        (t.statements, "statements", "sent to databases, each recorded", false),
-        (t.masked, "answers masked", "protected columns were hidden", false),
-        (t.clear, "answers in clear", "protected columns were shown as they are", t.clear > 0),
-        (t.refused, "refused", "statements the rules did not allow", false),
-        (t.failed_logins, "failed logins", "wrong or unknown credentials", false),
+        (t.persons.len() as u64, ["person", "people"], "used a database through the gateway", false),
+        (t.statements, ["statement", "statements"], "each of them recorded", false),
+        (t.masked, ["answer masked", "answers masked"], "protected columns were hidden", false),
+        (t.clear, ["answer in clear", "answers in clear"], "protected columns were shown as they are", t.clear > 0),
+        (t.refused, ["refused", "refused"], "statements the rules did not allow", false),
+        (t.failed_logins, ["failed login", "failed logins"], "wrong or unknown credentials", false),
     ];
     out.push_str("<section class=\"tiles\">\n");
-    for (number, what, more, mark) in tiles {
+    for (number, [one, many], more, mark) in tiles {
+        let what = if number == 1 { one } else { many };
         let class = if mark { "tile mark" } else { "tile" };
         out.push_str(&format!(
             "<div class=\"{class}\"><b>{}</b><span>{what}</span><small>{more}</small></div>\n",
@@ -209,7 +210,7 @@ fn numbers(facts: &Facts<'_>, out: &mut String) {
     out.push_str("</section>\n");
     if t.observed > 0 {
         out.push_str(&format!(
-            "<p class=\"warn\">{} ran while the rules were only observed: nothing was refused or masked for them. They count as shown in clear.</p>\n",
+            "<p class=\"warn\">{} ran while the rules were only observed, which refuses and masks nothing; what the rules would have masked counts as shown in clear.</p>\n",
             plural(t.observed, "statement", "statements")
         ));
     }

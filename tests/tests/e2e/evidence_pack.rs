@@ -86,11 +86,14 @@ fn the_five_commands_of_a_pack_check_it() {
     assert!(index.contains("hipaa,") && index.contains("pci,") && !index.contains("soc2,"), "{index}");
     let exposure = fs::read_to_string(pack.join("08-phi-release/exposure.csv")).unwrap();
     assert!(exposure.lines().any(|line| line.starts_with("ana,") && line.contains(",masked,")), "{exposure}");
+    let clear = fs::read_to_string(pack.join("08-phi-release/shown-in-clear.csv")).unwrap();
+    assert!(clear.contains(",priya,") && clear.contains("clinic.patients"), "{clear}");
+    assert!(!clear.contains(",ana,"), "{clear}");
     let refused = fs::read_to_string(pack.join("08-phi-release/refused-statements.csv")).unwrap();
     assert!(refused.contains("no-drop"), "{refused}");
     assert!(fs::read_to_string(pack.join("07-authn/failed-logins.csv")).unwrap().contains(",ana,127.0.0.1,"));
     let page = fs::read_to_string(pack.join("summary.html")).unwrap();
-    for word in ["The log is whole and unchanged", "no-drop", "<b>ana</b>", "failed logins", "What this cannot show"] {
+    for word in ["The log is whole and unchanged", "no-drop", "<b>ana</b>", "failed login", "What this cannot show"] {
         assert!(page.contains(word), "{word}");
     }
     assert!(!page.contains("<script") && !page.contains("http://") && !page.contains("https://"), "self-contained");
@@ -227,6 +230,9 @@ roles:
     gateway.wait_end(Duration::from_secs(20)).expect("it ends");
     let report = gateway.tidegate(&["audit", "report", "exposure", "audit"]).success().text();
     assert!(report.contains("clear (observed)"), "{report}");
+    let table = gateway.tidegate(&["audit", "report", "exposure", "audit", "--csv", "exposure"]).success().text();
+    let lines: Vec<&str> = table.lines().filter(|line| line.contains(",mrn,")).collect();
+    assert_eq!(lines.len(), 1, "once, not as observed and as clear: {table}");
 }
 
 #[test]

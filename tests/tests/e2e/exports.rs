@@ -52,6 +52,10 @@ fn questions_have_answers() {
     let groups = lines(&ask(&["--group", "person,class,shown", "--json"]));
     let seen = |person: &str, shown: &str| groups.iter().any(|g| g["person"] == person && g["shown"] == shown);
     assert!(seen("ana", "masked"), "{groups:?}");
+    assert!(seen("priya", "clear"), "{groups:?}");
+    assert_eq!(ask(&["--clear", "--person", "priya", "--count"]).trim(), "1");
+    assert_eq!(ask(&["--table", "patients", "--count"]).trim(), "2");
+    assert_eq!(ask(&["--table", "other.patients", "--count"]).trim(), "0");
     assert_eq!(ask(&["--kind", "auth-fail", "--count"]).trim(), "1");
     assert_eq!(ask(&["--person", "nobody", "--count"]).trim(), "0");
     assert_eq!(ask(&["--since", "1h", "--count"]).trim(), count.to_string());
