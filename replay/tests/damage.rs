@@ -67,8 +67,10 @@ fn recorded(directory: &Path) -> (SessionLog, PathBuf) {
     (log, path)
 }
 
-/// Numbers of the chunks that were read with whether the log commits to them, and the gaps.
-fn read(directory: &Path, log: &SessionLog) -> (Vec<(u64, bool)>, Vec<(u64, u64)>, usize) {
+/// Numbers of the chunks that were read with whether the log commits to them, the gaps, and how many ranges are damaged.
+type Read = (Vec<(u64, bool)>, Vec<(u64, u64)>, usize);
+
+fn read(directory: &Path, log: &SessionLog) -> Read {
     let key = key();
     let mut recording = Recording::open(directory, log, Some(&key)).unwrap();
     let (mut chunks, mut gaps) = (Vec::new(), Vec::new());
