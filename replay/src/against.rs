@@ -189,13 +189,16 @@ struct Live {
 /// What was decided about a text for a role whose sessions have made no names.
 type Verdicts = HashMap<(usize, String, Rc<[u8]>), (Fortune, Vec<Arc<lineage::Statement>>)>;
 
+/// Changes of one kind: target, role, text, what happened and what would have.
+type Kind = (String, String, Rc<[u8]>, Fortune, Fortune);
+
 struct Judge<'a> {
     rules: &'a Rules,
     facts: FactsCache,
     grants: HashMap<(usize, String), Result<Rc<Grant>, String>>,
     verdicts: Verdicts,
     live: HashMap<SessionId, Live>,
-    found: HashMap<(String, String, Rc<[u8]>, Fortune, Fortune), Change>,
+    found: HashMap<Kind, Change>,
     out: Comparison,
 }
 
@@ -629,5 +632,49 @@ fn said(fortune: &Fortune) -> String {
         Fortune::Runs(None) => "runs".to_owned(),
         Fortune::Runs(Some(masked)) if masked.is_empty() => "runs, nothing masked".to_owned(),
         Fortune::Runs(Some(masked)) => format!("runs, {} columns masked", masked.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn masked(columns: &[(&str, &str, &str)]) -> Masked {
+        columns.iter().map(|(a, b, c)| ((*a).to_owned(), (*b).to_owned(), (*c).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_column_that_only_the_server_names_is_the_same_column() {
+        let then = masked(&[("max", "ssn", "keep-last"), ("email", "email", "fill")]);
+        let same = masked(&[("?column?", "ssn", "keep-last"), ("email", "email", "fill")]);
+        assert_eq!(named(&then, same), then);
+        let other = masked(&[("?column?", "ssn", "null"), ("email", "email", "fill")]);
+        assert_ne!(named(&then, other.clone()), then);
+        assert_eq!(named(&then, other.clone()), other);
+    }
+
+    #[test]
+    fn changes_say_which_columns_they_are_about() {
+        let change = |then, now| Change {
+            target: "t".into(),
+            role: "r".into(),
+            text: b"select 1".to_vec(),
+            then,
+            now,
+            count: 1,
+            sessions: BTreeSet::new(),
+            first: (SessionId([0; 16]), 1, 0),
+        };
+        let (then, now) = (masked(&[("a", "x", "null")]), masked(&[("b", "y", "fill")]));
+        let masking = change(Fortune::Runs(Some(then)), Fortune::Runs(Some(now)));
+        assert_eq!(masking.kind(), "masking");
+        assert_eq!(masking.columns(), (vec!["b:y:fill".to_owned()], vec!["a:x:null".to_owned()]));
+        let refused = || Fortune::Refused("TG1001".into(), "no".into());
+        assert_eq!(change(Fortune::Runs(None), refused()).kind(), "refused");
+        assert_eq!(change(refused(), Fortune::Runs(None)).kind(), "allowed");
+        let mut all = Comparison { changes: vec![masking], ..Comparison::default() };
+        all.changed.insert("masking", 1);
+        assert!(!all.unchanged() && all.text(10).contains("masked only now: b:y:fill"));
+        assert_eq!(all.json()["changes"][0]["kind"], "masking");
     }
 }
