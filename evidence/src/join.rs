@@ -317,3 +317,133 @@ fn fields(entry: &Entry) -> serde_json::Map<String, serde_json::Value> {
         Ok(_) | Err(_) => serde_json::Map::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::person::record;
+    use audit::record::{Actor, ClearColumn, MaskedColumn, Record};
+
+    const SESSION: SessionId = SessionId([5; 16]);
+
+    fn intent<'a>(statement: u64, tables: &'a [String]) -> Record<'a> {
+        Record::Intent {
+            session: SESSION,
+            statement,
+            text: b"select 1",
+            sealed_text: &[],
+            tables,
+            via: "simple",
+            fingerprint: 7,
+            effects: 1,
+            bundle: [1; 32],
+            catalog_epoch: 1,
+            parameters: None,
+            sealed_parameters: &[],
+            row_limit: 0,
+        }
+    }
+
+    fn result<'a>(
+        statement: u64,
+        outcome: &'a str,
+        masked: &'a [MaskedColumn<'a>],
+        clear: &'a [ClearColumn<'a>],
+    ) -> Record<'a> {
+        let (session, sqlstate) = (SESSION, *b"00000");
+        Record::Result { session, statement, outcome, sqlstate, rows: 3, bytes: 30, duration_us: 9, masked, clear }
+    }
+
+    #[test]
+    fn what_several_records_say_about_a_statement_is_one_row() {
+        let directory = tempfile::tempdir().unwrap();
+        let tables = ["clinic.patients".to_owned()];
+        let masked = [MaskedColumn { column: "a", class: "ssn", method: "token" }];
+        let clear = [ClearColumn { column: "b", class: "name" }];
+        let session = SESSION;
+        let acts = [
+            Record::SessionOpen {
+                session,
+                actor: Actor { issuer: "local", subject: "ana", role: "analyst" },
+                source: "10.0.0.1:5",
+                tls: "",
+                application: "",
+                target: "clinic",
+                database: "clinic",
+                account: "app",
+                bundle: [1; 32],
+                recording: "",
+                mode: "strict",
+                key: [0; 32],
+            },
+            intent(1, &tables),
+            // The second is sent before the first has ended.
+            intent(2, &[]),
+            Record::Release { session, statement: 1, number: 1, rows: 3, bytes: 30, digest: [0; 32] },
+            result(1, "ok", &masked, &clear),
+            Record::Observe { session, statement: 2, bundle: [1; 32], masked: &masked, code: "TG1001", rule: "r" },
+            result(2, "ok", &[], &[ClearColumn { column: "a", class: "ssn" }]),
+            Record::Block {
+                session,
+                statement: 3,
+                text: b"drop",
+                sealed_text: &[],
+                tables: &[],
+                code: "TG1001",
+                rule: "no-drop",
+                bundle: [1; 32],
+            },
+            intent(4, &[]),
+            result(4, "refused", &[], &[]),
+            intent(5, &[]),
+            Record::ReplayView {
+                session,
+                actor: Actor { issuer: "os", subject: "eve", role: "" },
+                reason: "",
+                detail: "",
+            },
+            Record::SessionClose { session, reason: "lost", statements: 4, bytes: 60 },
+            // A session whose beginning is not in the log any more.
+            Record::Block {
+                session: SessionId([6; 16]),
+                statement: 1,
+                text: b"x",
+                sealed_text: &[],
+                tables: &[],
+                code: "TG2001",
+                rule: "",
+                bundle: [1; 32],
+            },
+        ];
+        record(directory.path(), &acts).unwrap();
+        let rows: Vec<Row> = Rows::open(directory.path()).unwrap().map(Result::unwrap).collect();
+        let shown: Vec<(&str, u64, Decision, &str, &str)> = rows
+            .iter()
+            .filter(|row| !row.kind.starts_with("EPOCH"))
+            .map(|row| (row.kind, row.statement, row.decision, row.outcome.as_str(), row.person()))
+            .collect();
+        use Decision::{Allowed, None, Observed, Refused};
+        assert_eq!(
+            shown,
+            [
+                ("SESSION_OPEN", 0, None, "", "ana"),
+                (STATEMENT, 1, Allowed, "ok", "ana"),
+                (STATEMENT, 2, Observed, "ok", "ana"),
+                (STATEMENT, 3, Refused, "refused", "ana"),
+                (STATEMENT, 4, Refused, "refused", "ana"),
+                ("REPLAY_VIEW", 0, None, "", "eve"),
+                (STATEMENT, 5, Allowed, "", "ana"),
+                ("SESSION_CLOSE", 0, None, "lost", "ana"),
+                (STATEMENT, 1, Refused, "refused", "-"),
+            ]
+        );
+        let first = rows.iter().find(|row| row.statement == 1 && row.kind == STATEMENT).unwrap();
+        assert_eq!((first.releases, first.rows, first.tables.as_slice()), (1, 3, &tables[..]));
+        let how: Vec<_> = first.shown().iter().map(|c| (c.column.to_owned(), c.how)).collect();
+        assert_eq!(how, [("a".to_owned(), "masked"), ("b".to_owned(), "clear")]);
+        let second = rows.iter().find(|row| row.statement == 2).unwrap();
+        assert_eq!(second.shown().len(), 1, "shown once, as observed");
+        // Two exports of one log name the same record for the same row.
+        assert_eq!(first.id("o"), "o:65535:3");
+    }
+}
