@@ -1,6 +1,7 @@
 //! What the record of a statement says of it, beside the decision: computed once with it.
 
-use lineage::{Effects, Statement};
+use lineage::{Effects, RelationUse, Statement};
+use std::sync::Arc;
 
 use crate::admit::Grant;
 use crate::decide::Names;
@@ -22,12 +23,16 @@ pub struct About {
 }
 
 impl Grant {
-    /// `rows` is the statement whose rows come.
-    pub(crate) fn about(&self, statement: &Statement, rows: &Statement, names: &dyn Names) -> About {
+    /// The relations that statements name, each once, with their schema where the text or the catalog decides it.
+    #[must_use]
+    pub fn tables(&self, statements: &[Arc<Statement>], by_path: bool) -> Vec<String> {
+        self.named(statements.iter().flat_map(|statement| &statement.relations), by_path)
+    }
+
+    fn named<'a>(&self, uses: impl Iterator<Item = &'a RelationUse>, by_path: bool) -> Vec<String> {
         let mut tables: Vec<String> = Vec::new();
-        let uses = statement.relations.iter().chain(rows.relations.iter().filter(|_| !std::ptr::eq(statement, rows)));
         for used in uses {
-            let mut candidates = self.epoch.candidates(used, names.by_path());
+            let mut candidates = self.epoch.candidates(used, by_path);
             let known = candidates.next().filter(|_| candidates.next().is_none());
             let schema = known.and_then(|i| self.epoch.relations.get(i)).map(|r| &r.schema).or(used.schema.as_ref());
             let name = schema.map_or_else(|| used.name.clone(), |schema| format!("{schema}.{}", used.name));
@@ -35,6 +40,13 @@ impl Grant {
                 tables.push(name);
             }
         }
+        tables
+    }
+
+    /// `rows` is the statement whose rows come.
+    pub(crate) fn about(&self, statement: &Statement, rows: &Statement, names: &dyn Names) -> About {
+        let uses = statement.relations.iter().chain(rows.relations.iter().filter(|_| !std::ptr::eq(statement, rows)));
+        let tables = self.named(uses, names.by_path());
         // EXPLAIN returns no rows of what it explains.
         let returned = !statement.effects.intersects(Effects::EXPLAIN);
         let outputs = if returned && !tables.is_empty() { self.plan_columns(rows) } else { Vec::new() };

@@ -186,6 +186,7 @@ impl Shell {
         }
         self.board.state().gateway = Some(Arc::clone(&gateway));
         self.gateway = Some(Arc::clone(&gateway));
+        self.record_configuration("start");
         match waiting.begin(gateway.audit()) {
             Ok(service) => {
                 self.board.state().notary = Some(service.status());
@@ -299,6 +300,7 @@ impl Shell {
                 tracing::info!(bundle = state.bundle, users, "rules reloaded");
                 drop(state);
                 self.apply();
+                self.record_configuration("reload");
             }
             Err(error) => {
                 tracing::error!("reload refused, the old rules stay: {error}");
@@ -360,6 +362,21 @@ impl Shell {
     }
 
     /// Says once that clients are served.
+    /// Says in the log what configuration and program are in force.
+    fn record_configuration(&self, reason: &str) {
+        let Some(gateway) = &self.gateway else { return };
+        let digest = |path: &Path| digest_of(path).unwrap_or([0; 32]);
+        let body = audit::Body::Configuration {
+            reason: reason.to_owned(),
+            build: format!("tidegate {}", board::VERSION),
+            configuration: digest(&self.config.file),
+            program: std::env::current_exe().map_or([0; 32], |program| digest(&program)),
+        };
+        if !gateway.audit().append(body) {
+            tracing::warn!("the log does not take the record of the configuration");
+        }
+    }
+
     fn announce(&mut self) {
         if self.was_ready || self.gateway.is_none() {
             return;
@@ -482,5 +499,19 @@ fn limits(config: &Config) -> Limits {
         idle_timeout: from.idle_timeout,
         idle_write_timeout: from.idle_write_timeout,
         ..default
+    }
+}
+
+/// SHA-256 of a file, without holding it in memory.
+fn digest_of(path: &Path) -> std::io::Result<[u8; 32]> {
+    use sha2::{Digest as _, Sha256};
+    use std::io::Read as _;
+    let mut file = std::fs::File::open(path)?;
+    let (mut hash, mut piece) = (Sha256::new(), vec![0; 1 << 16]);
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hash.finalize().into()),
+            n => hash.update(piece.get(..n).unwrap_or_default()),
+        }
     }
 }

@@ -206,11 +206,12 @@ impl Device for Machine {
             if machine.fails(&path) {
                 return Err(EIO.into());
             }
-            let mut world = machine.0.borrow_mut();
-            let file = world.names.remove(&prepared).unwrap();
-            // What had the name goes to quarantine.
-            world.names.insert(path.clone(), file);
-            drop(world);
+            {
+                let mut world = machine.0.borrow_mut();
+                let file = world.names.remove(&prepared).unwrap();
+                // What had the name goes to quarantine.
+                world.names.insert(path.clone(), file);
+            }
             machine.take_time().await;
             // The name is there, and its durability was not confirmed.
             if machine.fails(&path) { Err(EIO.into()) } else { Ok(path) }
@@ -277,9 +278,12 @@ impl Wake for Flag {
     }
 }
 
+/// A task of a simulated machine.
+type Task = Pin<Box<dyn Future<Output = ()>>>;
+
 /// Runs tasks in an order that the seed decides, until all end or the power goes.
 fn run(machine: &Machine, power_ns: u64) -> bool {
-    let mut tasks: Vec<(Arc<Flag>, Pin<Box<dyn Future<Output = ()>>>)> = Vec::new();
+    let mut tasks: Vec<(Arc<Flag>, Task)> = Vec::new();
     loop {
         let spawned: Vec<_> = machine.0.borrow_mut().spawned.drain(..).collect();
         tasks.extend(spawned.into_iter().map(|task| (Arc::new(Flag(AtomicBool::new(true))), task)));

@@ -507,7 +507,8 @@ impl<S: Serving<Verdicts>> Session<S> {
             Via::Simple => self.serving.text(&self.down),
             Via::Prepare | Via::Execute => token.text.as_bytes(),
         };
-        block(host, &self.book, &self.info, self.statements, text, &refusal, &self.grant)?;
+        let refused = Refused { statement: self.statements, text, refusal: &refusal };
+        block(host, &self.book, &self.info, &refused, &self.grant, self.names.own_path)?;
         self.mark(Moment::Refused);
         self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(refusal))
     }
@@ -515,7 +516,8 @@ impl<S: Serving<Verdicts>> Session<S> {
     fn refuse<H: Host>(&mut self, host: &H, _via: Via, refusal: Refusal) -> Result<(), Fault> {
         self.statements += 1;
         let text = self.serving.text(&self.down);
-        block(host, &self.book, &self.info, self.statements, text, &refusal, &self.grant)?;
+        let refused = Refused { statement: self.statements, text, refusal: &refusal };
+        block(host, &self.book, &self.info, &refused, &self.grant, self.names.own_path)?;
         self.mark(Moment::Refused);
         let explain = refusal.code == code::NOT_UNDERSTOOD;
         let verdict = if explain { Verdict::Explain(refusal) } else { Verdict::Refuse(refusal) };
@@ -527,7 +529,9 @@ impl<S: Serving<Verdicts>> Session<S> {
         let columns = self.serving.columns(&self.up)?;
         let plan = token.plan(part, &columns, &self.grant);
         if let Err(refusal) = &plan {
-            block(host, &self.book, &self.info, self.statements, token.text.as_bytes(), refusal, &self.grant)?;
+            let text = token.text.as_bytes();
+            let refused = Refused { statement: self.statements, text, refusal };
+            block(host, &self.book, &self.info, &refused, &self.grant, self.names.own_path)?;
             if refusal.code == code::DISAGREEMENT {
                 // The gateway and the database do not mean the same by a statement: somebody has to know.
                 let alarm = Record::Alarm { session: self.info.id, kind: "disagreement", detail: refusal.code };
@@ -768,15 +772,25 @@ fn judge<H: Host>(
     }
 }
 
+/// A statement that is not run, and why.
+struct Refused<'a> {
+    statement: u64,
+    text: &'a [u8],
+    refusal: &'a Refusal,
+}
+
 fn block<H: Host>(
     host: &H,
     book: &Book,
     info: &SessionInfo,
-    statement: u64,
-    text: &[u8],
-    refusal: &Refusal,
+    refused: &Refused<'_>,
     grant: &Grant,
+    own_path: bool,
 ) -> Result<(), Fault> {
+    let &Refused { statement, text, refusal } = refused;
+    // What is not understood names nothing that could be relied on.
+    let facts = std::str::from_utf8(text).ok().and_then(|text| host.facts(text).ok());
+    let tables = facts.map(|facts| grant.tables(&facts.statements, !own_path)).unwrap_or_default();
     let (text, sealed_text) = info.seal_text(statement, text);
     let record = Record::Block {
         session: info.id,
@@ -786,7 +800,7 @@ fn block<H: Host>(
         rule: &refusal.rule,
         bundle: *grant.epoch().bundle().digest(),
         sealed_text: &sealed_text,
-        tables: &[],
+        tables: &tables,
     };
     book.write(host, &record).map(drop).map_err(|_| NOT_RECORDED)
 }

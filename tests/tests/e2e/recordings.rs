@@ -200,8 +200,8 @@ fn an_erased_key_closes_texts_and_recording_for_ever_and_only_the_order_for_it_i
     clients::rows(&gateway.endpoint("ana"), "select 1").success();
     let session = closed(&gateway, "ana");
     let core = gateway.folder.path().join("audit/core-00");
-    let keys = fs::read_dir(&core).unwrap().map(|e| e.unwrap().path());
-    let keys = keys.filter(|p| p.extension().is_some_and(|e| e == "tgkeys")).next().expect("a file of keys");
+    let mut keys = fs::read_dir(&core).unwrap().map(|e| e.unwrap().path());
+    let keys = keys.find(|p| p.extension().is_some_and(|e| e == "tgkeys")).expect("a file of keys");
     let mut bytes = fs::read(&keys).unwrap();
     assert!(bytes.len() >= 1024);
     bytes[512..].fill(0);

@@ -212,7 +212,7 @@ fn v_one_statement_is_proved_with_only_the_proof_and_the_key() {
     let other = made.lines().find_map(|line| line.strip_prefix("public key:")).unwrap().trim().to_owned();
     assert_eq!(tidegate(&["audit", "check", "proof", "--key", &other], place).code, 10);
     let at = proof.find("extra ").unwrap() + 500;
-    let mut changed = proof.clone().into_bytes();
+    let mut changed = proof.into_bytes();
     changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
     fs::write(place.join("changed"), changed).unwrap();
     assert_eq!(tidegate(&["audit", "check", "changed", "--key", &key], place).code, 10);
