@@ -134,6 +134,7 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
         Arc::new(Mailbox(sender)),
     )
     .map_err(|e| format!("the control thread cannot start: {e}"))?;
+    let program = std::env::current_exe().and_then(|program| digest_of(&program)).unwrap_or([0; 32]);
     let mut shell = Shell {
         config,
         world,
@@ -144,6 +145,7 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
         forwarding: None,
         stops: 0,
         was_ready: false,
+        program,
     };
     let outcome = shell.live(settings, waiting, control.refresher(), &messages, &control);
     control.stop();
@@ -161,6 +163,8 @@ struct Shell {
     forwarding: Option<forward::Running>,
     stops: u32,
     was_ready: bool,
+    /// SHA-256 of the program's file.
+    program: [u8; 32],
 }
 
 impl Shell {
@@ -186,7 +190,6 @@ impl Shell {
         }
         self.board.state().gateway = Some(Arc::clone(&gateway));
         self.gateway = Some(Arc::clone(&gateway));
-        self.record_configuration("start");
         match waiting.begin(gateway.audit()) {
             Ok(service) => {
                 self.board.state().notary = Some(service.status());
@@ -197,6 +200,7 @@ impl Shell {
                 return Err(error);
             }
         }
+        self.record_configuration("start");
         self.forward()?;
         self.announce();
         let mut control_died = false;
@@ -365,12 +369,11 @@ impl Shell {
     /// Says in the log what configuration and program are in force.
     fn record_configuration(&self, reason: &str) {
         let Some(gateway) = &self.gateway else { return };
-        let digest = |path: &Path| digest_of(path).unwrap_or([0; 32]);
         let body = audit::Body::Configuration {
             reason: reason.to_owned(),
             build: format!("tidegate {}", board::VERSION),
-            configuration: digest(&self.config.file),
-            program: std::env::current_exe().map_or([0; 32], |program| digest(&program)),
+            configuration: digest_of(&self.config.file).unwrap_or([0; 32]),
+            program: self.program,
         };
         if !gateway.audit().append(body) {
             tracing::warn!("the log does not take the record of the configuration");

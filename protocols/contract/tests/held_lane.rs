@@ -78,7 +78,7 @@ impl Model {
                         out.extend(&here);
                         Ok::<(), ()>(())
                     })
-                    .unwrap();
+                    .expect("nothing that fails");
                 self.input.drain(..n);
                 self.output.extend(here);
             }

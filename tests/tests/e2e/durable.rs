@@ -207,7 +207,8 @@ fn r6_a_bulk_answer_is_released_in_batches_that_count_up() {
     }
     drop(wire);
     wait_until("the session is on record", Duration::from_secs(10), || {
-        gateway.records().iter().any(|record| record["type"] == "SESSION_CLOSE")
+        let has = |kind: &str| gateway.records().iter().any(|record| record["type"] == kind);
+        has("SESSION_CLOSE") && has("HEARTBEAT")
     });
     let records = gateway.records();
     for statement in [1, 2] {
@@ -304,7 +305,8 @@ fn records_name_the_tables_and_what_was_seen_in_clear() {
     assert!(error(&wire.query("select * from clinic.patients limit 3")).is_none());
     drop(wire);
     wait_until("it is on record", Duration::from_secs(10), || {
-        gateway.records().iter().any(|record| record["type"] == "SESSION_CLOSE")
+        let has = |kind: &str| gateway.records().iter().any(|record| record["type"] == kind);
+        has("SESSION_CLOSE") && has("HEARTBEAT")
     });
     let records = gateway.records();
     let find = |kind: &str| records.iter().find(|record| record["type"] == kind).unwrap_or_else(|| panic!("{kind}"));
