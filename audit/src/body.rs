@@ -293,67 +293,6 @@ impl Body {
             | Self::Alarm { session, .. } => Some(session).filter(|session| session.0 != [0; 16]),
         }
     }
-
-    /// The record to append, for what the node and its people do; `None` for what only a session writes.
-    #[must_use]
-    pub fn as_record(&self) -> Option<Record<'_>> {
-        Some(match self {
-            Self::Alarm { session, kind, detail } => Record::Alarm { session: *session, kind, detail },
-            Self::RecordingSegment { session, number, chunks, bytes, statement, reason, digest } => {
-                Record::RecordingSegment {
-                    session: *session,
-                    number: *number,
-                    chunks: *chunks,
-                    bytes: *bytes,
-                    statement: *statement,
-                    reason,
-                    digest: *digest,
-                }
-            }
-            Self::Heartbeat { interval_s } => Record::Heartbeat { interval_s: *interval_s },
-            Self::ClockStep { step_ns } => Record::ClockStep { step_ns: *step_ns },
-            Self::LogMode { target, mode, reason } => Record::LogMode { target, mode, reason },
-            Self::Gap { reason, duration_us, lost, sessions, statements } => Record::Gap {
-                reason,
-                duration_us: *duration_us,
-                lost: *lost,
-                sessions: *sessions,
-                statements: *statements,
-            },
-            Self::Configuration { reason, build, configuration, program } => {
-                Record::Configuration { reason, build, configuration: *configuration, program: *program }
-            }
-            Self::KeyRotate { key } => Record::KeyRotate { key },
-            Self::NodeEnroll { origin, key } => Record::NodeEnroll { origin, key },
-            Self::NodeRetire { origin, reason } => Record::NodeRetire { origin, reason },
-            Self::Anchor { kind, size, root, place } => Record::Anchor { kind, size: *size, root: *root, place },
-            Self::ReplayView { session, actor, reason, detail } => {
-                Record::ReplayView { session: *session, actor: actor.borrowed(), reason, detail }
-            }
-            Self::Export { actor, reason, kind, detail, count } => {
-                Record::Export { actor: actor.borrowed(), reason, kind, detail, count: *count }
-            }
-            Self::Review { actor, reason, detail, findings, ticket } => {
-                Record::Review { actor: actor.borrowed(), reason, detail, findings, ticket }
-            }
-            Self::HoldSet { actor, reason, name, query } => {
-                Record::HoldSet { actor: actor.borrowed(), reason, name, query }
-            }
-            Self::HoldClear { actor, reason, name } => Record::HoldClear { actor: actor.borrowed(), reason, name },
-            Self::Purge { actor, reason, kind, order, sessions, signatures } => {
-                Record::Purge { actor: actor.borrowed(), reason, kind, order, sessions, signatures }
-            }
-            _ => return None,
-        })
-    }
-}
-
-impl OwnedActor {
-    /// The same, borrowed.
-    #[must_use]
-    pub fn borrowed(&self) -> Actor<'_> {
-        Actor { issuer: &self.issuer, subject: &self.subject, role: &self.role }
-    }
 }
 
 /// All type names, in order of their numbers.

@@ -335,7 +335,7 @@ fn entries_that_no_checkpoint_covers_keep_their_place() {
 fn appending(zero: &Arc<Mutex<CoreLog>>) -> Append {
     let zero = Arc::clone(zero);
     Arc::new(move |body: Body| {
-        let record = body.as_record().unwrap();
+        let record = body.lend().unwrap();
         zero.lock().unwrap().block(&[record]);
         true
     })

@@ -80,13 +80,6 @@ pub(crate) struct Meaning {
     silence: Option<String>,
 }
 
-impl Under {
-    /// A statement's result covers what its releases did not: it is durable before the last bytes leave.
-    fn ended(self, rows: u64) -> Self {
-        Self { rows: self.rows.max(rows), ..self }
-    }
-}
-
 /// The last sign of life in an epoch.
 #[derive(Clone, Copy, Debug)]
 struct Beat {
@@ -158,9 +151,10 @@ impl Meaning {
             }
             What::Result { session, statement, rows, outcome } => {
                 let statement = (session, statement);
-                match self.open.remove(&statement).map(|under| under.ended(rows)) {
+                match self.open.remove(&statement) {
                     Some(under) => {
-                        // A result is a statement's last release, so it may have more rows than those before it.
+                        // A result is a statement's last release, durable before the last bytes leave: it may have more rows
+                        // than those before it, not fewer.
                         if outcome == Outcome::Ok && under.rows > rows {
                             wrong(format!("{} released {} rows and has {rows}", name(&statement), under.rows));
                         }
