@@ -406,7 +406,9 @@ fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeM
         }
         let tls = section.value("tls", None, report, |t| upstream_tls(t).map(Some));
         let audit = section.value("audit", None, report, |t| {
-            Durability::named(t).map(Some).ok_or_else(|| format!("`{t}` is none of strict, intent, async, off"))
+            // YAML reads a bare `off` as false.
+            let word = if t == "false" { "off" } else { t };
+            Durability::named(word).map(Some).ok_or_else(|| format!("`{t}` is none of strict, intent, async, off"))
         });
         let recordings = section.take("recordings").map(|n| recordings::read(n, false, report));
         targets.insert(name.value, Target { place: name.place, password, ca, client, address, tls, audit, recordings });
