@@ -56,9 +56,9 @@ impl Way {
     #[must_use]
     pub const fn recordings(self) -> Option<&'static str> {
         match self {
-            Self::GatewayRecorded => Some("mode: rows, compress: false, cap_bytes: 1TiB"),
-            Self::GatewayRecordedZstd => Some("mode: rows, compress: true, cap_bytes: 1TiB"),
-            Self::GatewayRecordedPlain => Some("mode: rows, compress: false, cap_bytes: 1TiB, unencrypted: true"),
+            Self::GatewayRecorded => Some("mode: rows, compress: false, cap_bytes: 1000GiB"),
+            Self::GatewayRecordedZstd => Some("mode: rows, compress: true, cap_bytes: 1000GiB"),
+            Self::GatewayRecordedPlain => Some("mode: rows, compress: false, cap_bytes: 1000GiB, unencrypted: true"),
             _ => None,
         }
     }
