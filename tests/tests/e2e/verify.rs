@@ -68,7 +68,7 @@ fn findings(folder: &Path, arguments: &[&str]) -> (i32, Vec<(String, String, u64
     (done.code, found.collect())
 }
 
-/// The longest segment by what is written in it, and the positions of its blocks.
+/// The segment with the most blocks of those with statements, and the positions of its blocks.
 fn segment(directory: &Path) -> (PathBuf, Vec<usize>) {
     let mut best = (PathBuf::new(), Vec::new());
     for core in ["core-00", "core-01"] {
@@ -79,7 +79,9 @@ fn segment(directory: &Path) -> (PathBuf, Vec<usize>) {
             let bytes = fs::read(entry.path()).unwrap();
             let blocks: Vec<usize> =
                 (PAGE..bytes.len()).step_by(PAGE).filter(|&at| bytes[at..].starts_with(b"TGAUDBK1")).collect();
-            if blocks.len() > best.1.len() {
+            // Sessions are on the core that the kernel chose.
+            let spoken = bytes.windows(11).any(|window| window == b"'statement ");
+            if spoken && blocks.len() > best.1.len() {
                 best = (entry.path(), blocks);
             }
         }
