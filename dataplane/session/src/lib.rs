@@ -17,6 +17,7 @@ mod host;
 mod judged;
 mod login;
 mod names;
+mod refused;
 mod release;
 mod sealed;
 mod serve;

@@ -4,6 +4,7 @@ use crate::durability::Durability;
 use crate::host::{Host, Stage};
 use crate::judged::{Judged, NameKind, Purse, Verdicts, copy_behind_moved_names, neutral};
 use crate::names::{self, Names, NamesOfText};
+use crate::refused::{Refused, block};
 use crate::release::{Book, Gate};
 use crate::sealed::{Mark, Moment, Parameters};
 use audit::record::{Actor, MaskedColumn, Record, Recorded, SessionId};
@@ -736,7 +737,7 @@ impl<S: Serving<Verdicts>> Session<S> {
 }
 
 /// What a session that cannot record is told before it ends.
-const NOT_RECORDED: Fault = Fault::upstream("the audit log cannot record this session").with_state("58030");
+pub(crate) const NOT_RECORDED: Fault = Fault::upstream("the audit log cannot record this session").with_state("58030");
 /// What a session is told whose answer could not be recorded in time.
 const UNAVAILABLE: Fault =
     Fault::upstream("audit log unavailable: what the statement returned cannot be recorded, so it is not sent")
@@ -770,37 +771,4 @@ fn judge<H: Host>(
         },
         Decision::Refuse(refusal) => Err(neutral(refusal)),
     }
-}
-
-/// A statement that is not run, and why.
-struct Refused<'a> {
-    statement: u64,
-    text: &'a [u8],
-    refusal: &'a Refusal,
-}
-
-fn block<H: Host>(
-    host: &H,
-    book: &Book,
-    info: &SessionInfo,
-    refused: &Refused<'_>,
-    grant: &Grant,
-    own_path: bool,
-) -> Result<(), Fault> {
-    let &Refused { statement, text, refusal } = refused;
-    // What is not understood names nothing that could be relied on.
-    let facts = std::str::from_utf8(text).ok().and_then(|text| host.facts(text).ok());
-    let tables = facts.map(|facts| grant.tables(&facts.statements, !own_path)).unwrap_or_default();
-    let (text, sealed_text) = info.seal_text(statement, text);
-    let record = Record::Block {
-        session: info.id,
-        statement,
-        text,
-        code: refusal.code,
-        rule: &refusal.rule,
-        bundle: *grant.epoch().bundle().digest(),
-        sealed_text: &sealed_text,
-        tables: &tables,
-    };
-    book.write(host, &record).map(drop).map_err(|_| NOT_RECORDED)
 }
