@@ -237,6 +237,7 @@ impl<'r> Chain<'r> {
     fn block(&mut self, block: Scanned) -> io::Result<()> {
         let header = &block.header;
         let number = header.number;
+        let sound = !self.damaged || self.index == 0 && block.position == FIRST;
         if !std::mem::replace(&mut self.begun, true) && number != self.segments[self.index].0 {
             self.find(Code::Reord, format!("the segment begins with block {number}, not with that of its name"));
         }
@@ -247,8 +248,8 @@ impl<'r> Chain<'r> {
         if self.known.remove(&number).is_some_and(|hash| hash != block.hash) {
             self.find(Code::Fork, format!("block {number} is not the one that was known"));
         }
-        if self.next.is_none() && self.counts.blocks == 0 && self.index == 0 && block.position == FIRST {
-            // A log begins at its beginning; after damage, anywhere.
+        if self.next.is_none() && self.counts.blocks == 0 && sound {
+            // A log begins at its beginning, even if its first segments are empty; after damage, anywhere.
             self.next = Some(Next { block: 0, record: 1, previous: [0; 32] });
         }
         if let Some(next) = self.next

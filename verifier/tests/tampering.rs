@@ -190,6 +190,17 @@ fn missing_and_foreign_segments_are_noticed() {
 }
 
 #[test]
+fn an_emptied_first_segment_is_noticed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = small_log(directory.path());
+    let second = small_log_again(directory.path());
+    assert_ne!(path, second);
+    let length = fs::metadata(&path).unwrap().len() as usize;
+    write(&path, PAGE as u64, &vec![0; length - PAGE]);
+    assert_eq!(codes(directory.path()), [Code::Del]);
+}
+
+#[test]
 fn a_second_continuation_is_a_fork() {
     let directory = tempfile::tempdir().unwrap();
     let first = small_log(directory.path());
