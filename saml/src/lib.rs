@@ -1,0 +1,1 @@
+//! SAML responses, by a strict subset.
