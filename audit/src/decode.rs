@@ -256,17 +256,7 @@ fn allowed_to_node(number: u64) -> Option<u128> {
             }
         }
         kind::CREDENTIAL => {
-            const {
-                bits(&[
-                    key::SESSION,
-                    key::DURATION,
-                    key::REASON,
-                    key::TARGET,
-                    key::ACCOUNT,
-                    key::ALARM,
-                    key::UNTIL,
-                ])
-            }
+            const { bits(&[key::SESSION, key::DURATION, key::REASON, key::TARGET, key::ACCOUNT, key::ALARM, key::UNTIL]) }
         }
         _ => return None,
     })
