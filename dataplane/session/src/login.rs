@@ -64,7 +64,7 @@ pub struct Login<G: Greeting> {
     session: SessionId,
     source: String,
     request: LoginRequest,
-    proven: Option<Proven>,
+    proven: Vec<Proven>,
     over: bool,
 }
 
@@ -78,7 +78,7 @@ impl<G: Greeting> Login<G> {
             session,
             source,
             request: LoginRequest::default(),
-            proven: None,
+            proven: Vec::new(),
             over: false,
         }
     }
@@ -100,7 +100,7 @@ impl<G: Greeting> Login<G> {
                 self.request = request;
                 LoginNext::Who(self.request.user.clone())
             }
-            Ok(Greeted::Authenticated) if self.proven.is_some() => LoginNext::Proved,
+            Ok(Greeted::Authenticated) if self.greeting.matched() < self.proven.len() => LoginNext::Proved,
             Ok(Greeted::Authenticated) => self.denied(host, "unknown_user"),
             Ok(Greeted::Denied(reason)) => self.denied(host, reason),
             Err(fault) => {
@@ -112,7 +112,7 @@ impl<G: Greeting> Login<G> {
 
     fn denied<H: Host>(&mut self, host: &H, reason: &'static str) -> LoginNext {
         let fault = Fault::downstream("password authentication failed").with_state("28P01");
-        self.fail(host, &fault, if self.proven.is_some() { reason } else { "unknown_user" });
+        self.fail(host, &fault, if self.proven.is_empty() { "unknown_user" } else { reason });
         LoginNext::End(reason)
     }
 
@@ -164,7 +164,8 @@ impl<G: Greeting> Login<G> {
             );
             return None;
         };
-        let mut proven = self.proven.take().unwrap_or_default();
+        let matched = self.greeting.matched();
+        let mut proven = self.proven.get(matched).cloned().unwrap_or_default();
         let now_ns = host.unix_ns();
         if proven.until_ns > 0 && proven.until_ns <= now_ns {
             let fault = Fault::downstream("what you logged in with has expired").with_state("28000");
