@@ -197,7 +197,7 @@ fn check_audience(issuer: &Issuer, claims: &Claims, expect: Expect<'_>) -> Resul
         Expect::Presented => {
             let ours = |one: &&str| issuer.audiences.iter().any(|a| a == one);
             // A token that another service accepts as well could be one that this service passes on.
-            let exact = own.iter().any(|one| ours(one)) && own.iter().all(|one| ours(one) || beside(one));
+            let exact = own.iter().any(ours) && own.iter().all(|one| ours(one) || beside(one));
             if exact { Ok(()) } else { Err(Fault::Audience) }
         }
     }
