@@ -338,6 +338,10 @@ pub trait Greeting {
     fn secured(&mut self, binding: &[u8]);
     /// Begins the proof of identity.
     fn challenge(&mut self, up: &mut Lane, verifier: Self::Verifier, nonce: [u8; 18]);
+    /// After [`Greeted::Authenticated`]: which of several secrets of the user was shown, 0 for the first.
+    fn matched(&self) -> usize {
+        0
+    }
     /// Says no, in the protocol's words.
     fn deny(&self, up: &mut Lane, fault: &Fault, detail: Option<&Refusal>);
     /// Says yes: `parameters` are the database's, `key` is the cancel key minted here.

@@ -90,6 +90,7 @@ pub struct Greet {
     phase: Phase,
     long_key: bool,
     last_words: Vec<u8>,
+    matched: usize,
     bytes_max: usize,
 }
 
@@ -105,6 +106,7 @@ impl Greet {
             phase: Phase::Start,
             long_key: false,
             last_words: Vec::new(),
+            matched: 0,
             bytes_max: startup_bytes_max,
         }
     }
@@ -259,6 +261,7 @@ impl Greet {
         match reply {
             Ok(reply) => {
                 self.last_words = reply;
+                self.matched = server.matched();
                 self.phase = Phase::Proved;
                 Ok(Greeted::Authenticated)
             }
@@ -300,6 +303,10 @@ impl Greeting for Greet {
             });
         });
         self.phase = Phase::First(Box::new(Server::new(verifier, nonce, binding)));
+    }
+
+    fn matched(&self) -> usize {
+        self.matched
     }
 
     fn deny(&self, up: &mut Lane, fault: &Fault, detail: Option<&Refusal>) {
