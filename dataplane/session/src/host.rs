@@ -34,6 +34,8 @@ pub struct Proven {
     pub credential: String,
     /// Purpose or ticket that was stated.
     pub purpose: String,
+    /// The only target it is good for; empty for all.
+    pub only_target: String,
 }
 
 /// A role given for a time.

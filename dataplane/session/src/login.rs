@@ -174,6 +174,11 @@ impl<G: Greeting> Login<G> {
         }
         let epoch = host.epoch(target);
         let name = epoch.bundle().model().targets.get(epoch.target()).map_or("", |target| target.name.as_str());
+        if !proven.only_target.is_empty() && proven.only_target != name {
+            let fault = Fault::downstream("what you logged in with is for another target").with_state("28000");
+            self.fail(host, &fault, "other_target");
+            return None;
+        }
         proven.grants.retain(|granted| granted.target == name && granted.until_ns > now_ns);
         proven.identity.granted = proven.grants.iter().map(|granted| granted.role.clone()).collect();
         match policy::admit(&epoch, &proven.identity) {
