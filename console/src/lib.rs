@@ -1,1 +1,3 @@
 //! The console and the API behind it.
+
+pub mod signin;
