@@ -1,6 +1,6 @@
 //! Records as values that own what they say: what readers get, and what the control side hands to a core.
 
-use crate::record::{Actor, Clock, MaskedColumn, Record, SessionId};
+use crate::record::{Access, Actor, Approval, Clock, Credential, MaskedColumn, Record, SessionId};
 
 /// Who, owned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,125 @@ pub struct OwnedClear {
     pub column: String,
     /// Class name.
     pub class: String,
+}
+
+/// An act about who may do what, owned; fields as in [`crate::record::Access`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct OwnedAccess {
+    pub kind: String,
+    pub session: SessionId,
+    pub actor: OwnedActor,
+    pub about: OwnedActor,
+    pub target: String,
+    pub source: String,
+    pub user: String,
+    pub id: String,
+    pub reason: String,
+    pub detail: String,
+    pub until_ns: u64,
+}
+
+impl OwnedAccess {
+    /// The same, borrowed.
+    #[must_use]
+    pub fn borrow(&self) -> Access<'_> {
+        Access {
+            kind: &self.kind,
+            session: self.session,
+            actor: self.actor.borrow(),
+            about: self.about.borrow(),
+            target: &self.target,
+            source: &self.source,
+            user: &self.user,
+            id: &self.id,
+            reason: &self.reason,
+            detail: &self.detail,
+            until_ns: self.until_ns,
+        }
+    }
+}
+
+/// A step of a statement's approval, owned; fields as in [`crate::record::Approval`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct OwnedApproval {
+    pub kind: String,
+    pub session: SessionId,
+    pub statement: u64,
+    pub actor: OwnedActor,
+    pub id: String,
+    pub digest: [u8; 32],
+    pub target: String,
+    pub rule: String,
+    pub text: Vec<u8>,
+    pub sealed_text: Vec<u8>,
+    pub tables: Vec<String>,
+    pub reason: String,
+    pub detail: String,
+    pub until_ns: u64,
+    pub assertion: Vec<u8>,
+}
+
+impl OwnedApproval {
+    /// The same, borrowed.
+    #[must_use]
+    pub fn borrow(&self) -> Approval<'_> {
+        Approval {
+            kind: &self.kind,
+            session: self.session,
+            statement: self.statement,
+            actor: self.actor.borrow(),
+            id: &self.id,
+            digest: self.digest,
+            target: &self.target,
+            rule: &self.rule,
+            text: &self.text,
+            sealed_text: &self.sealed_text,
+            tables: &self.tables,
+            reason: &self.reason,
+            detail: &self.detail,
+            until_ns: self.until_ns,
+            assertion: &self.assertion,
+        }
+    }
+}
+
+/// A step of a credential upstream, owned; fields as in [`crate::record::Credential`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct OwnedCredential {
+    pub kind: String,
+    pub session: SessionId,
+    pub target: String,
+    pub account: String,
+    pub reason: String,
+    pub until_ns: u64,
+    pub duration_us: u64,
+}
+
+impl OwnedCredential {
+    /// The same, borrowed.
+    #[must_use]
+    pub fn borrow(&self) -> Credential<'_> {
+        Credential {
+            kind: &self.kind,
+            session: self.session,
+            target: &self.target,
+            account: &self.account,
+            reason: &self.reason,
+            until_ns: self.until_ns,
+            duration_us: self.duration_us,
+        }
+    }
+}
+
+impl OwnedActor {
+    /// The same, borrowed.
+    #[must_use]
+    pub fn borrow(&self) -> Actor<'_> {
+        Actor { issuer: &self.issuer, subject: &self.subject, role: &self.role }
+    }
 }
 
 /// What a record says, owned; fields as in [`Record`].
@@ -182,6 +301,9 @@ pub enum Body {
         root: [u8; 32],
         place: String,
     },
+    Access(Box<OwnedAccess>),
+    Approval(Box<OwnedApproval>),
+    Credential(OwnedCredential),
     ReplayView {
         session: SessionId,
         actor: OwnedActor,
@@ -256,6 +378,9 @@ impl Body {
             Self::HoldSet { .. } => "HOLD_SET",
             Self::HoldClear { .. } => "HOLD_CLEAR",
             Self::Purge { .. } => "PURGE",
+            Self::Access(_) => "ACCESS",
+            Self::Approval(_) => "APPROVAL",
+            Self::Credential(_) => "CREDENTIAL",
         }
     }
 
@@ -280,6 +405,9 @@ impl Body {
             | Self::HoldSet { .. }
             | Self::HoldClear { .. }
             | Self::Purge { .. } => None,
+            Self::Access(ref access) => Some(access.session).filter(|session| session.0 != [0; 16]),
+            Self::Approval(ref approval) => Some(approval.session).filter(|session| session.0 != [0; 16]),
+            Self::Credential(ref credential) => Some(credential.session).filter(|session| session.0 != [0; 16]),
             Self::Release { session, .. }
             | Self::RecordingSegment { session, .. }
             | Self::ReplayView { session, .. }
@@ -296,7 +424,7 @@ impl Body {
 }
 
 /// All type names, in order of their numbers.
-pub const TYPE_NAMES: [&str; 28] = [
+pub const TYPE_NAMES: [&str; 31] = [
     "EPOCH_START",
     "EPOCH_END",
     "ALARM",
@@ -325,6 +453,9 @@ pub const TYPE_NAMES: [&str; 28] = [
     "HOLD_SET",
     "HOLD_CLEAR",
     "PURGE",
+    "ACCESS",
+    "APPROVAL",
+    "CREDENTIAL",
 ];
 
 /// A record read back.
@@ -486,6 +617,45 @@ impl From<&Record<'_>> for Body {
             Record::Anchor { kind, size, root, place } => {
                 Self::Anchor { kind: kind.to_owned(), size, root, place: place.to_owned() }
             }
+            Record::Access(ref access) => Self::Access(Box::new(OwnedAccess {
+                kind: access.kind.to_owned(),
+                session: access.session,
+                actor: access.actor.into(),
+                about: access.about.into(),
+                target: access.target.to_owned(),
+                source: access.source.to_owned(),
+                user: access.user.to_owned(),
+                id: access.id.to_owned(),
+                reason: access.reason.to_owned(),
+                detail: access.detail.to_owned(),
+                until_ns: access.until_ns,
+            })),
+            Record::Approval(ref approval) => Self::Approval(Box::new(OwnedApproval {
+                kind: approval.kind.to_owned(),
+                session: approval.session,
+                statement: approval.statement,
+                actor: approval.actor.into(),
+                id: approval.id.to_owned(),
+                digest: approval.digest,
+                target: approval.target.to_owned(),
+                rule: approval.rule.to_owned(),
+                text: approval.text.to_owned(),
+                sealed_text: approval.sealed_text.to_owned(),
+                tables: approval.tables.to_vec(),
+                reason: approval.reason.to_owned(),
+                detail: approval.detail.to_owned(),
+                until_ns: approval.until_ns,
+                assertion: approval.assertion.to_owned(),
+            })),
+            Record::Credential(ref credential) => Self::Credential(OwnedCredential {
+                kind: credential.kind.to_owned(),
+                session: credential.session,
+                target: credential.target.to_owned(),
+                account: credential.account.to_owned(),
+                reason: credential.reason.to_owned(),
+                until_ns: credential.until_ns,
+                duration_us: credential.duration_us,
+            }),
             Record::ReplayView { session, actor, reason, detail } => {
                 Self::ReplayView { session, actor: actor.into(), reason: reason.to_owned(), detail: detail.to_owned() }
             }

@@ -6,7 +6,9 @@
 
 use std::fmt;
 
-use crate::body::{Body, OwnedActor, OwnedClear, OwnedMasked, OwnedRecord};
+use crate::body::{
+    Body, OwnedAccess, OwnedActor, OwnedApproval, OwnedClear, OwnedCredential, OwnedMasked, OwnedRecord,
+};
 use crate::cbor::Reader;
 use crate::encode::{RECORD_BYTES_MAX, RECORD_VERSION, SQLSTATE_NONE, key, kind};
 use crate::record::{Clock, SessionId};
@@ -68,7 +70,7 @@ impl fmt::Display for DecodeError {
 impl std::error::Error for DecodeError {}
 
 /// One more than the highest key in use.
-const KEYS: usize = 69;
+const KEYS: usize = 78;
 
 /// Field values by key, before the type says which of them make sense.
 struct Raw<'a> {
@@ -77,6 +79,7 @@ struct Raw<'a> {
     strings: [&'a [u8]; KEYS],
     step_ns: i64,
     actor: OwnedActor,
+    about: OwnedActor,
     masked: Vec<OwnedMasked>,
     clear: Vec<OwnedClear>,
     tables: Vec<String>,
@@ -216,6 +219,45 @@ fn allowed_to_node(number: u64) -> Option<u128> {
         kind::HOLD_SET => const { PERSON | bits(&[key::ALARM, key::DETAIL]) },
         kind::HOLD_CLEAR => const { PERSON | bits(&[key::ALARM]) },
         kind::PURGE => const { PERSON | bits(&[key::ROWS, key::ALARM, key::DETAIL, key::SESSIONS, key::SIGNATURES]) },
+        kind::ACCESS => {
+            const {
+                PERSON
+                    | bits(&[
+                        key::SESSION,
+                        key::TARGET,
+                        key::SOURCE,
+                        key::USER,
+                        key::ALARM,
+                        key::DETAIL,
+                        key::UNTIL,
+                        key::ID,
+                        key::ABOUT,
+                    ])
+            }
+        }
+        kind::APPROVAL => {
+            const {
+                PERSON
+                    | bits(&[
+                        key::SESSION,
+                        key::STATEMENT,
+                        key::TEXT,
+                        key::RULE,
+                        key::TARGET,
+                        key::ALARM,
+                        key::DETAIL,
+                        key::TABLES,
+                        key::SEALED_TEXT,
+                        key::APPROVED,
+                        key::UNTIL,
+                        key::ID,
+                        key::ASSERTION,
+                    ])
+            }
+        }
+        kind::CREDENTIAL => {
+            const { bits(&[key::SESSION, key::DURATION, key::REASON, key::TARGET, key::ACCOUNT, key::ALARM, key::UNTIL]) }
+        }
         _ => return None,
     })
 }
@@ -244,6 +286,7 @@ impl<'a> Raw<'a> {
             | key::TREE_SIZE
             | key::RELEASE
             | key::SEGMENT
+            | key::UNTIL
             | key::CHUNKS => {
                 let value = reader.uint()?;
                 if value == 0 {
@@ -268,11 +311,12 @@ impl<'a> Raw<'a> {
             | key::ROOT
             | key::RELEASE_DIGEST
             | key::CHUNK_DIGEST
+            | key::APPROVED
             | key::KEY_COMMITMENT => self.strings[slot] = fixed(field, reader.bytes()?, 32, Some(&[0; 32]))?,
             // Present means that there were parameters, whatever the digest.
             key::PARAMETERS => self.strings[slot] = fixed(field, reader.bytes()?, 32, None)?,
             key::SQLSTATE => self.strings[slot] = fixed(field, reader.bytes()?, 5, Some(&SQLSTATE_NONE))?,
-            key::TEXT | key::SEALED_TEXT | key::SEALED_PARAMETERS => {
+            key::TEXT | key::SEALED_TEXT | key::SEALED_PARAMETERS | key::ASSERTION => {
                 self.strings[slot] = filled(field, reader.bytes()?)?
             }
             key::VIA
@@ -294,6 +338,7 @@ impl<'a> Raw<'a> {
             | key::VERIFIER_KEY
             | key::PLACE
             | key::FINDINGS
+            | key::ID
             | key::TICKET => self.strings[slot] = filled(field, reader.text()?.as_bytes())?,
             key::TIME => {
                 if reader.array()? != 2 {
@@ -303,6 +348,7 @@ impl<'a> Raw<'a> {
             }
             key::CLEAN => reader.truth()?,
             key::ACTOR => self.actor = actor(reader)?,
+            key::ABOUT => self.about = actor(reader)?,
             key::MASKED => {
                 let count = some(field, reader.array()?)?;
                 // The count is not trusted for an allocation: every item takes bytes that must be there.
@@ -554,6 +600,45 @@ impl<'a> Raw<'a> {
                     actor: self.actor,
                 }
             }
+            kind::ACCESS => Body::Access(Box::new(OwnedAccess {
+                kind: self.text(key::ALARM),
+                session: self.session(),
+                target: self.text(key::TARGET),
+                source: self.text(key::SOURCE),
+                user: self.text(key::USER),
+                id: self.text(key::ID),
+                reason: self.text(key::REASON),
+                detail: self.text(key::DETAIL),
+                until_ns: self.number(key::UNTIL),
+                actor: self.actor,
+                about: self.about,
+            })),
+            kind::APPROVAL => Body::Approval(Box::new(OwnedApproval {
+                kind: self.text(key::ALARM),
+                session: self.session(),
+                statement: self.number(key::STATEMENT),
+                id: self.text(key::ID),
+                digest: self.bytes(key::APPROVED),
+                target: self.text(key::TARGET),
+                rule: self.text(key::RULE),
+                text: self.strings[key::TEXT as usize].to_vec(),
+                sealed_text: self.strings[key::SEALED_TEXT as usize].to_vec(),
+                reason: self.text(key::REASON),
+                detail: self.text(key::DETAIL),
+                until_ns: self.number(key::UNTIL),
+                assertion: self.strings[key::ASSERTION as usize].to_vec(),
+                tables: self.tables,
+                actor: self.actor,
+            })),
+            kind::CREDENTIAL => Body::Credential(OwnedCredential {
+                kind: self.text(key::ALARM),
+                session: self.session(),
+                target: self.text(key::TARGET),
+                account: self.text(key::ACCOUNT),
+                reason: self.text(key::REASON),
+                until_ns: self.number(key::UNTIL),
+                duration_us: self.number(key::DURATION),
+            }),
             other => return Err(DecodeError::UnknownType(other)),
         })
     }
@@ -619,6 +704,7 @@ pub fn decode_record(bytes: &[u8]) -> Result<OwnedRecord, DecodeError> {
         strings: [&[]; KEYS],
         step_ns: 0,
         actor: OwnedActor::default(),
+        about: OwnedActor::default(),
         masked: Vec::new(),
         clear: Vec::new(),
         tables: Vec::new(),

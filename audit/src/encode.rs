@@ -13,7 +13,7 @@ pub const RECORD_VERSION: u64 = 1;
 /// Largest encoded record. A statement's text is at most a few MiB; this bounds every reader's memory.
 pub const RECORD_BYTES_MAX: usize = 4 << 20;
 
-/// Map keys. 6, 7, 62, 63 and 73 to 127 are reserved; from 128 on a reader that does not know a key may step over it.
+/// Map keys. 6, 7, 62, 63, 69 to 72 and 78 to 127 are reserved; from 128 on a reader that does not know a key may step over it.
 pub(crate) mod key {
     pub(crate) const VERSION: u64 = 0;
     pub(crate) const TYPE: u64 = 1;
@@ -79,6 +79,11 @@ pub(crate) mod key {
     pub(crate) const SEALED_PARAMETERS: u64 = 66;
     pub(crate) const SESSIONS: u64 = 67;
     pub(crate) const SIGNATURES: u64 = 68;
+    pub(crate) const APPROVED: u64 = 73;
+    pub(crate) const UNTIL: u64 = 74;
+    pub(crate) const ID: u64 = 75;
+    pub(crate) const ABOUT: u64 = 76;
+    pub(crate) const ASSERTION: u64 = 77;
     /// First key that an older reader may step over.
     pub(crate) const EXTENSION: u64 = 128;
 }
@@ -113,6 +118,9 @@ pub(crate) mod kind {
     pub(crate) const HOLD_SET: u64 = 35;
     pub(crate) const HOLD_CLEAR: u64 = 36;
     pub(crate) const PURGE: u64 = 37;
+    pub(crate) const ACCESS: u64 = 40;
+    pub(crate) const APPROVAL: u64 = 41;
+    pub(crate) const CREDENTIAL: u64 = 42;
 }
 
 /// The SQLSTATE that is not written.
@@ -210,10 +218,14 @@ impl<'w, 'b> Fields<'w, 'b> {
     }
 
     fn actor(&mut self, actor: Actor<'_>) {
+        self.person(key::ACTOR, actor);
+    }
+
+    fn person(&mut self, key: u64, actor: Actor<'_>) {
         if actor == Actor::default() {
             return;
         }
-        self.key(key::ACTOR);
+        self.key(key);
         let mut inner = Fields::open(self.writer);
         inner.text(0, actor.issuer);
         inner.text(1, actor.subject);
@@ -277,6 +289,9 @@ pub(crate) fn number(record: &Record<'_>) -> u64 {
         Record::HoldSet { .. } => kind::HOLD_SET,
         Record::HoldClear { .. } => kind::HOLD_CLEAR,
         Record::Purge { .. } => kind::PURGE,
+        Record::Access(_) => kind::ACCESS,
+        Record::Approval(_) => kind::APPROVAL,
+        Record::Credential(_) => kind::CREDENTIAL,
     }
 }
 
@@ -512,6 +527,45 @@ fn node(fields: &mut Fields<'_, '_>, record: &Record<'_>) {
                 }
             }
             fields.list(key::SIGNATURES, signatures);
+        }
+        Record::Access(ref access) => {
+            fields.session(access.session);
+            fields.text(key::REASON, access.reason);
+            fields.text(key::TARGET, access.target);
+            fields.actor(access.actor);
+            fields.text(key::SOURCE, access.source);
+            fields.text(key::USER, access.user);
+            fields.text(key::ALARM, access.kind);
+            fields.text(key::DETAIL, access.detail);
+            fields.uint(key::UNTIL, access.until_ns);
+            fields.text(key::ID, access.id);
+            fields.person(key::ABOUT, access.about);
+        }
+        Record::Approval(ref approval) => {
+            fields.session(approval.session);
+            fields.uint(key::STATEMENT, approval.statement);
+            fields.bytes(key::TEXT, approval.text);
+            fields.text(key::REASON, approval.reason);
+            fields.text(key::RULE, approval.rule);
+            fields.text(key::TARGET, approval.target);
+            fields.actor(approval.actor);
+            fields.text(key::ALARM, approval.kind);
+            fields.text(key::DETAIL, approval.detail);
+            fields.list(key::TABLES, approval.tables);
+            fields.bytes(key::SEALED_TEXT, approval.sealed_text);
+            fields.digest(key::APPROVED, &approval.digest);
+            fields.uint(key::UNTIL, approval.until_ns);
+            fields.text(key::ID, approval.id);
+            fields.bytes(key::ASSERTION, approval.assertion);
+        }
+        Record::Credential(ref credential) => {
+            fields.session(credential.session);
+            fields.uint(key::DURATION, credential.duration_us);
+            fields.text(key::REASON, credential.reason);
+            fields.text(key::TARGET, credential.target);
+            fields.text(key::ACCOUNT, credential.account);
+            fields.text(key::ALARM, credential.kind);
+            fields.uint(key::UNTIL, credential.until_ns);
         }
         // Written by the caller.
         _ => debug_assert!(false, "a record without fields of its own"),

@@ -29,6 +29,9 @@ impl Body {
             Self::NodeEnroll { origin, key } => Record::NodeEnroll { origin, key },
             Self::NodeRetire { origin, reason } => Record::NodeRetire { origin, reason },
             &Self::Anchor { ref kind, size, root, ref place } => Record::Anchor { kind, size, root, place },
+            Self::Access(access) => Record::Access(access.borrow()),
+            Self::Approval(approval) => Record::Approval(approval.borrow()),
+            Self::Credential(credential) => Record::Credential(credential.borrow()),
             _ => return None,
         })
     }

@@ -1,7 +1,7 @@
 //! What is recorded. Field names follow the evidence design; absent values are `None` and take no bytes.
 
 /// 128-bit session id, unique per node and start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Default, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(pub [u8; 16]);
 
 /// Time of a record, taken by the caller.
@@ -22,6 +22,88 @@ pub struct Actor<'a> {
     pub subject: &'a str,
     /// Role the grant gave.
     pub role: &'a str,
+}
+
+/// An act about who may do what: signing in, asking, voting, giving, ending.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Access<'a> {
+    /// What happened: `sign_in`, `sign_in_failed`, `sign_out`, `mint`, `request`, `vote`, `grant`, `end`, `bind`, `admin`,
+    /// `break_glass`, ...
+    pub kind: &'a str,
+    /// Session it binds or ends, if any.
+    pub session: SessionId,
+    /// Who acts.
+    pub actor: Actor<'a>,
+    /// Who it is about, and the role it is about.
+    pub about: Actor<'a>,
+    /// Target.
+    pub target: &'a str,
+    /// Address it came from.
+    pub source: &'a str,
+    /// Database user name it is about.
+    pub user: &'a str,
+    /// Id of the request, grant, sign-in or credential.
+    pub id: &'a str,
+    /// Reason, purpose or ticket given.
+    pub reason: &'a str,
+    /// How, or what exactly; never a secret.
+    pub detail: &'a str,
+    /// Until when, Unix nanoseconds; 0 for none.
+    pub until_ns: u64,
+}
+
+/// A step in the life of a statement's approval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Approval<'a> {
+    /// `request`, `vote`, `grant`, `consume`, `end`.
+    pub kind: &'a str,
+    /// Session of the requester.
+    pub session: SessionId,
+    /// Statement in that session.
+    pub statement: u64,
+    /// Who acts: the requester, or who votes.
+    pub actor: Actor<'a>,
+    /// Id of the request.
+    pub id: &'a str,
+    /// What is approved: exact text, parameters, session facts and rules.
+    pub digest: [u8; 32],
+    /// Target.
+    pub target: &'a str,
+    /// Rule that holds the statement.
+    pub rule: &'a str,
+    /// Exact text (requests); empty when it is sealed.
+    pub text: &'a [u8],
+    /// The text, sealed.
+    pub sealed_text: &'a [u8],
+    /// Tables it names.
+    pub tables: &'a [String],
+    /// Reason given, or why it ended.
+    pub reason: &'a str,
+    /// Vote: `approve` or `deny` and by which way; otherwise what exactly.
+    pub detail: &'a str,
+    /// Until when it holds, Unix nanoseconds; 0 for none.
+    pub until_ns: u64,
+    /// Signed assertion of an authenticator over the digest (votes), as received.
+    pub assertion: &'a [u8],
+}
+
+/// A step in the life of a credential upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Credential<'a> {
+    /// `issue`, `drop`, `expire_kill`, `sweep`.
+    pub kind: &'a str,
+    /// Session it serves.
+    pub session: SessionId,
+    /// Target.
+    pub target: &'a str,
+    /// Account upstream.
+    pub account: &'a str,
+    /// Why.
+    pub reason: &'a str,
+    /// Until when it is good, Unix nanoseconds; 0 for none.
+    pub until_ns: u64,
+    /// Microseconds that it took, or after the deadline.
+    pub duration_us: u64,
 }
 
 /// A record to append. Borrowed: the ring copies it once, encoded.
@@ -288,6 +370,12 @@ pub enum Record<'a> {
         /// Where.
         place: &'a str,
     },
+    /// Who may do what.
+    Access(Access<'a>),
+    /// Approval of a statement.
+    Approval(Approval<'a>),
+    /// Credential upstream.
+    Credential(Credential<'a>),
     /// Somebody looks at a session's recording.
     ReplayView {
         /// Session looked at.

@@ -3,8 +3,9 @@
 
 use std::fmt::Write as _;
 
-use crate::body::{Body, OwnedActor, OwnedMasked};
+use crate::body::{Body, OwnedAccess, OwnedActor, OwnedApproval, OwnedMasked};
 use crate::encode::SQLSTATE_NONE;
+use crate::record::SessionId;
 use crate::show::Entry;
 use crate::time;
 
@@ -272,6 +273,13 @@ fn node_line(body: &Body) -> String {
         Body::Anchor { kind, size, root, place } => {
             format!(" {} at {}: size {size} root {}", p(kind), p(place), &hex(root)[..16])
         }
+        Body::Access(access) => access_line(access),
+        Body::Approval(approval) => approval_line(approval),
+        Body::Credential(credential) => {
+            let mut line = format!(" {} {} at {}", p(&credential.kind), p(&credential.account), p(&credential.target));
+            push(&mut line, "", &credential.reason);
+            line
+        }
         Body::ReplayView { actor, reason, detail, .. } => format!(" {} {}", p(detail), by(actor, reason)),
         Body::Export { actor, reason, kind, detail, count } => {
             format!(" {} of {count} records ({}) {}", p(kind), p(detail), by(actor, reason))
@@ -417,11 +425,112 @@ fn quoted(text: &str) -> String {
     out
 }
 
+fn p(text: &str) -> String {
+    printable(text.as_bytes())
+}
+
+fn push(line: &mut String, before: &str, text: &str) {
+    if !text.is_empty() {
+        let _ = write!(line, " {before}{}", p(text));
+    }
+}
+
+fn person(actor: &OwnedActor) -> String {
+    if actor.issuer.is_empty() { p(&actor.subject) } else { format!("{}@{}", p(&actor.subject), p(&actor.issuer)) }
+}
+
+fn access_line(access: &OwnedAccess) -> String {
+    let mut line = format!(" {}", p(&access.kind));
+    push(&mut line, "", &access.id);
+    if access.actor != OwnedActor::default() {
+        let _ = write!(line, " by {}", person(&access.actor));
+    }
+    if access.about != OwnedActor::default() {
+        let _ = write!(line, " for {}", person(&access.about));
+        push(&mut line, "role ", &access.about.role);
+    }
+    push(&mut line, "target ", &access.target);
+    push(&mut line, "user ", &access.user);
+    push(&mut line, "from ", &access.source);
+    if access.until_ns > 0 {
+        let _ = write!(line, " until {}", time::format(access.until_ns, 0));
+    }
+    push(&mut line, "", &access.detail);
+    push(&mut line, "reason: ", &access.reason);
+    line
+}
+
+fn approval_line(approval: &OwnedApproval) -> String {
+    let mut line = format!(" {} {}", p(&approval.kind), p(&approval.id));
+    if approval.statement > 0 {
+        let _ = write!(line, " #{}", approval.statement);
+    }
+    if approval.actor != OwnedActor::default() {
+        let _ = write!(line, " by {}", person(&approval.actor));
+    }
+    push(&mut line, "rule ", &approval.rule);
+    if approval.until_ns > 0 {
+        let _ = write!(line, " until {}", time::format(approval.until_ns, 0));
+    }
+    push(&mut line, "", &approval.detail);
+    push(&mut line, "reason: ", &approval.reason);
+    if !approval.text.is_empty() || !approval.sealed_text.is_empty() {
+        let _ = write!(line, ": {}", statement_text(&approval.text, &approval.sealed_text, false));
+    }
+    line
+}
+
+fn moment(json: &mut Json, until_ns: u64) {
+    if until_ns > 0 {
+        json.text("until", &time::format(until_ns, 9));
+    }
+}
+
+fn by(json: &mut Json, actor: &OwnedActor, reason: &str) {
+    json.some("by", &actor.subject).some("issuer", &actor.issuer).some("role", &actor.role).some("reason", reason);
+}
+
+fn about(json: &mut Json, actor: &OwnedActor) {
+    json.some("about", &actor.subject).some("about_issuer", &actor.issuer).some("about_role", &actor.role);
+}
+
+/// The target, where no session of the record's says it already.
+fn aimed(json: &mut Json, session: SessionId, target: &str) {
+    if session == SessionId::default() {
+        json.some("target", target);
+    }
+}
+
+fn access_json(json: &mut Json, access: &OwnedAccess) {
+    json.text("kind", &access.kind).some("id", &access.id);
+    aimed(json, access.session, &access.target);
+    about(json, &access.about);
+    json.some("login", &access.user).some("source", &access.source).some("detail", &access.detail);
+    moment(json, access.until_ns);
+    by(json, &access.actor, &access.reason);
+}
+
+fn approval_json(json: &mut Json, approval: &OwnedApproval) {
+    json.text("kind", &approval.kind).some("id", &approval.id);
+    if approval.statement > 0 {
+        json.number("statement", approval.statement);
+    }
+    digest(json, "digest", &approval.digest);
+    aimed(json, approval.session, &approval.target);
+    json.some("rule", &approval.rule).some("detail", &approval.detail);
+    if !approval.text.is_empty() || !approval.sealed_text.is_empty() {
+        text_field(json, &approval.text, &approval.sealed_text);
+    }
+    names(json, &approval.tables);
+    moment(json, approval.until_ns);
+    if !approval.assertion.is_empty() {
+        json.text("assertion", &hex(&approval.assertion));
+    }
+    by(json, &approval.actor, &approval.reason);
+}
+
 /// Fields of what the node or its people did.
 fn node_json(json: &mut Json, body: &Body) {
-    let by = |json: &mut Json, actor: &OwnedActor, reason: &str| {
-        json.some("by", &actor.subject).some("issuer", &actor.issuer).some("role", &actor.role).some("reason", reason);
-    };
     match body {
         Body::Release { statement, number, rows, bytes, digest: of, .. } => {
             json.number("statement", *statement).number("release", *number);
@@ -462,6 +571,17 @@ fn node_json(json: &mut Json, body: &Body) {
         }
         Body::Anchor { kind, size, root, place } => {
             json.text("kind", kind).number("size", *size).text("root", &hex(root)).some("place", place);
+        }
+        Body::Access(access) => access_json(json, access),
+        Body::Approval(approval) => approval_json(json, approval),
+        Body::Credential(credential) => {
+            json.text("kind", &credential.kind);
+            aimed(json, credential.session, &credential.target);
+            json.some("account", &credential.account).some("reason", &credential.reason);
+            moment(json, credential.until_ns);
+            if credential.duration_us > 0 {
+                json.number("duration_us", credential.duration_us);
+            }
         }
         Body::ReplayView { actor, reason, detail, .. } => {
             json.some("detail", detail);

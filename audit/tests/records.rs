@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use audit::record::{Actor, ClearColumn, Clock, MaskedColumn, Record, SessionId};
+use audit::record::{Access, Actor, Approval, ClearColumn, Clock, Credential, MaskedColumn, Record, SessionId};
 use audit::{Body, Ring, decode_block, decode_record, encode_record};
 use proptest::prelude::*;
 
@@ -33,7 +33,7 @@ fn number() -> impl Strategy<Value = u64> {
 fn material() -> impl Strategy<Value = Material> {
     let text = || prop_oneof![Just(String::new()), ".{0,30}"];
     (
-        (0..29u8, prop_oneof![Just([0; 16]), any::<[u8; 16]>()], prop_oneof![Just([0; 32]), any::<[u8; 32]>()]),
+        (0..32u8, prop_oneof![Just([0; 16]), any::<[u8; 16]>()], prop_oneof![Just([0; 32]), any::<[u8; 32]>()]),
         [text(), text(), text(), text(), text(), text(), text()],
         proptest::collection::vec(any::<u8>(), 0..300),
         [number(), number(), number(), number(), number()],
@@ -141,6 +141,45 @@ fn with_record<R>(material: &Material, work: impl FnOnce(&Record<'_>) -> R) -> R
         24 => Record::Review { actor, reason: d, detail: e, findings: f, ticket: g },
         25 => Record::HoldSet { actor, reason: d, name: e, query: f },
         26 => Record::HoldClear { actor, reason: d, name: e },
+        27 => Record::Access(Access {
+            kind: stable,
+            session,
+            actor,
+            about: Actor { issuer: d, subject: e, role: f },
+            target: g,
+            source: a,
+            user: b,
+            id: c,
+            reason: d,
+            detail: e,
+            until_ns: n,
+        }),
+        28 => Record::Approval(Approval {
+            kind: stable,
+            session,
+            statement: n,
+            actor,
+            id: d,
+            digest,
+            target: e,
+            rule: f,
+            text: bytes,
+            sealed_text: a.as_bytes(),
+            tables: &lines,
+            reason: g,
+            detail: b,
+            until_ns: m,
+            assertion: bytes,
+        }),
+        29 => Record::Credential(Credential {
+            kind: stable,
+            session,
+            target: a,
+            account: b,
+            reason: c,
+            until_ns: n,
+            duration_us: m,
+        }),
         _ => Record::Purge {
             actor,
             reason: d,

@@ -300,6 +300,8 @@ fn tables_of(body: &Body) -> Vec<String> {
 /// The person behind an act on the log.
 fn actor_of(body: &Body) -> Option<&OwnedActor> {
     match body {
+        Body::Access(access) => Some(&access.actor),
+        Body::Approval(approval) => Some(&approval.actor),
         Body::ReplayView { actor, .. }
         | Body::Export { actor, .. }
         | Body::Review { actor, .. }

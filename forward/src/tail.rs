@@ -138,6 +138,8 @@ impl CoreTail {
             match body {
                 Body::AuthFail { user: asked, .. } => user = Some(asked.as_str().into()),
                 Body::PolicyLoad { target: of, .. } => target = Some(of.as_str().into()),
+                Body::Access(access) => user = Some(access.actor.subject.as_str().into()),
+                Body::Approval(approval) => user = Some(approval.actor.subject.as_str().into()),
                 Body::ReplayView { actor, .. }
                 | Body::Export { actor, .. }
                 | Body::Review { actor, .. }

@@ -144,8 +144,12 @@ impl Engine {
                 policy::preview(epoch, self.bundle.model().roles.get(*role).map_or("", |r| r.name.as_str()))
             }
             Who::Groups(groups) => {
-                let identity =
-                    Identity { issuer: "local".to_owned(), subject: "somebody".to_owned(), groups: groups.clone() };
+                let identity = Identity {
+                    issuer: "local".to_owned(),
+                    subject: "somebody".to_owned(),
+                    groups: groups.clone(),
+                    ..Identity::default()
+                };
                 policy::admit(epoch, &identity)
             }
         }

@@ -21,6 +21,8 @@ pub struct Identity {
     pub subject: String,
     /// Groups.
     pub groups: Vec<String>,
+    /// Roles that somebody was given for a time, by name.
+    pub granted: Vec<String>,
 }
 
 /// The permit of one session under one epoch.
@@ -45,7 +47,9 @@ impl std::fmt::Debug for Grant {
 /// # Errors
 /// `TG4001` if there is none.
 pub fn admit(epoch: &Arc<Epoch>, identity: &Identity) -> Result<Grant, Refusal> {
-    let has = |role: &Role| role.groups.iter().any(|g| g == "*" || identity.groups.contains(g));
+    let has = |role: &Role| {
+        role.groups.iter().any(|g| g == "*" || identity.groups.contains(g)) || identity.granted.contains(&role.name)
+    };
     mint(epoch, identity, has)
 }
 
@@ -79,6 +83,12 @@ impl Grant {
     pub fn renew(&self, epoch: &Arc<Epoch>) -> Result<Self, Refusal> {
         // A preview stays the role that it is.
         if self.identity == Identity::default() { preview(epoch, self.role()) } else { admit(epoch, &self.identity) }
+    }
+
+    /// Who it was given to.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// What decisions under it do.

@@ -380,7 +380,8 @@ fn admission() {
     let epoch = fixture::epoch();
     let of = |groups: &[&str]| {
         let groups = groups.iter().map(|g| (*g).to_owned()).collect();
-        admit(&epoch, &Identity { issuer: String::new(), subject: "x".into(), groups }).map(|g| g.role().to_owned())
+        admit(&epoch, &Identity { issuer: String::new(), subject: "x".into(), groups, ..Identity::default() })
+            .map(|g| g.role().to_owned())
     };
     assert_eq!(of(&["analysts", "officers"]).unwrap(), "officer");
     assert_eq!(of(&["analysts"]).unwrap(), "analyst");

@@ -17,7 +17,8 @@ fn grant(group: &str, change: impl Fn(&mut Role)) -> Grant {
     model.roles.iter_mut().filter(|r| r.groups[0] == group).for_each(change);
     let bundle = Bundle::load(&Bundle::encode(&model).unwrap()).unwrap();
     let epoch = Arc::new(Epoch::resolve(Arc::new(bundle), 0, &fixture::catalog(), &Keys::new()));
-    let identity = Identity { issuer: "local".into(), subject: "ana".into(), groups: vec![group.into()] };
+    let identity =
+        Identity { issuer: "local".into(), subject: "ana".into(), groups: vec![group.into()], ..Identity::default() };
     admit(&epoch, &identity).unwrap()
 }
 

@@ -182,6 +182,7 @@ impl Shell {
         }
         let events = Box::new(move |event: Event| match event {
             Event::CatalogChanged { target } => refresher.refresh(target),
+            Event::Ask(_) => {}
         });
         let gateway = gateway::start(settings, self.world.rules(), events).map_err(|e| e.to_string())?;
         let gateway = Arc::new(gateway);
@@ -468,6 +469,7 @@ fn settings(
         });
     }
     Ok(Settings {
+        directory: Arc::new(gateway::access::Empty),
         listen: config.listen.iter().map(|l| l.value).collect(),
         cores,
         pin: std::thread::available_parallelism().is_ok_and(|n| n.get() == cores),

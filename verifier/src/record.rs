@@ -45,6 +45,9 @@ pub(crate) mod kind {
     pub(crate) const HOLD_SET: u64 = 35;
     pub(crate) const HOLD_CLEAR: u64 = 36;
     pub(crate) const PURGE: u64 = 37;
+    pub(crate) const ACCESS: u64 = 40;
+    pub(crate) const APPROVAL: u64 = 41;
+    pub(crate) const CREDENTIAL: u64 = 42;
 }
 
 /// Name of a type, as the documents write it.
@@ -79,6 +82,9 @@ pub(crate) fn kind_name(number: u64) -> &'static str {
         kind::HOLD_SET => "HOLD_SET",
         kind::HOLD_CLEAR => "HOLD_CLEAR",
         kind::PURGE => "PURGE",
+        kind::ACCESS => "ACCESS",
+        kind::APPROVAL => "APPROVAL",
+        kind::CREDENTIAL => "CREDENTIAL",
         _ => "?",
     }
 }
@@ -147,6 +153,11 @@ pub(crate) fn field_name(key: u64) -> String {
         66 => "sealed_parameters",
         67 => "sessions",
         68 => "signatures",
+        73 => "approved",
+        74 => "until_ns",
+        75 => "id",
+        76 => "about",
+        77 => "assertion",
         other => return format!("field_{other}"),
     };
     name.to_owned()
@@ -226,17 +237,17 @@ enum Shape {
 fn shape(key: u64) -> Option<Shape> {
     Some(match key {
         4 => Shape::Fixed(16, 0),
-        5 | 9 | 12 | 13 | 18 | 19 | 20 | 32 | 39 | 40 | 43 | 44 | 45 | 49 | 52 | 57 | 58 => Shape::Count,
-        8 | 37 | 46 | 47 | 50 | 54 | 60 | 61 => Shape::Fixed(32, 0),
-        10 | 64 | 66 => Shape::Filled,
+        5 | 9 | 12 | 13 | 18 | 19 | 20 | 32 | 39 | 40 | 43 | 44 | 45 | 49 | 52 | 57 | 58 | 74 => Shape::Count,
+        8 | 37 | 46 | 47 | 50 | 54 | 60 | 61 | 73 => Shape::Fixed(32, 0),
+        10 | 64 | 66 | 77 => Shape::Filled,
         14 => Shape::Presence,
         15 => Shape::Count32,
         17 => Shape::Fixed(5, b'0'),
-        11 | 16 | 22 | 23 | 24 | 25 | 27 | 28 | 29 | 30 | 31 | 33 | 34 | 35 | 36 | 42 | 48 | 51 | 56 | 59 => {
+        11 | 16 | 22 | 23 | 24 | 25 | 27 | 28 | 29 | 30 | 31 | 33 | 34 | 35 | 36 | 42 | 48 | 51 | 56 | 59 | 75 => {
             Shape::Text
         }
         21 => Shape::Tuples(3),
-        26 => Shape::Actor,
+        26 | 76 => Shape::Actor,
         38 => Shape::True,
         41 => Shape::Step,
         53 => Shape::Tuples(2),
@@ -288,6 +299,9 @@ fn fields_of(number: u64) -> Option<u128> {
         kind::HOLD_SET => const { set(&[23, 26, 34, 35]) },
         kind::HOLD_CLEAR => const { set(&[23, 26, 34]) },
         kind::PURGE => const { set(&[18, 23, 26, 34, 35, 67, 68]) },
+        kind::ACCESS => const { set(&[4, 23, 25, 26, 27, 33, 34, 35, 74, 75, 76]) },
+        kind::APPROVAL => const { set(&[4, 5, 10, 23, 24, 25, 26, 34, 35, 55, 64, 73, 74, 75, 77]) },
+        kind::CREDENTIAL => const { set(&[4, 20, 23, 25, 31, 34, 74]) },
         _ => return None,
     })
 }

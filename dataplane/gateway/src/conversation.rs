@@ -3,18 +3,20 @@
 //! Invariants: the four half-flows (read and write, each side) are polled in every turn, so none waits for another;
 //! a turn is bounded; every way out writes the session's last record.
 
+use crate::access::{Live, Question};
 use crate::core::{Core, Handle, Message, SealError, Signal};
 use crate::driver::{self, Socket};
 use crate::metrics::{add, subtract};
 use crate::recorder::Recorder;
 use crate::settings::RecordingMode;
 use crate::tls::{Stream, Tls};
+use audit::record::{Access, Actor, Record};
 use audit::writer::Pressure;
 use contract::{Chunk, Dialing as _, Dialled, Fault, Greeting as _, Lane, Peer};
 use futures_lite::FutureExt as _;
 use futures_lite::future::poll_fn;
 use postgres::{Dial, DialSettings, Greet, Serve, TlsOffer};
-use session::{Admitted, Host as _, Login, LoginNext, Session, SessionInfo, Verdicts};
+use session::{Admitted, Granted, Host as _, Login, LoginNext, Proven, Session, SessionInfo, Verdicts};
 use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -62,16 +64,15 @@ pub(crate) async fn run(core: Rc<Core>, socket: Socket, peer: SocketAddr) {
             recorder.close().await;
         }
         let detail = "a panic ended this session";
-        drop(core.record(&audit::record::Record::Alarm { session: handle.id, kind: "panic", detail }));
+        drop(core.record(&Record::Alarm { session: handle.id, kind: "panic", detail }));
         let (statements, bytes) = (0, 0);
-        drop(core.record(&audit::record::Record::SessionClose {
-            session: handle.id,
-            reason: "panic",
-            statements,
-            bytes,
-        }));
+        drop(core.record(&Record::SessionClose { session: handle.id, reason: "panic", statements, bytes }));
     }
     subtract(&core.metrics.counters.sessions_open, 1);
+    core.shared.live.leave(handle.id);
+    if handle.asked.get() {
+        core.ask(&handle, Question::Ended);
+    }
     core.leave(&handle);
     drop(seat);
 }
@@ -204,7 +205,7 @@ async fn enter(core: &Rc<Core>, handle: &Rc<Handle>, socket: Socket, peer: Socke
             LoginNext::Who(name) => {
                 let mut nonce = [0; 18];
                 getrandom::fill(&mut nonce).ok()?;
-                login.user(core.users().find(&name), nonce);
+                login.user(core.find_user(&name), nonce);
             }
             LoginNext::Proved if core.shared.unsigned_too_long.load(Ordering::Relaxed) => {
                 let fault = Fault::downstream(
@@ -237,7 +238,8 @@ async fn open(
     peer: SocketAddr,
 ) -> Option<Box<Entered>> {
     let limits = &core.settings.limits;
-    let Admitted { grant, request, target } = admitted;
+    let until_ns = admitted.until_ns();
+    let Admitted { grant, request, target, proven, granted } = admitted;
     let name = request.user.clone();
     let Some(user) = core.shared.seat(&name, limits.sessions_per_user) else {
         login.restore(request);
@@ -291,6 +293,8 @@ async fn open(
         id: handle.id,
         source: peer.to_string(),
         tls: client.describe(),
+        issuer: proven.identity.issuer.clone(),
+        subject: proven.identity.subject.clone(),
         user: name,
         application: request.application,
         target,
@@ -313,6 +317,13 @@ async fn open(
     match Session::open(serving, grant, info, down, up, &**core) {
         Ok(mut session) => {
             add(&core.metrics.counters.sessions, 1);
+            let live = live(core, &session, &proven, granted.as_ref(), until_ns);
+            if live.until_ns > 0 || !live.purpose.is_empty() || !live.credential.is_empty() {
+                // A log that does not take it ends the session with its first statement.
+                drop(core.record(&bound(&live, &proven.how)));
+            }
+            core.shared.live.enter(live);
+            handle.expires_ns.set(core.moment(until_ns));
             if recorder.is_some() {
                 session.keep_marks();
                 *handle.recorder.borrow_mut() = recorder;
@@ -326,6 +337,50 @@ async fn open(
             None
         }
     }
+}
+
+/// A session, as people see it.
+fn live(
+    core: &Core,
+    session: &Session<Serve<Verdicts>>,
+    proven: &Proven,
+    granted: Option<&Granted>,
+    until_ns: u64,
+) -> Live {
+    let info = session.info();
+    let of_grant = granted.map(|granted| granted.purpose.clone()).filter(|purpose| !purpose.is_empty());
+    Live {
+        session: info.id,
+        core: core.index,
+        issuer: info.issuer.clone(),
+        subject: info.subject.clone(),
+        user: info.user.clone(),
+        role: session.role().to_owned(),
+        target: info.target_name.clone(),
+        source: info.source.clone(),
+        application: info.application.clone(),
+        grant: granted.map(|granted| granted.id.clone()).unwrap_or_default(),
+        credential: proven.credential.clone(),
+        purpose: of_grant.unwrap_or_else(|| proven.purpose.clone()),
+        since_ns: core.unix_ns(),
+        until_ns,
+    }
+}
+
+/// The record of what a session is bound to.
+fn bound<'a>(live: &'a Live, how: &'a str) -> Record<'a> {
+    let actor = Actor { issuer: &live.issuer, subject: &live.subject, role: &live.role };
+    Record::Access(Access {
+        kind: "bind",
+        session: live.session,
+        actor,
+        user: &live.user,
+        id: if live.grant.is_empty() { &live.credential } else { &live.grant },
+        reason: &live.purpose,
+        detail: how,
+        until_ns: live.until_ns,
+        ..Access::default()
+    })
 }
 
 /// Connects and logs in to a target.

@@ -2,6 +2,7 @@
 //!
 //! Invariants: nothing here is seen by another core but the metrics and the mailbox; a session is found by its slot only.
 
+use crate::access::{Answer, Ask, Question};
 use crate::driver::Ringer;
 use crate::metrics::{CoreMetrics, add};
 use crate::recorder::{Recorder, Studio};
@@ -14,7 +15,7 @@ use contract::Buffers;
 use crossbeam_queue::ArrayQueue;
 use lineage::{Facts, FactsCache, NotUnderstood};
 use policy::Epoch;
-use postgres::scram::ClientKeys;
+use postgres::scram::{ClientKeys, Verifier};
 use sealing::SessionKey;
 use sealing::slots::{self, Slot};
 use session::{Durability, Host, Stage, Unrecorded};
@@ -33,6 +34,8 @@ const MAIL_MAX: usize = 4096;
 /// Texts whose facts a core keeps, and their bytes.
 const FACTS_MAX: usize = 8192;
 const FACTS_BYTES_MAX: usize = 32 << 20;
+/// Why a session ends whose credential or grant has ended.
+pub(crate) const EXPIRED: &str = "expired";
 /// Slots of a core: the cancel key has 24 bits for them.
 const SLOTS_MAX: usize = 1 << 24;
 
@@ -47,6 +50,10 @@ pub(crate) enum Message {
     Append(Box<audit::Body>),
     /// A cancel request for one of this core's sessions.
     Cancel { slot: u32, secret: Vec<u8> },
+    /// An answer to a question of a session's.
+    Answer(SessionId, Box<Answer>),
+    /// This session ends now, for this reason.
+    End(SessionId, &'static str),
 }
 
 /// A core's mailbox.
@@ -103,6 +110,12 @@ pub(crate) struct Handle {
     pub(crate) waker: RefCell<Option<Waker>>,
     /// Its recording, once it is open.
     pub(crate) recorder: RefCell<Option<Rc<Recorder>>>,
+    /// When what it was admitted with ends (core nanoseconds); zero is never.
+    pub(crate) expires_ns: Cell<u64>,
+    /// It asked the control side something, which is to be told when it is over.
+    pub(crate) asked: Cell<bool>,
+    /// Answers that it has not looked at.
+    pub(crate) answers: RefCell<VecDeque<Answer>>,
 }
 
 impl Handle {
@@ -192,6 +205,16 @@ impl Core {
         Arc::clone(&self.rules.borrow().users)
     }
 
+    /// A user of the rules, or of the directory; for an unknown one a verifier that always fails.
+    pub(crate) fn find_user(&self, name: &str) -> session::User<Verifier> {
+        let users = self.users();
+        let of_rules = users.has(name);
+        match self.settings.directory.find(name).filter(|_| !of_rules) {
+            Some((verifier, proven)) => session::User { verifier, proven: Some(proven) },
+            None => users.find(name),
+        }
+    }
+
     pub(crate) fn tls(&self) -> Option<DownstreamTls> {
         self.tls.borrow().clone()
     }
@@ -236,6 +259,9 @@ impl Core {
             deadline_reason: Cell::new("deadline"),
             waker: RefCell::default(),
             recorder: RefCell::default(),
+            expires_ns: Cell::new(0),
+            asked: Cell::new(false),
+            answers: RefCell::default(),
         });
         sessions[slot as usize] = Some(Rc::clone(&handle));
         Some(handle)
@@ -358,6 +384,11 @@ impl Core {
                 handle.signal.set(Some(Signal::Kill(handle.deadline_reason.get())));
                 handle.wake();
             }
+            let expires = handle.expires_ns.get();
+            if expires != 0 && expires <= now {
+                handle.expires_ns.set(0);
+                self.expired(handle, now - expires);
+            }
             let wake = handle.wake_ns.get();
             if wake != 0 && wake <= now {
                 handle.wake_ns.set(0);
@@ -366,6 +397,54 @@ impl Core {
             if let Some(recorder) = handle.recorder.borrow().as_ref() {
                 recorder.tick();
             }
+        }
+    }
+
+    /// What a session was admitted with has ended, this long ago.
+    fn expired(&self, handle: &Handle, late_ns: u64) {
+        let record = Record::Credential(audit::record::Credential {
+            kind: "expire_kill",
+            session: handle.id,
+            reason: EXPIRED,
+            duration_us: late_ns / 1000,
+            ..Default::default()
+        });
+        drop(self.record(&record));
+        handle.signal.set(Some(Signal::Kill(EXPIRED)));
+        handle.wake();
+    }
+
+    /// Posts a question of a session's to the control side.
+    pub(crate) fn ask(&self, handle: &Handle, question: Question) {
+        handle.asked.set(true);
+        (self.shared.events)(Event::Ask(Box::new(Ask { core: self.index, session: handle.id, question })));
+    }
+
+    fn by_id(&self, session: SessionId) -> Option<Rc<Handle>> {
+        self.sessions.borrow().iter().flatten().find(|handle| handle.id == session).cloned()
+    }
+
+    /// Hands an answer to its session; without one it is dropped.
+    pub(crate) fn answer(&self, session: SessionId, answer: Answer) {
+        if let Some(handle) = self.by_id(session) {
+            handle.answers.borrow_mut().push_back(answer);
+            handle.wake();
+        }
+    }
+
+    /// Ends a session.
+    pub(crate) fn end(&self, session: SessionId, reason: &'static str) {
+        if let Some(handle) = self.by_id(session) {
+            handle.signal.set(Some(Signal::Kill(reason)));
+            handle.wake();
+        }
+    }
+
+    /// Core nanoseconds of a moment that is given in Unix nanoseconds; zero stays zero.
+    pub(crate) fn moment(&self, unix_ns: u64) -> u64 {
+        match unix_ns {
+            0 => 0,
+            end => self.now_ns() + end.saturating_sub(self.unix_ns()),
         }
     }
 
@@ -462,6 +541,10 @@ impl Core {
 impl Host for Core {
     fn now_ns(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX) + 1
+    }
+
+    fn unix_ns(&self) -> u64 {
+        self.shared.began_unix_ns + u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(0)
     }
 
     fn record(&self, record: &Record<'_>) -> Result<Recorded, Unrecorded> {

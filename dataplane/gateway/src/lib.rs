@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent: configuration files, signals, name resolution, HTTP; the program brings them.
 
+pub mod access;
 mod audit_handle;
 mod conversation;
 mod core;
@@ -33,13 +34,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// Something the control side should know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Event {
     /// A statement that changes the catalog of this target ended.
     CatalogChanged {
         /// Index of the target.
         target: usize,
     },
+    /// A session asks.
+    Ask(Box<access::Ask>),
 }
 
 /// What cores share.
@@ -54,6 +57,10 @@ pub(crate) struct Shared {
     pub(crate) durable_blocks: Vec<Arc<AtomicU64>>,
     /// The log's checkpoints have been unsigned for too long: no new sessions.
     pub(crate) unsigned_too_long: AtomicBool,
+    /// Nanoseconds since 1970 when every core's time began.
+    pub(crate) began_unix_ns: u64,
+    /// The sessions that run.
+    pub(crate) live: access::LiveSessions,
     seats: Arc<AtomicUsize>,
     users: Arc<Mutex<HashMap<String, usize>>>,
 }

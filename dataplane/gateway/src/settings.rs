@@ -13,6 +13,8 @@ use zeroize::Zeroizing;
 /// Settings that need a restart to change.
 #[derive(Debug)]
 pub struct Settings {
+    /// Who may log in besides the users of the rules.
+    pub directory: Arc<dyn crate::access::Directory>,
     /// Addresses to listen on; port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
     /// Executors.
@@ -258,10 +260,17 @@ impl Users {
         Ok(Self { by_name, mock_secret })
     }
 
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.by_name.contains_key(name)
+    }
+
     pub(crate) fn find(&self, name: &str) -> session::User<Verifier> {
         match self.by_name.get(name) {
-            Some(user) => session::User { verifier: user.verifier.clone(), groups: Some(user.groups.clone()) },
-            None => session::User { verifier: Verifier::mock(name, &self.mock_secret), groups: None },
+            Some(user) => {
+                let proven = session::Proven::local(name, user.groups.clone());
+                session::User { verifier: user.verifier.clone(), proven: Some(proven) }
+            }
+            None => session::User { verifier: Verifier::mock(name, &self.mock_secret), proven: None },
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Starting, steering and ending the cores.
 
+use crate::access::{Answer, Cut, Live, LiveSessions};
 use crate::conversation;
 use crate::core::{Core, Mailbox, Message, Signal};
 use crate::driver::{self, Doorbell, Listener, Ringer};
@@ -8,6 +9,7 @@ use crate::ring_writer::{CoreAudit, Files, WriterOptions};
 use crate::settings::{Rules, Settings};
 use crate::{AuditHandle, Event, Shared};
 use audit::CoreStart;
+use audit::record::SessionId;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
@@ -154,6 +156,8 @@ pub fn start(
         began: Instant::now(),
         durable_blocks: opened.cores.iter().map(|c| Arc::new(AtomicU64::new(c.next_block_seq))).collect(),
         unsigned_too_long: AtomicBool::new(false),
+        began_unix_ns: audit::record::Clock::now().wall_ns,
+        live: LiveSessions::default(),
         seats: Arc::new(AtomicUsize::new(0)),
         users: Arc::new(Mutex::new(HashMap::new())),
     });
@@ -216,6 +220,31 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 impl Gateway {
+    /// Answers a question of a session's. False if the core does not take mail.
+    pub fn answer(&self, core: usize, session: SessionId, answer: Answer) -> bool {
+        let mailbox = self.shared.mailboxes.get(core);
+        mailbox.is_some_and(|mailbox| mailbox.post(Message::Answer(session, Box::new(answer))))
+    }
+
+    /// Ends every session that matches, now; how many there were.
+    pub fn cut(&self, cut: &Cut) -> usize {
+        let matching = self.shared.live.matching(cut);
+        for &(core, session) in &matching {
+            if let Some(mailbox) = self.shared.mailboxes.get(core)
+                && !mailbox.post(Message::End(session, cut.reason))
+            {
+                tracing::error!(core, "a core does not take mail: a session that should end goes on");
+            }
+        }
+        matching.len()
+    }
+
+    /// The sessions that run.
+    #[must_use]
+    pub fn live(&self) -> Vec<Live> {
+        self.shared.live.list()
+    }
+
     /// Addresses that are listened on.
     #[must_use]
     pub fn listening(&self) -> &[SocketAddr] {
@@ -350,6 +379,8 @@ async fn run(seed: Seed) {
                 Message::Reload(rules) => core.reload(rules),
                 Message::Append(body) => core.append(*body),
                 Message::Cancel { slot, secret } => conversation::cancel_here(&core, slot, &secret),
+                Message::Answer(session, answer) => core.answer(session, *answer),
+                Message::End(session, reason) => core.end(session, reason),
                 Message::Drain(limit) => {
                     for stop in &stops {
                         // Wakes the accepting task, which ends; an error means that it has ended already.

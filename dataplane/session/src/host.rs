@@ -13,8 +13,52 @@ pub struct Unrecorded;
 pub struct User<V> {
     /// What the proof is checked with; for an unknown user a verifier that always fails at the end.
     pub verifier: V,
-    /// Groups, `None` for an unknown user.
-    pub groups: Option<Vec<String>>,
+    /// Who it is, `None` for an unknown user.
+    pub proven: Option<Proven>,
+}
+
+/// Who somebody is, once the proof holds, and for how long that is worth something.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Proven {
+    /// The identity.
+    pub identity: policy::Identity,
+    /// Name in databases and in what people read.
+    pub user: String,
+    /// Roles given for a time.
+    pub grants: Vec<Granted>,
+    /// Sessions end then, Unix nanoseconds; 0 for no end.
+    pub until_ns: u64,
+    /// What was shown: `password`, `minted`, `token`, `oauthbearer`, `certificate`.
+    pub how: String,
+    /// Id of what was shown, if it has one.
+    pub credential: String,
+    /// Purpose or ticket that was stated.
+    pub purpose: String,
+}
+
+/// A role given for a time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Granted {
+    /// Id of the grant.
+    pub id: String,
+    /// Name of the target.
+    pub target: String,
+    /// Role.
+    pub role: String,
+    /// Until when, Unix nanoseconds.
+    pub until_ns: u64,
+    /// Purpose it was given for.
+    pub purpose: String,
+}
+
+impl Proven {
+    /// A user of the configuration.
+    #[must_use]
+    pub fn local(user: &str, groups: Vec<String>) -> Self {
+        let identity =
+            policy::Identity { issuer: "local".to_owned(), subject: user.to_owned(), groups, granted: Vec::new() };
+        Self { identity, user: user.to_owned(), how: "password".to_owned(), ..Self::default() }
+    }
 }
 
 /// Stages whose durations are kept.
@@ -32,6 +76,8 @@ pub enum Stage {
 pub trait Host {
     /// Monotonic nanoseconds, the same on every core.
     fn now_ns(&self) -> u64;
+    /// Nanoseconds since 1970 that do not jump when somebody sets the clock.
+    fn unix_ns(&self) -> u64;
     /// Appends a record.
     ///
     /// # Errors

@@ -23,7 +23,7 @@ mod sealed;
 mod serve;
 
 pub use durability::Durability;
-pub use host::{Host, Stage, Unrecorded, User};
+pub use host::{Granted, Host, Proven, Stage, Unrecorded, User};
 pub use judged::{Judged, Masking, Verdicts, copy_behind_moved_names, word};
 pub use login::{Admitted, Login, LoginNext};
 pub use names::{Names, NamesOfText, changes as changes_names, moves_path};

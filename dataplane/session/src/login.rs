@@ -3,11 +3,11 @@
 //! Invariants: an unknown user and a wrong password are told apart nowhere the client can see; which targets exist is told
 //! only to who proved an identity; every login that fails leaves a record.
 
-use crate::host::{Host, User};
+use crate::host::{Granted, Host, Proven, User};
 use crate::judged::neutral;
 use audit::record::{Record, SessionId};
 use contract::{Fault, Greeted, Greeting, Lane, LoginRequest, Refusal};
-use policy::{Grant, Identity};
+use policy::Grant;
 
 /// What the login needs next.
 #[derive(Debug)]
@@ -37,6 +37,19 @@ pub struct Admitted {
     pub request: LoginRequest,
     /// Index of the target.
     pub target: usize,
+    /// Who it is, and what was shown.
+    pub proven: Proven,
+    /// The grant that gave the role, if the groups alone do not.
+    pub granted: Option<Granted>,
+}
+
+impl Admitted {
+    /// When the session ends, Unix nanoseconds; 0 for no end.
+    #[must_use]
+    pub fn until_ns(&self) -> u64 {
+        let ends = [self.proven.until_ns, self.granted.as_ref().map_or(0, |granted| granted.until_ns)];
+        ends.into_iter().filter(|&end| end > 0).min().unwrap_or(0)
+    }
 }
 
 /// A login in progress.
@@ -51,7 +64,7 @@ pub struct Login<G: Greeting> {
     session: SessionId,
     source: String,
     request: LoginRequest,
-    groups: Option<Vec<String>>,
+    proven: Option<Proven>,
     over: bool,
 }
 
@@ -65,7 +78,7 @@ impl<G: Greeting> Login<G> {
             session,
             source,
             request: LoginRequest::default(),
-            groups: None,
+            proven: None,
             over: false,
         }
     }
@@ -87,7 +100,7 @@ impl<G: Greeting> Login<G> {
                 self.request = request;
                 LoginNext::Who(self.request.user.clone())
             }
-            Ok(Greeted::Authenticated) if self.groups.is_some() => LoginNext::Proved,
+            Ok(Greeted::Authenticated) if self.proven.is_some() => LoginNext::Proved,
             Ok(Greeted::Authenticated) => self.denied(host, "unknown_user"),
             Ok(Greeted::Denied(reason)) => self.denied(host, reason),
             Err(fault) => {
@@ -99,7 +112,7 @@ impl<G: Greeting> Login<G> {
 
     fn denied<H: Host>(&mut self, host: &H, reason: &'static str) -> LoginNext {
         let fault = Fault::downstream("password authentication failed").with_state("28P01");
-        self.fail(host, &fault, if self.groups.is_some() { reason } else { "unknown_user" });
+        self.fail(host, &fault, if self.proven.is_some() { reason } else { "unknown_user" });
         LoginNext::End(reason)
     }
 
@@ -125,7 +138,7 @@ impl<G: Greeting> Login<G> {
 
     /// The user's verifier, and fresh randomness for the exchange.
     pub fn user(&mut self, user: User<G::Verifier>, nonce: [u8; 18]) {
-        self.groups = user.groups;
+        self.proven = user.proven;
         self.greeting.challenge(&mut self.up, user.verifier, nonce);
     }
 
@@ -151,13 +164,25 @@ impl<G: Greeting> Login<G> {
             );
             return None;
         };
-        let identity = Identity {
-            issuer: "local".to_owned(),
-            subject: self.request.user.clone(),
-            groups: self.groups.clone().unwrap_or_default(),
-        };
-        match policy::admit(&host.epoch(target), &identity) {
-            Ok(grant) => Some(Admitted { grant, request: std::mem::take(&mut self.request), target }),
+        let mut proven = self.proven.take().unwrap_or_default();
+        let now_ns = host.unix_ns();
+        if proven.until_ns > 0 && proven.until_ns <= now_ns {
+            let fault = Fault::downstream("what you logged in with has expired").with_state("28000");
+            self.fail(host, &fault, "expired");
+            return None;
+        }
+        let epoch = host.epoch(target);
+        let name = epoch.bundle().model().targets.get(epoch.target()).map_or("", |target| target.name.as_str());
+        proven.grants.retain(|granted| granted.target == name && granted.until_ns > now_ns);
+        proven.identity.granted = proven.grants.iter().map(|granted| granted.role.clone()).collect();
+        match policy::admit(&epoch, &proven.identity) {
+            Ok(grant) => {
+                let standing = policy::Identity { granted: Vec::new(), ..proven.identity.clone() };
+                let by_groups = policy::admit(&epoch, &standing).is_ok_and(|other| other.role() == grant.role());
+                let granted = proven.grants.iter().filter(|granted| !by_groups && granted.role == grant.role());
+                let granted = granted.max_by_key(|granted| granted.until_ns).cloned();
+                Some(Admitted { grant, request: std::mem::take(&mut self.request), target, proven, granted })
+            }
             Err(refusal) => {
                 self.refuse(host, "42501", &neutral(refusal));
                 None

@@ -36,7 +36,11 @@ pub struct SessionInfo {
     pub source: String,
     /// TLS of the downstream, or empty.
     pub tls: String,
-    /// User.
+    /// Issuer of the identity.
+    pub issuer: String,
+    /// Subject there.
+    pub subject: String,
+    /// Name it logged in with.
     pub user: String,
     /// Application name.
     pub application: String,
@@ -149,7 +153,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         let info = &session.info;
         let record = Record::SessionOpen {
             session: info.id,
-            actor: Actor { issuer: "local", subject: &info.user, role: session.grant.role() },
+            actor: Actor { issuer: &info.issuer, subject: &info.subject, role: session.grant.role() },
             source: &info.source,
             tls: &info.tls,
             application: &info.application,
@@ -727,6 +731,12 @@ impl<S: Serving<Verdicts>> Session<S> {
             Record::SessionClose { session: self.info.id, reason, statements: self.statements, bytes: self.bytes };
         drop(self.book.write(host, &record));
         self.covered(host);
+    }
+
+    /// Role that it was admitted with.
+    #[must_use]
+    pub fn role(&self) -> &str {
+        self.grant.role()
     }
 
     /// What is constant.

@@ -173,7 +173,8 @@ fn used(bundle: Bundle) {
         let epoch = Arc::new(Epoch::resolve(Arc::clone(&bundle), target, &Catalog::default(), &Keys::default()));
         for role in bundle.model().roles.iter().take(4) {
             let groups = role.groups.clone();
-            let identity = Identity { issuer: "local".to_owned(), subject: "ana".to_owned(), groups };
+            let identity =
+                Identity { issuer: "local".to_owned(), subject: "ana".to_owned(), groups, ..Identity::default() };
             let Ok(grant) = policy::admit(&epoch, &identity) else { continue };
             let Decision::Allow(allowed) = grant.decide(text, &facts, &()) else { continue };
             let columns = [ColumnShape { name: b"note", table: 0, attribute: 0, type_oid: 25 }; 2];

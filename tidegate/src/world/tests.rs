@@ -72,7 +72,12 @@ fn catalog(relation: &str) -> Catalog {
 }
 
 fn admitted(world: &World, target: usize, group: &str) -> bool {
-    let identity = Identity { issuer: "local".to_owned(), subject: "ana".to_owned(), groups: vec![group.to_owned()] };
+    let identity = Identity {
+        issuer: "local".to_owned(),
+        subject: "ana".to_owned(),
+        groups: vec![group.to_owned()],
+        ..Identity::default()
+    };
     admit(&world.rules().epochs[target], &identity).is_ok()
 }
 
