@@ -14,6 +14,7 @@ pub mod dialing;
 pub mod faults;
 pub mod frame;
 pub mod greeting;
+pub mod oauthbearer;
 pub mod md5;
 pub mod scram;
 pub mod serving;
