@@ -14,8 +14,8 @@ pub mod dialing;
 pub mod faults;
 pub mod frame;
 pub mod greeting;
-pub mod oauthbearer;
 pub mod md5;
+pub mod oauthbearer;
 pub mod scram;
 pub mod serving;
 
