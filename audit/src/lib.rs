@@ -23,7 +23,9 @@ pub mod time;
 pub mod writer;
 
 pub use block::{Block, BlockError, BlockHeader, decode_block};
-pub use body::{Body, OwnedActor, OwnedClear, OwnedMasked, OwnedRecord, TYPE_NAMES};
+pub use body::{
+    Body, OwnedAccess, OwnedActor, OwnedApproval, OwnedClear, OwnedCredential, OwnedMasked, OwnedRecord, TYPE_NAMES,
+};
 pub use cli::{EXIT_CANNOT_VERIFY, EXIT_CLEAN, EXIT_FINDINGS};
 pub use decode::{DecodeError, decode_record};
 pub use encode::{RECORD_BYTES_MAX, RECORD_VERSION, encode_record};

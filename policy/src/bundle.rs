@@ -4,7 +4,8 @@
 //! content, then the content: length of the model (u64), the model (postcard), the automata one after the other.
 //! Encoding is deterministic: the same model gives the same bytes. Loading trusts nothing: length before hash before
 //! decoding before the check of every index, and an expression that does not compile is refused with the rest. Format 2 has
-//! word lists of any length (an automaton, and a dictionary for long ones) and their expressions.
+//! word lists of any length (an automaton, and a dictionary for long ones) and their expressions; format 3 has roles that are
+//! asked for.
 //! Deliberately absent: rule-file syntax, signatures, compatibility with formats older than its own.
 
 use std::fmt;
@@ -18,7 +19,7 @@ use scan::{Automaton, Words};
 
 const MAGIC: [u8; 8] = *b"TIDEGATE";
 /// The format that this program writes and the newest it reads.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 const HEADER: usize = 8 + 4 + 4 + 8 + 32;
 /// Upper limit of one compiled expression, and of the work done to compile it.
 const PATTERN_BYTES: usize = 1 << 20;

@@ -4,6 +4,7 @@
 //! [`crate::prepare`], so that both kinds of mistake are reported in one run. Relative paths are relative to the file.
 
 use crate::{
+    access::{AccessSettings, ConsoleSettings},
     problems::{Place, Problems},
     recordings::{self, RecordingSettings},
     secrets::SecretSource,
@@ -46,6 +47,10 @@ pub struct Config {
     pub catalog_refresh: Duration,
     /// Limits.
     pub limits: Limits,
+    /// Who may do what, for how long.
+    pub access: Option<AccessSettings>,
+    /// Pages and API for people.
+    pub console: Option<ConsoleSettings>,
     /// The log.
     pub log: Log,
 }
@@ -192,6 +197,8 @@ impl Config {
             "targets",
             "catalog_refresh",
             "limits",
+            "access",
+            "console",
             "log",
         ];
         let root = parse(file, text, problems)?;
@@ -213,6 +220,11 @@ impl Config {
             within(t, Duration::from_secs(1), Duration::from_secs(86_400))
         });
         let limits = root.take("limits").map(|n| limits(n, report)).unwrap_or_default();
+        let access = root.take("access").and_then(|n| crate::access::read_access(n, folder, report));
+        let console = root.take("console").and_then(|n| crate::access::read_console(n, folder, report));
+        if let (Some(console), None) = (&console, &access) {
+            report.error(console.listen.place, "`console` needs the section `access`, where its people are kept");
+        }
         let log = log(root.take("log"), report);
         Some(Self {
             file: file.to_owned(),
@@ -227,6 +239,8 @@ impl Config {
             targets,
             catalog_refresh,
             limits,
+            access,
+            console,
             log,
         })
     }
@@ -252,7 +266,7 @@ fn listen(node: Placed<Node>, report: &mut Report<'_>) -> Vec<Placed<SocketAddr>
     addresses
 }
 
-fn socket(text: Placed<String>, report: &mut Report<'_>) -> Option<Placed<SocketAddr>> {
+pub(crate) fn socket(text: Placed<String>, report: &mut Report<'_>) -> Option<Placed<SocketAddr>> {
     let Ok(value) = text.value.parse() else {
         let hint = match text.value.rsplit_once(':') {
             Some(("localhost", port)) => format!("; write \"127.0.0.1:{port}\" or \"[::1]:{port}\""),

@@ -8,6 +8,7 @@
 //! not keep the others from being served.
 
 use crate::{
+    access::{self, Asks},
     board::{self, Board, BoardPages, State, TargetBoard},
     config::{Config, Log, LogFormat},
     prepare::{self, Prepared},
@@ -122,7 +123,26 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
             Some(listener)
         }
     };
-    let settings = settings(&config, cores, &world, &targets, recipients)?;
+    let url = config.console.as_ref().map(|console| console.url.value.clone()).unwrap_or_default();
+    let asks = Asks::start(targets.iter().map(|target| target.name.clone()).collect(), url)
+        .map_err(|e| format!("the threads for questions about access cannot start: {e}"))?;
+    let journal = access::LateJournal::default();
+    let running = match &config.access {
+        None => None,
+        Some(settings) => {
+            let hearing = Arc::clone(&asks);
+            let told = Box::new(move |news: &::access::News| hearing.hear(news));
+            let policy = access::policy_of(settings, Vec::new(), Vec::new());
+            let running = access::start(settings, policy, journal.clone(), told)?;
+            asks.decide_by(Arc::clone(&running.engine));
+            Some(running)
+        }
+    };
+    let people: Arc<dyn gateway::access::Directory> = match &running {
+        Some(running) => Arc::new(access::People(Arc::clone(&running.engine))),
+        None => Arc::new(gateway::access::Empty),
+    };
+    let settings = settings(&config, cores, &world, &targets, recipients, people)?;
     let (sender, messages) = mpsc::channel();
     let control = Control::start(
         control::Settings {
@@ -143,6 +163,9 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
         notary: None,
         forwarders,
         forwarding: None,
+        asks,
+        access: running,
+        journal,
         stops: 0,
         was_ready: false,
         program,
@@ -161,6 +184,11 @@ struct Shell {
     /// To be started when the gateway runs and the log has a name.
     forwarders: Vec<forward::Forwarder>,
     forwarding: Option<forward::Running>,
+    /// Answers the questions of sessions.
+    asks: Arc<Asks>,
+    /// Who may do what, if the configuration has it.
+    access: Option<access::Running>,
+    journal: access::LateJournal,
     stops: u32,
     was_ready: bool,
     /// SHA-256 of the program's file.
@@ -180,9 +208,10 @@ impl Shell {
         if self.stops > 0 {
             return Ok(());
         }
+        let asks = Arc::clone(&self.asks);
         let events = Box::new(move |event: Event| match event {
             Event::CatalogChanged { target } => refresher.refresh(target),
-            Event::Ask(_) => {}
+            Event::Ask(ask) => asks.ask(ask),
         });
         let gateway = gateway::start(settings, self.world.rules(), events).map_err(|e| e.to_string())?;
         let gateway = Arc::new(gateway);
@@ -191,6 +220,8 @@ impl Shell {
         }
         self.board.state().gateway = Some(Arc::clone(&gateway));
         self.gateway = Some(Arc::clone(&gateway));
+        self.asks.answer_to(&gateway);
+        self.journal.ready(gateway.audit());
         match waiting.begin(gateway.audit()) {
             Ok(service) => {
                 self.board.state().notary = Some(service.status());
@@ -401,6 +432,9 @@ impl Shell {
 
     fn end(mut self) -> Result<(), String> {
         self.board.state().gateway = None;
+        if let Some(access) = &mut self.access {
+            access.stop();
+        }
         let Some(gateway) = self.gateway.take() else {
             return Ok(());
         };
@@ -452,6 +486,7 @@ fn settings(
     world: &World,
     targets: &[prepare::Target],
     recipients: Vec<sealing::Recipient>,
+    directory: Arc<dyn gateway::access::Directory>,
 ) -> Result<Settings, String> {
     let mut list = Vec::new();
     for target in targets {
@@ -469,7 +504,7 @@ fn settings(
         });
     }
     Ok(Settings {
-        directory: Arc::new(gateway::access::Empty),
+        directory,
         tokens: gateway::Tokens::default(),
         listen: config.listen.iter().map(|l| l.value).collect(),
         cores,

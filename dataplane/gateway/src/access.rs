@@ -182,8 +182,9 @@ pub enum HoldAnswer {
 
 /// What the control side knows of people, read by the cores at login.
 pub trait Directory: Send + Sync + std::fmt::Debug {
-    /// Who may log in under this database user name, and what the proof is checked with. Does not wait.
-    fn find(&self, user: &str) -> Option<(Verifier, Proven)>;
+    /// Who may log in under this database user name, and what the proof is checked with: one [`Proven`] for each
+    /// password that the verifier knows, in its order. Does not wait.
+    fn find(&self, user: &str) -> Option<(Verifier, Vec<Proven>)>;
     /// Whose client certificate has this serial number (lower-case hexadecimal). Does not wait.
     fn certificate(&self, serial: &str) -> Option<Proven>;
 }
@@ -193,7 +194,7 @@ pub trait Directory: Send + Sync + std::fmt::Debug {
 pub struct Empty;
 
 impl Directory for Empty {
-    fn find(&self, _user: &str) -> Option<(Verifier, Proven)> {
+    fn find(&self, _user: &str) -> Option<(Verifier, Vec<Proven>)> {
         None
     }
 

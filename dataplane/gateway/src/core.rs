@@ -214,7 +214,7 @@ impl Core {
         let users = self.users();
         let of_rules = users.has(name);
         match self.settings.directory.find(name).filter(|_| !of_rules) {
-            Some((verifier, proven)) => session::User { verifier, proven: Some(proven) },
+            Some((verifier, proven)) => session::User { verifier, proven },
             None => users.find(name),
         }
     }

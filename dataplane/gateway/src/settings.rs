@@ -279,9 +279,9 @@ impl Users {
         match self.by_name.get(name) {
             Some(user) => {
                 let proven = session::Proven::local(name, user.groups.clone());
-                session::User { verifier: user.verifier.clone(), proven: Some(proven) }
+                session::User { verifier: user.verifier.clone(), proven: vec![proven] }
             }
-            None => session::User { verifier: Verifier::mock(name, &self.mock_secret), proven: None },
+            None => session::User { verifier: Verifier::mock(name, &self.mock_secret), proven: Vec::new() },
         }
     }
 }

@@ -70,7 +70,7 @@ pub struct Login<G: Greeting> {
     session: SessionId,
     source: String,
     request: LoginRequest,
-    proven: Option<Proven>,
+    proven: Vec<Proven>,
     by_password: bool,
     over: bool,
 }
@@ -85,7 +85,7 @@ impl<G: Greeting> Login<G> {
             session,
             source,
             request: LoginRequest::default(),
-            proven: None,
+            proven: Vec::new(),
             by_password: false,
             over: false,
         }
@@ -108,12 +108,12 @@ impl<G: Greeting> Login<G> {
                 self.request = request;
                 LoginNext::Who(self.request.user.clone())
             }
-            Ok(Greeted::Authenticated) if self.proven.is_some() => LoginNext::Proved,
+            Ok(Greeted::Authenticated) if self.greeting.matched() < self.proven.len() => LoginNext::Proved,
             Ok(Greeted::Authenticated) => self.denied(host, "unknown_user"),
             Ok(Greeted::Shown(shows, token)) => {
                 // Whoever a password would have proved, it is not what was shown.
                 self.by_password = false;
-                self.proven = None;
+                self.proven = Vec::new();
                 LoginNext::Shown(shows, token)
             }
             Ok(Greeted::Denied(reason)) => self.denied(host, reason),
@@ -125,7 +125,7 @@ impl<G: Greeting> Login<G> {
     }
 
     fn denied<H: Host>(&mut self, host: &H, reason: &'static str) -> LoginNext {
-        let unknown = self.by_password && self.proven.is_none();
+        let unknown = self.by_password && self.proven.is_empty();
         let fault = if self.by_password {
             Fault::downstream("password authentication failed").with_state("28P01")
         } else {
@@ -171,7 +171,7 @@ impl<G: Greeting> Login<G> {
     pub fn certified<H: Host>(&mut self, host: &H, proven: Option<Proven>) {
         match proven.filter(|proven| proven.user == self.request.user) {
             Some(proven) => {
-                self.proven = Some(proven);
+                self.proven = vec![proven];
                 self.ask(host, Challenge::Nothing);
             }
             None => {
@@ -197,7 +197,7 @@ impl<G: Greeting> Login<G> {
         self.greeting.shown(&mut self.up, verdict.as_ref().map(drop).map_err(|reason| *reason));
         if let Ok(proven) = verdict {
             self.request.user.clone_from(&proven.user);
-            self.proven = Some(proven);
+            self.proven = vec![proven];
         }
     }
 
@@ -223,7 +223,8 @@ impl<G: Greeting> Login<G> {
             );
             return None;
         };
-        let mut proven = self.proven.take().unwrap_or_default();
+        let matched = self.greeting.matched();
+        let mut proven = self.proven.get(matched).cloned().unwrap_or_default();
         let now_ns = host.unix_ns();
         if proven.until_ns > 0 && proven.until_ns <= now_ns {
             let fault = Fault::downstream("what you logged in with has expired").with_state("28000");
@@ -232,6 +233,11 @@ impl<G: Greeting> Login<G> {
         }
         let epoch = host.epoch(target);
         let name = epoch.bundle().model().targets.get(epoch.target()).map_or("", |target| target.name.as_str());
+        if !proven.only_target.is_empty() && proven.only_target != name {
+            let fault = Fault::downstream("what you logged in with is for another target").with_state("28000");
+            self.fail(host, &fault, "other_target");
+            return None;
+        }
         proven.grants.retain(|granted| granted.target == name && granted.until_ns > now_ns);
         proven.identity.granted = proven.grants.iter().map(|granted| granted.role.clone()).collect();
         match policy::admit(&epoch, &proven.identity) {

@@ -55,6 +55,18 @@ pub fn tlog(data: &[u8]) {
     }
 }
 
+/// Tokens, sets of keys and the JSON in both: what is accepted, a usual reader accepts too.
+///
+/// # Panics
+/// When an invariant is broken.
+pub fn token(data: &[u8]) {
+    use identity::fuzzing::{json, keys, token};
+    if keys(data) || json(data) {
+        assert!(serde_json::from_slice::<serde_json::Value>(data).is_ok(), "read as JSON although it is none");
+    }
+    let _well_formed = token(data);
+}
+
 /// A catalog with names that seeds use.
 fn index() -> &'static ::lineage::resolve::Index {
     static INDEX: std::sync::OnceLock<::lineage::resolve::Index> = std::sync::OnceLock::new();

@@ -407,6 +407,10 @@ pub trait Greeting {
     fn challenge(&mut self, up: &mut Lane, challenge: Challenge<Self::Verifier>) -> Result<(), Fault>;
     /// Answers [`Greeted::Shown`]: the token is good, or why not (a word for the record). The next step says what follows.
     fn shown(&mut self, up: &mut Lane, verdict: Result<(), &'static str>);
+    /// After [`Greeted::Authenticated`]: which of several secrets of the user was shown, 0 for the first.
+    fn matched(&self) -> usize {
+        0
+    }
     /// Says no, in the protocol's words.
     fn deny(&self, up: &mut Lane, fault: &Fault, detail: Option<&Refusal>);
     /// Says yes: `parameters` are the database's, `key` is the cancel key minted here.

@@ -119,6 +119,7 @@ pub struct Greet {
     phase: Phase,
     long_key: bool,
     last_words: Vec<u8>,
+    matched: usize,
     bytes_max: usize,
 }
 
@@ -134,6 +135,7 @@ impl Greet {
             phase: Phase::Start,
             long_key: false,
             last_words: Vec::new(),
+            matched: 0,
             bytes_max: startup_bytes_max,
         }
     }
@@ -341,6 +343,7 @@ impl Greet {
         match reply {
             Ok(reply) => {
                 self.last_words = reply;
+                self.matched = server.matched();
                 self.phase = Phase::Proved;
                 Ok(Greeted::Authenticated)
             }
@@ -425,6 +428,10 @@ impl Greeting for Greet {
             (Err(reason), Some(discovery)) => self.fail(up, &discovery, reason),
             (Err(reason), None) => self.phase = Phase::Over(reason),
         }
+    }
+
+    fn matched(&self) -> usize {
+        self.matched
     }
 
     fn deny(&self, up: &mut Lane, fault: &Fault, detail: Option<&Refusal>) {

@@ -1,0 +1,254 @@
+//! The rules of requests, votes, approvals and credentials, on the embedded store.
+
+#![allow(clippy::unwrap_used)]
+
+use access::{
+    AccessError, Arrival, AtRest, Ballot, Embedded, Engine, HoldOutcome, Holding, Journal, News, Person, Policy,
+    Requestable, Said, SignIn, State, Who,
+};
+use audit::Body;
+use std::sync::{Arc, Mutex};
+
+#[derive(Default)]
+struct Records(Mutex<Vec<Body>>);
+
+impl Journal for Records {
+    fn append(&self, body: Body) -> bool {
+        self.0.lock().unwrap().push(body);
+        true
+    }
+}
+
+struct World {
+    engine: Arc<Engine>,
+    records: Arc<Records>,
+    news: Arc<Mutex<Vec<News>>>,
+    _folder: tempfile::TempDir,
+}
+
+fn world() -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(Embedded::open(&folder.path().join("access.redb")).unwrap());
+    let records = Arc::new(Records::default());
+    let news: Arc<Mutex<Vec<News>>> = Arc::default();
+    let heard = Arc::clone(&news);
+    let policy = Policy {
+        requestable: vec![Requestable {
+            role: "oncall".into(),
+            targets: vec!["ware*".into()],
+            groups: vec!["engineers".into()],
+            approvers: vec!["leads".into()],
+            approvals: 1,
+            max_s: 3600,
+        }],
+        admins: vec!["admins".into()],
+        step_up: false,
+        ..Policy::default()
+    };
+    let told = Box::new(move |news: &News| heard.lock().unwrap().push(news.clone()));
+    let at_rest = AtRest::new(&[7; 32]).unwrap();
+    let engine = Engine::new(store, Arc::clone(&records) as _, at_rest, "node-1".into(), policy, told).unwrap();
+    World { engine: Arc::new(engine), records, news, _folder: folder }
+}
+
+impl World {
+    fn arrive(&self, subject: &str, groups: &[&str]) -> (SignIn, Person) {
+        let who = Who { issuer: "https://id.example".into(), subject: subject.into() };
+        let groups: Vec<String> = groups.iter().map(|&group| group.to_owned()).collect();
+        let handles = [format!("{subject}@example.com")];
+        let arrival = Arrival {
+            who: &who,
+            name: subject,
+            handles: &handles,
+            groups: &groups,
+            how: "oidc",
+            source: "127.0.0.1",
+            until_s: None,
+        };
+        let (sign_in, person, token) = self.engine.sign_in(&arrival).unwrap();
+        assert_eq!(self.engine.authenticate(&token).unwrap().1, person);
+        (sign_in, person)
+    }
+
+    fn kinds(&self) -> Vec<String> {
+        let name = |body: &Body| match body {
+            Body::Access(access) => access.kind.clone(),
+            Body::Approval(approval) => format!("approval {}", approval.kind),
+            other => other.name().to_owned(),
+        };
+        self.records.0.lock().unwrap().iter().map(name).collect()
+    }
+}
+
+fn holding(who: &Who, id: &str, digest: u8) -> Holding {
+    Holding {
+        id: id.into(),
+        session: [9; 16],
+        statement: 3,
+        who: who.clone(),
+        handle: "ana".into(),
+        target: "warehouse".into(),
+        rule: "no-delete".into(),
+        digest: [digest; 32],
+        said: Said { text: "DELETE FROM visits".into(), parameters: vec![] },
+        approvers: vec!["leads".into()],
+        needed: 1,
+        ..Holding::default()
+    }
+}
+
+fn ballot<'a>(id: &'a str, digest: &'a str, approve: bool) -> Ballot<'a> {
+    let reason = "looked at the ticket";
+    Ballot { id, digest, approve, reason, channel: "console", source: "127.0.0.1", assertion: None }
+}
+
+#[test]
+fn handles_are_unique_and_identity_is_issuer_and_subject() {
+    let world = world();
+    let (_, ana) = world.arrive("ana", &[]);
+    assert_eq!(ana.handle, "ana");
+    let other = Who { issuer: "https://other.example".into(), subject: "ana".into() };
+    let handles = ["Ana@other.example".to_owned()];
+    let arrival =
+        Arrival { who: &other, name: "", handles: &handles, groups: &[], how: "oidc", source: "", until_s: None };
+    let (_, second, _) = world.engine.sign_in(&arrival).unwrap();
+    assert!(second.handle.starts_with("ana-") && second.handle.len() == 10, "{}", second.handle);
+    assert_eq!(world.arrive("ana", &["x"]).1.handle, "ana");
+}
+
+#[test]
+fn a_role_is_asked_for_voted_on_and_ends() {
+    let world = world();
+    let engine = &world.engine;
+    let (_, ana) = world.arrive("ana", &["engineers", "leads", "admins"]);
+    let (_, bob) = world.arrive("bob", &["leads"]);
+    let (_, eve) = world.arrive("eve", &["engineers"]);
+    let ask = |role: &str, reason: &str| engine.ask(&ana, "warehouse", role, 600, reason, "127.0.0.1");
+    assert!(matches!(ask("root", "to fix the outage"), Err(AccessError::Forbidden(_))));
+    assert!(matches!(ask("oncall", "short"), Err(AccessError::Invalid(_))));
+    let request = ask("oncall", "to fix the outage").unwrap();
+    // Nobody votes on what they asked for; who is in no group of the request does not even see it.
+    let mine = engine.vote(&ana, &ballot(&request.id, "", true));
+    assert!(matches!(mine, Err(AccessError::Forbidden(why)) if why.contains("administrators")), "{mine:?}");
+    assert_eq!(engine.vote(&eve, &ballot(&request.id, "", true)), Err(AccessError::NotFound));
+    let voted = engine.vote(&bob, &ballot(&request.id, "", true)).unwrap();
+    assert!(matches!(voted.state, State::Approved { .. }));
+    assert!(matches!(engine.vote(&bob, &ballot(&request.id, "", true)), Err(AccessError::Forbidden(_))));
+    assert_eq!(engine.grants(Some(&ana.who)).len(), 1);
+    assert!(matches!(engine.revoke(&eve, &request.id, "no"), Err(AccessError::Forbidden(_))));
+    engine.clock().advance_s(601);
+    engine.tidy().unwrap();
+    assert!(engine.grants(None).is_empty());
+    let kinds = world.kinds();
+    for kind in ["request", "vote_refused", "vote", "grant", "admin_refused", "end"] {
+        assert!(kinds.iter().any(|k| k == kind), "{kind} in {kinds:?}");
+    }
+}
+
+#[test]
+fn revoking_and_leaving_the_group_cut_sessions() {
+    let world = world();
+    let engine = &world.engine;
+    let (sign_in, ana) = world.arrive("ana", &["engineers"]);
+    let (_, bob) = world.arrive("bob", &["leads"]);
+    let minted = engine.mint(&sign_in, "SCRAM-SHA-256$x", "", "", "ticket 7", 600).unwrap();
+    assert_eq!(engine.login("ana").len(), 1);
+    let request = engine.ask(&ana, "warehouse", "oncall", 600, "to fix the outage", "").unwrap();
+    engine.vote(&bob, &ballot(&request.id, "", true)).unwrap();
+    assert_eq!(engine.login("ana")[0].grants.len(), 1);
+    engine.revoke(&ana, &request.id, "done").unwrap();
+    engine.revoke(&ana, &minted.id, "done").unwrap();
+    assert!(engine.login("ana").is_empty());
+    world.arrive("ana", &[]);
+    let news = world.news.lock().unwrap();
+    let cut = |reason: &str| news.iter().filter(|n| matches!(n, News::Cut { reason: r, .. } if *r == reason)).count();
+    assert_eq!((cut("revoked"), cut("removed")), (2, 1), "{news:?}");
+}
+
+#[test]
+fn a_2_one_approval_runs_once_among_a_thousand() {
+    let world = world();
+    let (_, ana) = world.arrive("ana", &[]);
+    let (_, bob) = world.arrive("bob", &["leads"]);
+    let engine = Arc::clone(&world.engine);
+    let first = engine.hold(&holding(&ana.who, "TG-AAAAAAAA", 1)).unwrap();
+    assert!(matches!(&first, HoldOutcome::Waiting { id, .. } if id == "TG-AAAAAAAA"));
+    // Again, while it waits: the same request.
+    let again = engine.hold(&holding(&ana.who, "TG-BBBBBBBB", 1)).unwrap();
+    assert!(matches!(&again, HoldOutcome::Waiting { id, .. } if id == "TG-AAAAAAAA"));
+    let digest = access::hex(&[1; 32]);
+    let wrong = engine.vote(&bob, &ballot("TG-AAAAAAAA", &access::hex(&[2; 32]), true));
+    assert!(matches!(wrong, Err(AccessError::Over(_))));
+    let request = engine.request("TG-AAAAAAAA").unwrap();
+    assert_eq!(engine.said(&request).unwrap().text, "DELETE FROM visits");
+    engine.vote(&bob, &ballot("TG-AAAAAAAA", &digest, true)).unwrap();
+    // Another digest, or another person, is not what was approved.
+    let other = engine.hold(&holding(&ana.who, "TG-CCCCCCCC", 2)).unwrap();
+    assert!(matches!(other, HoldOutcome::Waiting { .. }));
+    let other = engine.hold(&holding(&bob.who, "TG-DDDDDDDD", 1)).unwrap();
+    assert!(matches!(other, HoldOutcome::Waiting { .. }));
+    let threads: Vec<_> = (0..8)
+        .map(|_| {
+            let engine = Arc::clone(&engine);
+            let digest = digest.clone();
+            std::thread::spawn(move || {
+                (0..125).filter(|_| engine.consume("TG-AAAAAAAA", [9; 16], 3, &digest).is_ok()).count()
+            })
+        })
+        .collect();
+    let ran: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
+    assert_eq!(ran, 1);
+    let request = engine.request("TG-AAAAAAAA").unwrap();
+    assert!(matches!(engine.said(&request), Err(AccessError::Over(_))), "the text is gone from the store");
+}
+
+#[test]
+fn a_3_time_and_leaving_voters_end_approvals() {
+    let world = world();
+    let (_, ana) = world.arrive("ana", &[]);
+    let (_, bob) = world.arrive("bob", &["leads"]);
+    let engine = &world.engine;
+    let digest = access::hex(&[1; 32]);
+    engine.hold(&holding(&ana.who, "TG-AAAAAAAA", 1)).unwrap();
+    engine.vote(&bob, &ballot("TG-AAAAAAAA", &digest, true)).unwrap();
+    // Whoever approved leaves the group.
+    world.arrive("bob", &[]);
+    assert!(matches!(engine.consume("TG-AAAAAAAA", [9; 16], 3, &digest), Err(AccessError::Over(_))));
+    engine.clock().advance_s(120);
+    let (_, bob) = world.arrive("bob", &["leads"]);
+    engine.hold(&holding(&ana.who, "TG-BBBBBBBB", 1)).unwrap();
+    engine.vote(&bob, &ballot("TG-BBBBBBBB", &digest, true)).unwrap();
+    engine.clock().advance_s(15 * 60);
+    assert!(matches!(engine.consume("TG-BBBBBBBB", [9; 16], 3, &digest), Err(AccessError::Over(_))));
+    // A no is final, and asking again at once is refused.
+    engine.hold(&holding(&ana.who, "TG-CCCCCCCC", 1)).unwrap();
+    engine.vote(&bob, &ballot("TG-CCCCCCCC", &digest, false)).unwrap();
+    let again = engine.hold(&holding(&ana.who, "TG-DDDDDDDD", 1));
+    assert!(matches!(again, Err(AccessError::TooMany(_))), "{again:?}");
+}
+
+#[test]
+fn two_votes_from_distinct_groups() {
+    let world = world();
+    let (_, ana) = world.arrive("ana", &[]);
+    let (_, bob) = world.arrive("bob", &["leads"]);
+    let (_, cy) = world.arrive("cy", &["leads"]);
+    let (_, di) = world.arrive("di", &["privacy", "leads"]);
+    let engine = &world.engine;
+    let mut wanted = holding(&ana.who, "TG-AAAAAAAA", 1);
+    (wanted.approvers, wanted.needed, wanted.distinct) = (vec!["leads".into(), "privacy".into()], 2, true);
+    engine.hold(&wanted).unwrap();
+    let digest = access::hex(&[1; 32]);
+    for (person, state) in [(&bob, false), (&cy, false), (&di, true)] {
+        let request = engine.vote(person, &ballot("TG-AAAAAAAA", &digest, true)).unwrap();
+        assert_eq!(matches!(request.state, State::Approved { .. }), state, "{}", person.handle);
+    }
+}
+
+#[test]
+fn one_time_values_are_taken_once() {
+    let world = world();
+    let until = world.engine.clock().now_s() + 60;
+    assert!(world.engine.once("assertion 1", until).unwrap());
+    assert!(!world.engine.once("assertion 1", until).unwrap());
+}
