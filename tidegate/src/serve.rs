@@ -535,6 +535,7 @@ fn settings(
     }
     Ok(Settings {
         directory,
+        tokens: gateway::Tokens::default(),
         listen: config.listen.iter().map(|l| l.value).collect(),
         cores,
         pin: std::thread::available_parallelism().is_ok_and(|n| n.get() == cores),

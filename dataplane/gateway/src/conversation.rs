@@ -7,6 +7,7 @@ use crate::access::{Live, Question};
 use crate::core::{Core, Handle, Message, SealError, Signal};
 use crate::driver::{self, Socket};
 use crate::metrics::{add, subtract};
+use crate::proof;
 use crate::recorder::Recorder;
 use crate::settings::RecordingMode;
 use crate::tls::{Stream, Tls};
@@ -202,10 +203,10 @@ async fn enter(core: &Rc<Core>, handle: &Rc<Handle>, socket: Socket, peer: Socke
                 cancel(core, &key);
                 return None;
             }
-            LoginNext::Who(name) => {
-                let mut nonce = [0; 18];
-                getrandom::fill(&mut nonce).ok()?;
-                login.user(core.find_user(&name), nonce);
+            LoginNext::Who(_) => proof::ask(core, &client, &mut login)?,
+            LoginNext::Shown(shows, token) => {
+                let verdict = proof::judge(core, handle, login.request(), &peer, shows, token).await;
+                login.shown(verdict);
             }
             LoginNext::Proved if core.shared.unsigned_too_long.load(Ordering::Relaxed) => {
                 let fault = Fault::downstream(

@@ -13,6 +13,7 @@ mod core;
 mod driver;
 mod key_slots;
 mod metrics;
+mod proof;
 mod recorder;
 pub mod ring_writer;
 mod settings;
@@ -24,7 +25,7 @@ pub use metrics::{CoreSnapshot, Counts, Metrics};
 pub use session::Durability;
 pub use settings::{
     DownstreamTls, DuplicateUser, Limits, Onward, Recording, RecordingMode, Recordings, Rules, Secret, Settings,
-    TargetSettings, UpstreamTls, User, Users,
+    TargetSettings, Tokens, UpstreamTls, User, Users,
 };
 pub use start::{Gateway, Outcome, StartError, Status, start};
 
