@@ -531,6 +531,7 @@ fn settings(
             password: target.password.clone().map(Secret),
             durability: target.durability,
             recordings: recordings::of_target(config, &target.name),
+            credentials: gateway::Credentials::default(),
         });
     }
     Ok(Settings {
