@@ -12,6 +12,7 @@
 
 pub mod api;
 mod assets;
+mod authority;
 mod cookie;
 mod failure;
 mod guard;
@@ -25,6 +26,7 @@ mod state;
 pub mod webauthn;
 pub mod world;
 
+pub use authority::{Authority, PublicKey, serial};
 pub use cookie::{ending as cookie_ending, signed_in as cookie_signed_in};
 pub use failure::Failure;
 pub use rate::{Attempts, Peer};
