@@ -13,12 +13,10 @@
 pub mod api;
 mod assets;
 mod authority;
-mod cookie;
 mod failure;
 mod guard;
 pub mod notify;
 mod pages;
-mod rate;
 mod serve;
 pub mod signin;
 mod speak;
@@ -27,9 +25,7 @@ pub mod webauthn;
 pub mod world;
 
 pub use authority::{Authority, PublicKey, serial};
-pub use cookie::{ending as cookie_ending, signed_in as cookie_signed_in};
 pub use failure::Failure;
-pub use rate::{Attempts, Peer};
 pub use serve::{Running, Settings, start};
-pub use state::{Acting, Fields, Looking, Shared, State, local_path};
+pub use state::{Shared, State, local_path};
 pub use world::World;

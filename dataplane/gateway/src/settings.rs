@@ -127,6 +127,20 @@ pub struct TargetSettings {
     pub durability: Option<session::Durability>,
     /// What is recorded of what its sessions are sent.
     pub recordings: Recordings,
+    /// Whose account sessions use.
+    pub credentials: Credentials,
+}
+
+/// Whose account sessions use on a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Credentials {
+    /// The target's, under the application name that the client gives.
+    #[default]
+    Plain,
+    /// The target's, under an application name that says session and user.
+    Tagged,
+    /// One that the control side makes for the session.
+    PerSession,
 }
 
 /// What is recorded of what sessions are sent.

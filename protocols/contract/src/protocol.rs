@@ -291,6 +291,9 @@ pub trait Serving<J: Judge> {
     fn wants_cancel(&mut self) -> bool;
     /// The cancellation has been delivered, or cannot be.
     fn cancelled(&mut self);
+    /// Tells the client something beside the answers to its statements, unless a frame is half sent; true if it was told.
+    /// `severity` and `state` are the protocol's words.
+    fn notice(&self, up: &mut Lane, severity: &'static str, state: &'static str, message: &str) -> bool;
     /// Writes the protocol's last word to the client, unless a frame is half sent.
     fn farewell(&self, up: &mut Lane, fault: &Fault);
     /// The same where the caller has cut the client's output between two frames.
