@@ -34,6 +34,10 @@ pub struct Issuer {
     pub token_type: TokenType,
     /// Longest life of a presented token in seconds, if limited.
     pub lifetime_max: Option<u64>,
+    /// A presented token signs in once. Issuers whose tokens are files that are read again need `false`.
+    pub one_time: bool,
+    /// Seconds that a sign-in by a presented token lasts; as long as the token if absent.
+    pub sign_in_seconds: Option<u64>,
     /// Where groups come from.
     pub groups: Groups,
     /// Claims for the name of a person, the first that is there.
@@ -114,6 +118,8 @@ impl Issuer {
             algorithms: vec![Algorithm::Rs256, Algorithm::Es256],
             token_type: TokenType::AccessToken,
             lifetime_max: None,
+            one_time: true,
+            sign_in_seconds: None,
             groups: Groups { claim: "groups".to_owned(), prefix: String::new(), only: None },
             name_claims: vec!["preferred_username".to_owned(), "email".to_owned()],
             rules: Vec::new(),
@@ -131,6 +137,8 @@ impl Issuer {
             scopes: Vec::new(),
             audiences: vec![audience.to_owned()],
             token_type: TokenType::Jwt,
+            // Such tokens live for minutes, what they are for takes longer.
+            sign_in_seconds: Some(3600),
             name_claims: Vec::new(),
             ..Self::people(name, url, "")
         }

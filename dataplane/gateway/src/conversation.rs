@@ -8,6 +8,7 @@ use crate::core::{Core, Handle, SealError, Signal};
 use crate::driver::Socket;
 use crate::ending::{self, CUT_LIMIT, NO_KEY, SHUTDOWN, killed};
 use crate::metrics::{add, subtract};
+use crate::proof;
 use crate::recorder::Recorder;
 use crate::settings::{Credentials, RecordingMode};
 use crate::tls::{Stream, Tls};
@@ -211,10 +212,10 @@ async fn enter(core: &Rc<Core>, handle: &Rc<Handle>, socket: Socket, peer: Socke
                 cancel(core, &key);
                 return None;
             }
-            LoginNext::Who(name) => {
-                let mut nonce = [0; 18];
-                getrandom::fill(&mut nonce).ok()?;
-                login.user(core.find_user(&name), nonce);
+            LoginNext::Who(_) => proof::ask(core, &client, &mut login)?,
+            LoginNext::Shown(shows, token) => {
+                let verdict = proof::judge(core, handle, login.request(), &peer, shows, token).await;
+                login.shown(verdict);
             }
             LoginNext::Proved if core.shared.unsigned_too_long.load(Ordering::Relaxed) => {
                 let fault = Fault::downstream(

@@ -158,6 +158,8 @@ pub(crate) struct Core {
     pub(crate) buffers: RefCell<Buffers>,
     pub(crate) keys: Vec<Option<Rc<RefCell<ClientKeys>>>>,
     pub(crate) draining: Cell<bool>,
+    /// Where clients that show tokens get them.
+    pub(crate) oauth: Option<Rc<contract::Discovery>>,
     pub(crate) studio: Rc<Studio>,
     /// Records of the control side's that the log did not take yet.
     posted: RefCell<VecDeque<audit::Body>>,
@@ -186,6 +188,7 @@ impl Core {
             .map(|t| t.password.as_ref().map(|p| Rc::new(RefCell::new(ClientKeys::new(p.0.clone())))))
             .collect();
         let tls = settings.tls.clone();
+        let oauth = settings.tokens.oauth.clone().map(Rc::new);
         let began = shared.began;
         let studio = Studio::new(settings.audit_directory.clone(), Rc::clone(&audit), began);
         Self {
@@ -197,6 +200,7 @@ impl Core {
             buffers: RefCell::default(),
             keys,
             draining: Cell::new(false),
+            oauth,
             studio,
             posted: RefCell::default(),
             rules: RefCell::new(rules),

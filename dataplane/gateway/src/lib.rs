@@ -14,6 +14,7 @@ mod driver;
 mod ending;
 mod key_slots;
 mod metrics;
+mod proof;
 mod recorder;
 pub mod ring_writer;
 mod settings;
@@ -23,10 +24,11 @@ mod upstream;
 
 pub use audit_handle::AuditHandle;
 pub use metrics::{CoreSnapshot, Counts, Metrics};
+pub use contract::Discovery;
 pub use session::Durability;
 pub use settings::{
     Credentials, DownstreamTls, DuplicateUser, Limits, Onward, Recording, RecordingMode, Recordings, Rules, Secret,
-    Settings, TargetSettings, UpstreamTls, User, Users,
+    Settings, TargetSettings, Tokens, UpstreamTls, User, Users,
 };
 pub use start::{Gateway, Outcome, StartError, Status, start};
 

@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 pub struct Settings {
     /// Who may log in besides the users of the rules.
     pub directory: Arc<dyn crate::access::Directory>,
+    /// Tokens that clients may show.
+    pub tokens: Tokens,
     /// Addresses to listen on; port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
     /// Executors.
@@ -41,6 +43,15 @@ pub struct Settings {
     pub recipients: Vec<sealing::Recipient>,
     /// Version of the program, for records.
     pub build: String,
+}
+
+/// Tokens that clients may show; inside TLS only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// In the place of the password, from a client that says so: user name `token`, or start-up option `tidegate.auth=token`.
+    pub password: bool,
+    /// By OAUTHBEARER, and where clients get them.
+    pub oauth: Option<contract::Discovery>,
 }
 
 /// Limits of the process and of each session.
