@@ -31,8 +31,8 @@ pub struct Config {
     pub cores: Option<usize>,
     /// The policy bundle.
     pub bundle: Placed<PathBuf>,
-    /// The users file.
-    pub users: Placed<PathBuf>,
+    /// The users file; without one people of the section `access` alone can log in.
+    pub users: Option<Placed<PathBuf>>,
     /// TLS for clients.
     pub tls: Option<TlsFiles>,
     /// The audit log.
@@ -209,7 +209,7 @@ impl Config {
 
         let listen = root.demand("listen", report).map(|n| listen(n, report)).unwrap_or_default();
         let bundle = root.demand("bundle", report).and_then(|n| path("bundle", n, folder, report));
-        let users = root.demand("users", report).and_then(|n| path("users", n, folder, report));
+        let users = root.take("users").map(|n| path("users", n, folder, report));
         let cores = root.value("cores", None, report, |t| number(t, 1, 1024).map(|n| Some(n as usize)));
         let tls = root.take("tls").and_then(|n| tls_files(n, folder, report));
         let audit = audit(root.take("audit"), root.place(), folder, report);
@@ -222,6 +222,9 @@ impl Config {
         let limits = root.take("limits").map(|n| limits(n, report)).unwrap_or_default();
         let access = root.take("access").and_then(|n| crate::access::read_access(n, folder, report));
         let console = root.take("console").and_then(|n| crate::access::read_console(n, folder, report));
+        if users.is_none() && access.is_none() {
+            report.error(root.place(), "nobody could log in: name a `users` file, or write the section `access`");
+        }
         if let (Some(console), None) = (&console, &access) {
             report.error(console.listen.place, "`console` needs the section `access`, where its people are kept");
         }
@@ -231,7 +234,10 @@ impl Config {
             listen,
             cores,
             bundle: bundle?,
-            users: users?,
+            users: match users {
+                Some(named) => Some(named?),
+                None => None,
+            },
             tls,
             audit: audit?,
             metrics,

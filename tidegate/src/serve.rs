@@ -132,7 +132,7 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
         Some(settings) => {
             let hearing = Arc::clone(&asks);
             let told = Box::new(move |news: &::access::News| hearing.hear(news));
-            let policy = access::policy_of(settings, Vec::new(), Vec::new());
+            let policy = access::policy_of(settings, world.bundle().model());
             let running = access::start(settings, policy, journal.clone(), told)?;
             asks.decide_by(Arc::clone(&running.engine));
             Some(running)
@@ -335,6 +335,9 @@ impl Shell {
                 }
                 tracing::info!(bundle = state.bundle, users, "rules reloaded");
                 drop(state);
+                if let (Some(running), Some(settings)) = (&self.access, &self.config.access) {
+                    running.engine.set_policy(access::policy_of(settings, self.world.bundle().model()));
+                }
                 self.apply();
                 self.record_configuration("reload");
             }
