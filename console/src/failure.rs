@@ -1,4 +1,4 @@
-//! Why a request was not done, and how that is told: a page for people, a problem (RFC 9457) for programs.
+//! Why a request was not done, and how that is told: a page for people, JSON for programs.
 //!
 //! Texts are of our own making; none holds a secret, a row or a statement.
 
@@ -50,37 +50,39 @@ impl Failure {
         AccessError::NotFound.into()
     }
 
-    /// As `application/problem+json`.
+    /// As programs get it: a stable word, a sentence for people.
     #[must_use]
     pub fn problem(&self) -> Value {
-        json!({
-            "type": format!("urn:tidegate:problem:{}", self.code),
-            "title": self.status.canonical_reason().unwrap_or("Error"),
-            "status": self.status.as_u16(), "code": self.code, "detail": self.text,
-        })
+        json!({"error": self.code, "message": self.text})
     }
 
     /// For programs.
     #[must_use]
     pub fn json(&self) -> Response {
-        speak::json_as(self.status, "application/problem+json", &self.problem())
+        speak::json(self.status, &self.problem())
     }
 }
 
 impl From<AccessError> for Failure {
     fn from(error: AccessError) -> Self {
         let (status, code) = match &error {
-            AccessError::SignedOut => (StatusCode::UNAUTHORIZED, "signed-out"),
-            AccessError::NotFound => (StatusCode::NOT_FOUND, "not-found"),
+            AccessError::SignedOut => (StatusCode::UNAUTHORIZED, "signed_out"),
+            AccessError::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             AccessError::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),
             AccessError::Invalid(_) => (StatusCode::BAD_REQUEST, "invalid"),
-            AccessError::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many"),
-            AccessError::StepUp => (StatusCode::FORBIDDEN, "step-up"),
+            AccessError::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "too_many"),
+            AccessError::StepUp => (StatusCode::FORBIDDEN, "step_up"),
             AccessError::Over(_) => (StatusCode::CONFLICT, "over"),
             AccessError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
             AccessError::Sealed => (StatusCode::INTERNAL_SERVER_ERROR, "sealed"),
         };
         Self::new(status, code, error.to_string())
+    }
+}
+
+impl From<crate::signin::Problem> for Failure {
+    fn from(problem: crate::signin::Problem) -> Self {
+        Self::new(problem.status, problem.code, problem.message)
     }
 }
 

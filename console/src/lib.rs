@@ -12,12 +12,11 @@
 
 pub mod api;
 mod assets;
-mod cookie;
+mod authority;
 mod failure;
 mod guard;
 pub mod notify;
 mod pages;
-mod rate;
 mod serve;
 pub mod signin;
 mod speak;
@@ -25,9 +24,8 @@ mod state;
 pub mod webauthn;
 pub mod world;
 
-pub use cookie::{ending as cookie_ending, signed_in as cookie_signed_in};
+pub use authority::{Authority, PublicKey, serial};
 pub use failure::Failure;
-pub use rate::{Attempts, Peer};
 pub use serve::{Running, Settings, start};
-pub use state::{Acting, Fields, Looking, Shared, State, local_path};
+pub use state::{Shared, State, local_path};
 pub use world::World;

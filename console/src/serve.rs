@@ -3,8 +3,9 @@
 //! Every connection has a place, a time for its handshake, its request heads and its whole life; a peer that stalls holds
 //! nothing but its place. HTTP/1.1 alone: nothing here gains from more.
 
+use crate::signin::Source;
 use crate::state::{Shared, State};
-use crate::{Peer, api, assets, guard, notify, pages, signin};
+use crate::{api, assets, guard, notify, pages, signin};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use hyper::server::conn::http1;
@@ -78,13 +79,13 @@ impl Running {
 pub(crate) fn router(state: Shared) -> Router {
     Router::new()
         .merge(pages::router())
-        .merge(signin::router())
         .merge(api::router())
         .merge(notify::router())
         .merge(assets::router())
+        .with_state(Arc::clone(&state))
+        .merge(signin::routes(Arc::clone(&state.desk)))
         .layer(DefaultBodyLimit::max(crate::state::FORM_BYTES_MAX))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&state), guard::guard))
-        .with_state(state)
 }
 
 /// Starts serving.
@@ -164,7 +165,7 @@ async fn accept(
 }
 
 async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, address: SocketAddr, routes: Router) {
-    let service = TowerToHyperService::new(routes.layer(axum::Extension(Peer(address))));
+    let service = TowerToHyperService::new(routes.layer(axum::Extension(Source(address.ip().to_canonical()))));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)

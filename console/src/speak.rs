@@ -14,12 +14,7 @@ fn answer(status: StatusCode, kind: &'static str, body: impl Into<Body>) -> Resp
 
 /// JSON.
 pub(crate) fn json(status: StatusCode, value: &Value) -> Response {
-    json_as(status, "application/json", value)
-}
-
-/// JSON of a kind.
-pub(crate) fn json_as(status: StatusCode, kind: &'static str, value: &Value) -> Response {
-    answer(status, kind, value.to_string())
+    answer(status, "application/json", value.to_string())
 }
 
 /// A page.

@@ -5,17 +5,15 @@
 
 use crate::failure::Failure;
 use crate::notify::Inbound;
-use crate::rate::{Attempts, Peer};
-use crate::{cookie, signin, speak, webauthn, world::World};
+use crate::signin::{Desk, Source, session_token};
+use crate::{speak, webauthn, world::World};
 use access::{Engine, Person, SignIn};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
-use std::time::Duration;
 use subtle::ConstantTimeEq as _;
-use url::Url;
 
 /// Largest form.
 pub(crate) const FORM_BYTES_MAX: usize = 64 << 10;
@@ -33,10 +31,8 @@ pub struct State {
     pub origin: String,
     /// That is HTTPS.
     pub secure: bool,
-    /// Ways to sign in.
-    pub signin: signin::SignIn,
-    /// Attempts to sign in, by address.
-    pub attempts: Attempts,
+    /// Where people sign in.
+    pub desk: Arc<Desk>,
     /// Programs that vote by signed messages.
     pub inbound: Inbound,
     pub(crate) host: String,
@@ -50,18 +46,13 @@ impl std::fmt::Debug for State {
 }
 
 impl State {
-    /// `url` is where browsers reach it. Plain HTTP is for loopback names alone.
+    /// With the desk's engine and address. Plain HTTP is for loopback names alone.
     ///
     /// # Errors
-    /// `url` is not an origin, or not HTTPS and not on this machine.
-    pub fn new(
-        engine: Arc<Engine>,
-        world: Arc<dyn World>,
-        url: &str,
-        signin: signin::SignIn,
-        inbound: Inbound,
-    ) -> Result<Self, String> {
-        let parsed = Url::parse(url).map_err(|error| format!("the console's url {url:?}: {error}"))?;
+    /// The address is not an origin, or not HTTPS and not on this machine.
+    pub fn new(world: Arc<dyn World>, desk: Arc<Desk>, inbound: Inbound) -> Result<Self, String> {
+        let parsed = desk.url();
+        let url = parsed.as_str();
         let secure = parsed.scheme() == "https";
         let local = matches!(parsed.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
         if !(secure || parsed.scheme() == "http" && local) {
@@ -74,16 +65,21 @@ impl State {
         let origin = parsed.origin().ascii_serialization();
         let host = origin.split_once("://").map_or_else(String::new, |(_, host)| host.to_owned());
         Ok(Self {
-            engine,
+            engine: Arc::clone(desk.engine()),
             world,
             origin,
             secure,
-            signin,
-            attempts: Attempts::new(20, Duration::from_secs(6)),
+            desk,
             inbound,
             host,
             ceremonies: webauthn::Ceremonies::default(),
         })
+    }
+
+    /// Where authenticators are used.
+    pub(crate) fn site(&self) -> webauthn::Site<'_> {
+        let id = self.host.rsplit_once(':').map_or(self.host.as_str(), |(host, _)| host);
+        webauthn::Site { origin: &self.origin, id }
     }
 
     /// Is the request sent by a page of this site? By `Origin`, and by `Sec-Fetch-Site` where the browser tells.
@@ -125,37 +121,42 @@ pub fn local_path(path: &str) -> Option<&str> {
 
 /// Somebody who looks at a page.
 #[derive(Clone, Debug)]
-pub struct Looking {
+pub(crate) struct Looking {
     /// Their sign-in.
-    pub sign_in: SignIn,
+    pub(crate) sign_in: SignIn,
     /// Who.
-    pub person: Person,
+    pub(crate) person: Person,
     /// From where.
-    pub peer: Peer,
+    pub(crate) peer: Source,
     /// Theme they chose: `light`, `dark`, or empty for what their system says.
-    pub theme: &'static str,
+    pub(crate) theme: &'static str,
 }
 
 /// Theme chosen by a switch on the page.
 pub(crate) fn theme(headers: &HeaderMap) -> &'static str {
-    match cookie::read("theme", headers) {
-        Some("dark") => "dark",
-        Some("light") => "light",
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    match pairs.find(|(name, _)| *name == "theme") {
+        Some((_, "dark")) => "dark",
+        Some((_, "light")) => "light",
         _ => "",
     }
 }
 
 /// Where a request came from.
-pub(crate) fn peer(parts: &Parts) -> Peer {
-    let nobody = Peer(std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
-    parts.extensions.get::<Peer>().copied().unwrap_or(nobody)
+pub(crate) fn peer(parts: &Parts) -> Source {
+    parts
+        .extensions
+        .get::<Source>()
+        .copied()
+        .unwrap_or(const { Source(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)) })
 }
 
 impl FromRequestParts<Shared> for Looking {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &Shared) -> Result<Self, Response> {
-        let signed_in = cookie::token(state.secure, &parts.headers)
+        let signed_in = session_token(&parts.headers, state.secure)
             .ok_or(access::AccessError::SignedOut)
             .and_then(|token| state.engine.authenticate(token));
         match signed_in {
@@ -163,7 +164,7 @@ impl FromRequestParts<Shared> for Looking {
             Err(_) if parts.method == Method::GET => {
                 let wanted = parts.uri.path_and_query().map_or("/", |path| path.as_str());
                 let next: String = url::form_urlencoded::byte_serialize(wanted.as_bytes()).collect();
-                Err(speak::see(&format!("/signin?next={next}")))
+                Err(speak::see(&format!("/login?return={next}")))
             }
             Err(error) => Err(Failure::from(error).into_response()),
         }
@@ -172,7 +173,7 @@ impl FromRequestParts<Shared> for Looking {
 
 /// Fields of a form, in order.
 #[derive(Clone, Default)]
-pub struct Fields(Vec<(String, String)>);
+pub(crate) struct Fields(Vec<(String, String)>);
 
 impl std::fmt::Debug for Fields {
     // Fields may be secrets.
@@ -183,25 +184,23 @@ impl std::fmt::Debug for Fields {
 
 impl Fields {
     /// Reads `application/x-www-form-urlencoded`.
-    #[must_use]
-    pub fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         Self(url::form_urlencoded::parse(bytes).into_owned().collect())
     }
 
     /// The field's value; empty if there is none.
-    #[must_use]
-    pub fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(of, _)| of == name).map_or("", |(_, value)| value.as_str())
     }
 }
 
 /// Somebody who changes something by a form or a script of a page of this site.
 #[derive(Clone, Debug)]
-pub struct Acting {
+pub(crate) struct Acting {
     /// Who, as for looking.
-    pub looking: Looking,
+    pub(crate) looking: Looking,
     /// What the form holds.
-    pub fields: Fields,
+    pub(crate) fields: Fields,
 }
 
 impl FromRequest<Shared> for Acting {
@@ -221,7 +220,7 @@ impl FromRequest<Shared> for Acting {
         if !state.is_own_page(&parts.headers) || !is_token(&looking.sign_in, fields.get("csrf")) {
             let refused = "cross_site_refused";
             let (who, source, path) =
-                (looking.person.who.clone(), looking.peer.to_string(), parts.uri.path().to_owned());
+                (looking.person.who.clone(), looking.peer.0.to_string(), parts.uri.path().to_owned());
             let told = work(state, move |state| {
                 state.engine.refused(refused, &who, &source, path);
                 Ok(())

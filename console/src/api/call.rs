@@ -1,7 +1,7 @@
 //! A call, read: who, on what, with what.
 
 use crate::failure::Failure;
-use crate::rate::Peer;
+use crate::signin::Source;
 use access::{Person, SignIn};
 use axum::http::{HeaderMap, header};
 use serde_json::{Map, Value};
@@ -24,7 +24,7 @@ pub struct Call {
     pub(crate) path: Vec<(String, String)>,
     pub(crate) sent: Map<String, Value>,
     /// From where.
-    pub peer: Peer,
+    pub peer: Source,
     /// Headers.
     pub headers: HeaderMap,
 }
@@ -92,13 +92,16 @@ pub(crate) fn body(headers: &HeaderMap, bytes: &[u8]) -> Result<Map<String, Valu
     if kind.split(';').next().map(str::trim) != Some("application/json") {
         return Err(Failure::new(
             axum::http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            "media-type",
+            "media_type",
             "the body must be application/json",
         ));
     }
-    let Once(map) = serde_json::from_slice(bytes)
-        .map_err(|_| Failure::invalid("the body is not a JSON object, or holds a name twice"))?;
-    Ok(map)
+    object_once(bytes).ok_or_else(|| Failure::invalid("the body is not a JSON object, or holds a name twice"))
+}
+
+/// An object whose names are all different.
+pub(crate) fn object_once(bytes: &[u8]) -> Option<Map<String, Value>> {
+    serde_json::from_slice(bytes).ok().map(|Once(map)| map)
 }
 
 /// An object whose names are all different.

@@ -106,14 +106,13 @@ pub fn document() -> Value {
             },
             "responses": {
                 "Problem": {
-                    "description": "Not done, and why (RFC 9457)",
-                    "content": {"application/problem+json": {"schema": {
+                    "description": "Not done, and why",
+                    "content": {"application/json": {"schema": {
                         "type": "object",
-                        "required": ["type", "title", "status", "code", "detail"],
+                        "required": ["error", "message"],
                         "properties": {
-                            "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
-                            "code": {"type": "string", "description": "Stable word"},
-                            "detail": {"type": "string", "description": "For people"},
+                            "error": {"type": "string", "description": "Stable word"},
+                            "message": {"type": "string", "description": "For people"},
                         },
                     }}},
                 },

@@ -10,14 +10,16 @@ mod document;
 mod table;
 mod verbs;
 
+pub(crate) use call::object_once;
 pub use call::{Call, Caller};
 pub use document::document;
 pub use table::{Allowed, Field, Kind, Reply, Shape, Verb};
 pub(crate) use verbs::all;
 
 use crate::failure::Failure;
+use crate::signin::session_token;
+use crate::speak;
 use crate::state::{Shared, is_token, peer, work};
-use crate::{cookie, signin, speak};
 use axum::Router;
 use axum::extract::{RawPathParams, Request, State};
 use axum::http::{Method, StatusCode, header};
@@ -82,7 +84,7 @@ async fn read(
             Some(token.trim())
         }
     };
-    let token = bearer.or_else(|| cookie::token(state.secure, &parts.headers));
+    let token = bearer.or_else(|| session_token(&parts.headers, state.secure));
     let caller = match token {
         Some(token) => match state.engine.authenticate(token) {
             Ok((sign_in, person)) => Some(Caller { sign_in, person, bearer: bearer.is_some() }),
@@ -103,17 +105,12 @@ async fn read(
         }
     }
     let peer = peer(&parts);
-    verb.allowed.check(state, caller.as_ref(), verb.name, &peer.to_string())?;
+    verb.allowed.check(state, caller.as_ref(), verb.name, &peer.0.to_string())?;
     let bytes = axum::body::to_bytes(body, crate::state::FORM_BYTES_MAX).await.map_err(|_| {
-        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is too large, or was cut off")
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large, or was cut off")
     })?;
     let sent =
         if changes { call::body(&parts.headers, &bytes)? } else { call::query(parts.uri.query().unwrap_or_default())? };
     verb.takes(&sent)?;
     Ok(Call { caller, path, sent, peer, headers: parts.headers })
-}
-
-/// Verbs of signing in, beside those of the table here.
-pub(crate) fn of_signing_in() -> &'static [Verb] {
-    signin::verbs()
 }

@@ -1,6 +1,6 @@
 //! Pages for people: made here, complete without a script, in the visitor's theme.
 
-pub(crate) mod layout;
+mod layout;
 
 use crate::failure::Failure;
 use crate::speak;

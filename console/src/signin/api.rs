@@ -1,259 +1,290 @@
-//! What programs ask for: a sign-in, its end, and passwords for databases.
+//! What programs ask for: a sign-in, who it is, its end, and passwords for databases. JSON, by bearer token.
+//!
+//! Nothing here takes a cookie, so no other site's page can ask in somebody's name.
 
 use super::{
-    Arrived,
-    arrived::turned_away,
-    attempts::{ATTEMPT_SECONDS, Waiting, hash},
+    Arrived, Desk, Problem,
+    attempts::{ATTEMPT_SECONDS, Waiting},
     browser::busy,
-    device, mint, now,
-};
-use crate::{
-    Failure, State,
-    api::{Allowed, Call, Field, Kind, Reply, Shape, Verb},
+    limits::Source,
+    mint, now, waiting,
 };
 use access::{Person, SignIn};
-use axum::http::{Method, StatusCode};
+use axum::{
+    Extension, Json, Router,
+    extract::{FromRequest, Request, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use identity::Secret;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
 
 /// Seconds that a password for databases lives unless something else is asked for.
 const PASSWORD_SECONDS: u64 = 3600;
+/// Longest purpose, in bytes.
+const PURPOSE_BYTES_MAX: usize = 500;
 
-const SIGNED_IN: Shape = Shape::Object(&[
-    ("token", "string", "Token of the console: shown once"),
-    ("until", "integer", "The sign-in ends then, Unix seconds"),
-    ("person", "object", "Who: issuer, subject, handle, name, groups"),
-]);
-
-pub(super) static VERBS: &[Verb] = &[
-    Verb {
-        method: Method::POST,
-        path: "/login/start",
-        name: "loginStart",
-        tag: "login",
-        summary: "Begins the sign-in of a command line that waits on its machine's loopback.",
-        allowed: Allowed::Anyone,
-        takes: &[
-            Field::needed("code_challenge", Kind::Text(43), "SHA-256 of the verifier, base64url (RFC 7636, S256)"),
-            Field::needed("state", Kind::Text(128), "What the answer has to carry: 22 to 128 characters of base64url"),
-            Field::needed("port", Kind::Number(1024, 65535), "Port on loopback where the answer goes"),
-            Field::may("ipv6", Kind::Truth, "The loopback is ::1 and not 127.0.0.1"),
-            Field::may("client", Kind::Text(64), "What the program calls itself, to show"),
-        ],
-        gives: Shape::Object(&[("url", "string", "Where a browser has to go"), ("expires_in", "integer", "Seconds")]),
-        run: start,
-    },
-    Verb {
-        method: Method::POST,
-        path: "/login/finish",
-        name: "loginFinish",
-        tag: "login",
-        summary: "Turns the code that the loopback got into a sign-in. A code works once, for a minute.",
-        allowed: Allowed::Anyone,
-        takes: &[
-            Field::needed("code", Kind::Text(128), "The code"),
-            Field::needed("code_verifier", Kind::Text(128), "What the challenge was made of"),
-        ],
-        gives: SIGNED_IN,
-        run: finish,
-    },
-    Verb {
-        method: Method::POST,
-        path: "/login/token",
-        name: "loginToken",
-        tag: "login",
-        summary: "Signs in a service or workload by a token of its issuer.",
-        allowed: Allowed::Anyone,
-        takes: &[Field::needed("token", Kind::Text(identity::TOKEN_BYTES_MAX), "The token")],
-        gives: SIGNED_IN,
-        run: token,
-    },
-    Verb {
-        method: Method::POST,
-        path: "/login/device",
-        name: "loginDevice",
-        tag: "login",
-        summary: "Begins a sign-in that is finished on another device.",
-        allowed: Allowed::Anyone,
-        takes: &[Field::may("provider", Kind::Text(64), "Short name of the provider, if there are several")],
-        gives: Shape::Object(&[
-            ("device", "string", "Secret to ask again with"),
-            ("user_code", "string", "The code to type"),
-            ("verification_uri", "string", "Where it is typed"),
-            ("expires_in", "integer", "Seconds"),
-            ("interval", "integer", "Seconds between two questions"),
-        ]),
-        run: device::begin,
-    },
-    Verb {
-        method: Method::POST,
-        path: "/login/device/poll",
-        name: "loginDevicePoll",
-        tag: "login",
-        summary: "Whether that sign-in is finished: `pending`, or the sign-in.",
-        allowed: Allowed::Anyone,
-        takes: &[Field::needed("device", Kind::Text(128), "The secret")],
-        gives: Shape::Object(&[
-            ("pending", "boolean", "Not yet"),
-            ("interval", "integer", "Seconds until the next question"),
-            ("token", "string", "Token of the console: shown once"),
-            ("until", "integer", "The sign-in ends then, Unix seconds"),
-            ("person", "object", "Who: issuer, subject, handle, name, groups"),
-        ]),
-        run: device::poll,
-    },
-    Verb {
-        method: Method::POST,
-        path: "/logout",
-        name: "logout",
-        tag: "login",
-        summary: "Ends the sign-in and the passwords that were made by it.",
-        allowed: Allowed::SignedIn,
-        takes: &[],
-        gives: Shape::Object(&[]),
-        run: logout,
-    },
-    Verb {
-        method: Method::POST,
-        path: "/credentials",
-        name: "mint",
-        tag: "credentials",
-        summary: "Makes a password for databases, shown once; what is kept proves it and does not hold it.",
-        allowed: Allowed::SignedIn,
-        takes: &[
-            Field::may("target", Kind::Text(63), "Only for this target"),
-            Field::may("purpose", Kind::Text(500), "What for"),
-            Field::may("seconds", Kind::Number(1, 86_400), "How long; an hour unless said otherwise"),
-        ],
-        gives: Shape::Object(&[
-            ("id", "string", "Id of the credential"),
-            ("user", "string", "User name in databases"),
-            ("password", "string", "The password: shown once"),
-            ("until", "integer", "It ends then, Unix seconds"),
-            ("targets", "array", "Where it can be used: name, host, port, database, tls"),
-        ]),
-        run: credentials,
-    },
-];
-
-/// A sign-in, as programs get it.
-pub(super) fn signed_in(sign_in: &SignIn, person: &Person, token: &str) -> Value {
-    json!({
-        "token": token, "until": sign_in.until_s,
-        "person": {
-            "issuer": person.who.issuer, "subject": person.who.subject, "handle": person.handle,
-            "name": person.name, "groups": person.groups,
-        },
-    })
+pub(super) fn routes() -> Router<Arc<Desk>> {
+    Router::new()
+        .route("/api/v1/login/start", post(start))
+        .route("/api/v1/login/finish", post(finish))
+        .route("/api/v1/login/token", post(token))
+        .route("/api/v1/logout", post(logout))
+        .route("/api/v1/whoami", get(whoami))
+        .route("/api/v1/credentials", post(credentials))
 }
 
-fn start(state: &State, call: &Call) -> Reply {
+/// A body of JSON, whose faults are told like all others.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        match Json::<T>::from_request(request, state).await {
+            Ok(Json(body)) => Ok(Self(body)),
+            // What the library says could hold what was sent.
+            Err(rejection) => {
+                Err(Problem::new(rejection.status(), "invalid", "the request is not the JSON it has to be"))
+            }
+        }
+    }
+}
+
+/// An answer that nobody keeps.
+pub(super) fn told(what: &impl Serialize) -> Response {
+    ([(header::CACHE_CONTROL, "no-store")], Json(what)).into_response()
+}
+
+/// A sign-in, as the command line gets it.
+#[derive(Serialize)]
+pub(super) struct SignedIn {
+    token: Zeroizing<String>,
+    until: u64,
+    person: Me,
+}
+
+#[derive(Debug, Serialize)]
+struct Me {
+    issuer: String,
+    subject: String,
+    handle: String,
+    name: String,
+    groups: Vec<String>,
+}
+
+impl Me {
+    fn of(person: &Person) -> Self {
+        Self {
+            issuer: person.who.issuer.clone(),
+            subject: person.who.subject.clone(),
+            handle: person.handle.clone(),
+            name: person.name.clone(),
+            groups: person.groups.clone(),
+        }
+    }
+}
+
+impl SignedIn {
+    pub(super) fn new(sign_in: &SignIn, person: &Person, token: String) -> Self {
+        Self { token: Zeroizing::new(token), until: sign_in.until_s, person: Me::of(person) }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Start {
+    code_challenge: String,
+    state: String,
+    port: u16,
+    #[serde(default)]
+    ipv6: bool,
+    #[serde(default)]
+    client: String,
+}
+
+async fn start(
+    State(desk): State<Arc<Desk>>,
+    Extension(source): Extension<Source>,
+    Body(start): Body<Start>,
+) -> Result<Response, Problem> {
+    desk.limits.spend(source)?;
     let url_safe = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-    let (challenge, own, client) = (call.text("code_challenge"), call.text("state"), call.text("client"));
-    if challenge.len() != 43 || !url_safe(challenge) {
-        return Err(Failure::invalid("code_challenge: SHA-256 in base64url, 43 characters"));
+    if start.code_challenge.len() != 43 || !url_safe(&start.code_challenge) {
+        return Err(Problem::bad("`code_challenge` is SHA-256 in base64url, 43 characters"));
     }
-    if own.len() < 22 || !url_safe(own) {
-        return Err(Failure::invalid("state: 22 to 128 characters of base64url"));
+    if !(22..=128).contains(&start.state.len()) || !url_safe(&start.state) {
+        return Err(Problem::bad("`state` is 22 to 128 characters of base64url"));
     }
-    if client.chars().any(char::is_control) {
-        return Err(Failure::invalid("client: no control characters"));
+    if start.port < 1024 {
+        return Err(Problem::bad("`port` is one that a program of a user can have"));
     }
-    let port = call.number("port").unwrap_or_default();
-    // Nothing but the asking machine's loopback can be named (RFC 8252, section 7.3).
-    let host = if call.truth("ipv6") { "[::1]" } else { "127.0.0.1" };
+    if start.client.len() > 64 || start.client.chars().any(char::is_control) {
+        return Err(Problem::bad("`client` has 64 bytes at most"));
+    }
+    // Nothing but this machine's loopback can be named (RFC 8252, section 7.3).
+    let host = if start.ipv6 { "[::1]" } else { "127.0.0.1" };
     let waiting = Waiting {
-        challenge: challenge.to_owned(),
-        redirect: format!("http://{host}:{port}/callback"),
-        state: own.to_owned(),
-        client: client.to_owned(),
-        peer: call.peer,
+        challenge: start.code_challenge,
+        redirect: format!("http://{host}:{}/callback", start.port),
+        state: start.state,
+        client: start.client,
+        source,
     };
     let request = Secret::random()?;
     let at = now();
-    if !state.signin.attempts.waiting.keep(request.expose(), at + ATTEMPT_SECONDS, waiting, at) {
+    if !desk.attempts.waiting.keep(request.expose(), at + ATTEMPT_SECONDS, waiting, at) {
         return Err(busy());
     }
-    let url = format!("{}/signin?request={}", state.origin, request.expose());
-    Ok(json!({"url": url, "expires_in": ATTEMPT_SECONDS}))
+    let url = desk.at(&format!("/login?request={}", request.expose()));
+    Ok(told(&serde_json::json!({"request": request.expose(), "url": url, "expires_in": ATTEMPT_SECONDS})))
 }
 
-fn finish(state: &State, call: &Call) -> Reply {
-    let refused = || Failure::new(StatusCode::UNAUTHORIZED, "code", "this code does not work, or no longer");
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Finish {
+    code: Zeroizing<String>,
+    code_verifier: Zeroizing<String>,
+}
+
+async fn finish(
+    State(desk): State<Arc<Desk>>,
+    Extension(source): Extension<Source>,
+    Body(finish): Body<Finish>,
+) -> Result<Response, Problem> {
+    desk.limits.spend(source)?;
+    let refused = || Problem::new(StatusCode::UNAUTHORIZED, "code", "this code does not work, or no longer");
     // Taken whatever comes next: who guesses at a verifier spoils the code.
-    let finished = state.signin.attempts.finished.take(call.text("code"), now()).ok_or_else(refused)?;
-    let verifier = call.text("code_verifier");
-    let challenge = BASE64.encode(hash(verifier));
-    if verifier.len() < 43 || !bool::from(challenge.as_bytes().ct_eq(finished.challenge.as_bytes())) {
-        let who = &finished.arrived.who;
-        state.engine.refused("sign_in_failed", who, &call.peer.to_string(), "verifier".to_owned());
+    let finished = desk.attempts.finished.take(&finish.code, now()).ok_or_else(refused)?;
+    let challenge = BASE64.encode(super::attempts::hash(&finish.code_verifier));
+    let long_enough = (43..=128).contains(&finish.code_verifier.len());
+    if !long_enough || !bool::from(challenge.as_bytes().ct_eq(finished.challenge.as_bytes())) {
+        let who = finished.arrived.who.clone();
+        waiting(move || {
+            desk.engine.refused("sign_in_failed", &who, &source.0.to_string(), "verifier".to_owned());
+            Ok(())
+        })
+        .await?;
         return Err(refused());
     }
-    let (sign_in, person, token) = finished.arrived.welcome(state, call.peer)?;
-    Ok(signed_in(&sign_in, &person, &token))
+    let (sign_in, person, token) = waiting(move || desk.welcome(&finished.arrived, source)).await?;
+    Ok(told(&SignedIn::new(&sign_in, &person, token)))
 }
 
-fn token(state: &State, call: &Call) -> Reply {
-    let at = now();
-    let providers = &state.signin.providers;
-    let validated = providers.presented(call.text("token"), at).inspect_err(|error| {
-        turned_away(state, "", call.peer, error.name());
-    })?;
-    let issuer = providers.of_issuer(&validated.issuer).ok_or_else(Failure::not_found)?.issuer();
-    if issuer.one_time {
-        let name = format!("token {}", access::hex(&validated.token));
-        if !state.engine.once(&name, validated.expires + identity::SKEW_SECONDS)? {
-            let error = identity::Error::Token(identity::Fault::Replayed);
-            turned_away(state, &validated.issuer, call.peer, error.name());
-            return Err(error.into());
-        }
-    }
-    let arrived = Arrived::presented(&validated, issuer.sign_in_seconds, at);
-    let (sign_in, person, token) = arrived.welcome(state, call.peer)?;
-    Ok(signed_in(&sign_in, &person, &token))
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Token {
+    token: Zeroizing<String>,
 }
 
-fn logout(state: &State, call: &Call) -> Reply {
-    state.engine.sign_out(&call.caller()?.sign_in)?;
-    Ok(json!({}))
+async fn token(
+    State(desk): State<Arc<Desk>>,
+    Extension(source): Extension<Source>,
+    Body(token): Body<Token>,
+) -> Result<Response, Problem> {
+    desk.limits.spend(source)?;
+    let (sign_in, person, token) = waiting(move || {
+        let at = now();
+        let validated = desk.providers.presented(&token.token, at).inspect_err(|error| {
+            desk.turned_away("", source, error);
+        })?;
+        let issuer = desk.providers.of_issuer(&validated.issuer).map(|p| p.issuer()).ok_or_else(Problem::broken)?;
+        if issuer.one_time {
+            let name = format!("token {}", access::hex(&validated.token));
+            if !desk.engine.once(&name, validated.expires + identity::SKEW_SECONDS)? {
+                let error = identity::Error::Token(identity::Fault::Replayed);
+                desk.turned_away(&validated.issuer, source, &error);
+                return Err(error.into());
+            }
+        }
+        desk.welcome(&Arrived::presented(&validated, issuer.sign_in_seconds, at), source)
+    })
+    .await?;
+    Ok(told(&SignedIn::new(&sign_in, &person, token)))
 }
 
-fn credentials(state: &State, call: &Call) -> Reply {
-    let caller = call.caller()?;
-    let (target, purpose) = (call.text("target"), call.text("purpose").trim());
-    let mut targets = state.world.targets();
-    if !target.is_empty() {
-        targets.retain(|one| one.name == target);
-        if targets.is_empty() {
-            return Err(Failure::new(StatusCode::NOT_FOUND, "not-found", "there is no such target"));
-        }
+/// The sign-in whose token the request bears.
+async fn signed_in(desk: &Arc<Desk>, headers: &HeaderMap) -> Result<(SignIn, Person), Problem> {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = value.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(Problem::signed_out)?;
+    let (engine, token) = (Arc::clone(&desk.engine), Zeroizing::new(token.to_owned()));
+    waiting(move || Ok(engine.authenticate(&token)?)).await
+}
+
+async fn logout(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Result<StatusCode, Problem> {
+    let (sign_in, _) = signed_in(&desk, &headers).await?;
+    waiting(move || Ok(desk.engine.sign_out(&sign_in)?)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn whoami(State(desk): State<Arc<Desk>>, headers: HeaderMap) -> Result<Response, Problem> {
+    let (sign_in, person) = signed_in(&desk, &headers).await?;
+    Ok(told(&serde_json::json!({
+        "person": Me::of(&person), "how": sign_in.how, "until": sign_in.until_s,
+        "admin": desk.engine.is_admin(&person), "auditor": desk.engine.is_auditor(&person),
+    })))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Credentials {
+    #[serde(default)]
+    target: String,
+    #[serde(default)]
+    purpose: String,
+    /// Seconds.
+    #[serde(default)]
+    ttl: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Credential<'a> {
+    id: &'a str,
+    user: &'a str,
+    password: Zeroizing<String>,
+    until: u64,
+    host: &'a str,
+    port: u16,
+    tls: bool,
+    targets: Vec<&'a str>,
+}
+
+async fn credentials(
+    State(desk): State<Arc<Desk>>,
+    headers: HeaderMap,
+    Body(asked): Body<Credentials>,
+) -> Result<Response, Problem> {
+    let (sign_in, person) = signed_in(&desk, &headers).await?;
+    let gate = &desk.settings.gate;
+    if !asked.target.is_empty() && !gate.targets.contains(&asked.target) {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such target"));
     }
-    if purpose.chars().any(char::is_control) {
-        return Err(Failure::invalid("purpose: no control characters"));
-    }
-    if purpose.is_empty() {
-        let open: Vec<_> = targets.iter().filter(|one| !one.purpose_required).cloned().collect();
-        if open.is_empty() && !targets.is_empty() {
-            return Err(Failure::invalid("say what for: this needs a purpose"));
-        }
-        targets = open;
+    if asked.purpose.len() > PURPOSE_BYTES_MAX || asked.purpose.chars().any(char::is_control) {
+        return Err(Problem::bad("`purpose` has 500 bytes at most and no control characters"));
     }
     let password = mint::password()?;
-    let verifier = mint::verifier(&password, &caller.person.salt)?;
-    let seconds = call.number("seconds").unwrap_or(PASSWORD_SECONDS);
-    let minted = state.engine.mint(&caller.sign_in, &verifier, "", target, purpose, seconds)?;
-    let targets: Vec<Value> = targets
-        .iter()
-        .map(|one| {
-            json!({
-                "name": one.name, "host": one.host, "port": one.port, "database": one.database, "tls": one.tls,
-            })
-        })
-        .collect();
-    Ok(json!({
-        "id": minted.id, "user": caller.person.handle, "password": *password, "until": minted.until_s,
-        "targets": targets,
+    let (engine, secret, salt) = (Arc::clone(&desk.engine), password.clone(), person.salt.clone());
+    let Credentials { target, purpose, ttl } = asked;
+    let of = target.clone();
+    let minted = waiting(move || {
+        let verifier = mint::verifier(&secret, &salt)?;
+        Ok(engine.mint(&sign_in, &verifier, "", &of, &purpose, ttl.unwrap_or(PASSWORD_SECONDS))?)
+    })
+    .await?;
+    let targets = gate.targets.iter().filter(|name| target.is_empty() || **name == target).map(String::as_str);
+    Ok(told(&Credential {
+        id: &minted.id,
+        user: &person.handle,
+        password,
+        until: minted.until_s,
+        host: &gate.host,
+        port: gate.port,
+        tls: gate.tls,
+        targets: targets.collect(),
     }))
 }

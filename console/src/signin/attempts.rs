@@ -1,7 +1,6 @@
 //! Attempts to sign in, between their steps.
 
-use super::{Arrived, remembered::Remembered};
-use crate::Peer;
+use super::{Arrived, limits::Source, remembered::Remembered};
 use identity::flow::{CodePending, DevicePending};
 use sha2::{Digest as _, Sha256};
 
@@ -14,7 +13,7 @@ const ATTEMPTS_MAX: usize = 10_000;
 
 /// A command line that waits on loopback.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Waiting {
+pub(super) struct Waiting {
     /// SHA-256 of the verifier, base64url (RFC 7636).
     pub(super) challenge: String,
     /// Where it listens: `http://127.0.0.1:PORT/callback`.
@@ -24,12 +23,12 @@ pub struct Waiting {
     /// What it calls itself.
     pub(super) client: String,
     /// Where it asked from.
-    pub(super) peer: Peer,
+    pub(super) source: Source,
 }
 
 /// What a sign-in is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(super) enum Purpose {
     /// A page of the console, by its path.
     Page(String),
     /// A command line, by the id of its request.
@@ -59,7 +58,7 @@ pub(super) struct OnDevice {
     /// When the provider may be asked next, seconds since 1970.
     pub(super) next: u64,
     /// Where it was asked from.
-    pub(super) peer: Peer,
+    pub(super) source: Source,
 }
 
 /// Somebody who arrived, waiting for their command line.

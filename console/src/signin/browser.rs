@@ -1,48 +1,46 @@
 //! What browsers see of signing in: the choice of a provider, the way there and back, signing out.
 
 use super::{
-    Arrived,
-    arrived::turned_away,
+    Arrived, Desk, Problem,
     attempts::{ATTEMPT_SECONDS, AtProvider, CODE_SECONDS, Finished, Purpose, hash},
-    now,
-};
-use crate::{
-    Acting, Failure, Peer, Shared, State, cookie, cookie_ending, cookie_signed_in, local_path,
-    pages::layout,
-    speak,
-    state::{theme, work},
+    cookies,
+    limits::Source,
+    now, waiting,
 };
 use axum::{
-    Router,
-    extract::{Extension, Path, Query, State as Of},
+    Extension, Form, Router,
+    extract::{Path, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse as _, Response},
+    response::{Html, IntoResponse, Response},
     routing::{get, post},
 };
 use identity::{
     Secret,
     flow::{self, CodeAnswer},
 };
-use maud::html;
+use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
+use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
+use url::Url;
 
 /// Path of the answer of every OpenID provider.
-const CALLBACK: &str = "/signin/oidc/callback";
+pub(super) const CALLBACK: &str = "/signin/oidc/callback";
 
-pub(super) fn router() -> Router<Shared> {
+pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
-        .route("/signin", get(choice))
-        .route("/signin/with/{provider}", get(leave))
+        .route("/login", get(choice))
+        .route("/login/oidc/{provider}", get(leave))
         .route(CALLBACK, get(callback))
-        .route("/signout", post(sign_out))
+        .route("/logout", post(logout))
 }
 
-/// What a sign-in is for: the `request` of a command line, or the path that comes `next`.
-#[derive(Clone, Debug, Default, Deserialize)]
-pub struct Wanted {
+/// What a sign-in is for: `request` of a command line, or a path to `return` to.
+#[derive(Debug, Default, Deserialize)]
+struct Wanted {
     request: Option<String>,
-    next: Option<String>,
+    #[serde(rename = "return")]
+    back: Option<String>,
 }
 
 impl Wanted {
@@ -51,102 +49,109 @@ impl Wanted {
         if let Some(request) = &self.request {
             query.append_pair("request", request);
         }
-        if let Some(next) = &self.next {
-            query.append_pair("next", next);
+        if let Some(back) = &self.back {
+            query.append_pair("return", back);
         }
         query.finish()
     }
 
-    /// What it is for: a path of this site, or a command line that waits.
-    ///
-    /// # Errors
-    /// No command line waits by that name.
-    pub fn purpose(&self, state: &State) -> Result<Purpose, Failure> {
+    fn purpose(&self, desk: &Desk) -> Result<Purpose, Problem> {
         let Some(request) = &self.request else {
-            return Ok(Purpose::Page(self.next.as_deref().and_then(local_path).unwrap_or("/").to_owned()));
+            return Ok(Purpose::Page(inside(self.back.as_deref().unwrap_or("/")).to_owned()));
         };
-        let waiting = state.signin.attempts.waiting.with(request, now(), |waiting| waiting.clone());
+        let waiting = desk.attempts.waiting.with(request, now(), |waiting| waiting.clone());
         let waiting = waiting.ok_or_else(|| {
-            Failure::new(StatusCode::NOT_FOUND, "over", "this sign-in has ended; run `tidegate login` again")
+            Problem::new(StatusCode::NOT_FOUND, "over", "this sign-in has ended; run `tidegate login` again")
         })?;
         Ok(Purpose::CommandLine(request.clone(), waiting))
     }
 }
 
-async fn choice(Of(state): Of<Shared>, Query(wanted): Query<Wanted>, headers: HeaderMap) -> Result<Response, Failure> {
-    let purpose = wanted.purpose(&state)?;
-    let query = wanted.query();
-    let body = html! {
-        div.signin {
-            h1 { "Sign in" }
-            @if let Purpose::CommandLine(_, waiting) = &purpose {
-                p { "A command line asks to sign in as you. Go on only if you have just started it yourself." }
-                dl {
-                    dt { "Program" } dd { (waiting.client) }
-                    dt { "From" } dd { (waiting.peer) }
-                }
-            }
-            @let ways = state.signin.ways();
-            @if ways.is_empty() { p { "No identity provider is configured." } }
-            ul.ways {
-                @for way in &ways {
-                    li { a.button href=(format!("{}?{query}", way.href)) { "Sign in with " (way.name) } }
-                }
-            }
-        }
+/// A path of this console, or its first page: an address of anywhere else never.
+fn inside(path: &str) -> &str {
+    let plain = path.len() <= 512 && path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+    let base = "http://console.invalid";
+    let stays = Url::parse(base).and_then(|at| at.join(path)).is_ok_and(|to| {
+        to.origin() == Url::parse(base).map_or_else(|_| to.origin(), |at| at.origin())
+            && to.host_str() == Some("console.invalid")
+    });
+    if plain && stays && path.starts_with('/') && !path.starts_with("//") { path } else { "/" }
+}
+
+async fn choice(State(desk): State<Arc<Desk>>, Query(wanted): Query<Wanted>) -> Response {
+    let purpose = match wanted.purpose(&desk) {
+        Ok(purpose) => purpose,
+        Err(problem) => return failed(&problem),
     };
-    Ok(speak::page(StatusCode::OK, layout::bare("Sign in", theme(&headers), &body)))
+    let query = wanted.query();
+    let ways: Vec<(String, String)> = desk
+        .providers
+        .people()
+        .map(|provider| {
+            let name = provider.issuer().name.clone();
+            (format!("/login/oidc/{name}?{query}"), name)
+        })
+        .chain(desk.settings.others.iter().map(|way| (format!("{}?{query}", way.path), way.name.clone())))
+        .collect();
+    match (&purpose, ways.as_slice()) {
+        (Purpose::Page(_), [(only, _)]) => go(only, None),
+        _ => page(
+            StatusCode::OK,
+            "Sign in",
+            html! {
+                @if let Purpose::CommandLine(_, waiting) = &purpose {
+                    p { "A command line asks to sign in as you:" }
+                    dl {
+                        dt { "Program" } dd { (waiting.client) }
+                        dt { "From" } dd { (waiting.source.0) }
+                    }
+                    p { "Go on only if you have just started it yourself." }
+                }
+                @if ways.is_empty() { p { "No identity provider is configured." } }
+                ul.ways {
+                    @for (path, name) in &ways { li { a.button href=(path) { "Sign in with " (name) } } }
+                }
+            },
+        ),
+    }
 }
 
 async fn leave(
-    Of(state): Of<Shared>,
+    State(desk): State<Arc<Desk>>,
+    Extension(source): Extension<Source>,
     Path(name): Path<String>,
     Query(wanted): Query<Wanted>,
     headers: HeaderMap,
-) -> Result<Response, Failure> {
-    // A picture on another site's page is not somebody who signs in.
-    if headers.get("sec-fetch-dest").is_some_and(|to| to != "document") {
-        return Err(Failure::invalid("a sign-in begins by going to its address"));
-    }
-    let purpose = wanted.purpose(&state)?;
-    let (address, cookie) = work(&state, move |state| {
-        let provider = state.signin.providers.people().find(|p| p.issuer().name == name);
-        let provider = provider.ok_or_else(Failure::not_found)?;
-        let pending = flow::begin_code(provider, &format!("{}{CALLBACK}", state.origin))?;
+) -> Response {
+    let left = async {
+        desk.limits.spend(source)?;
+        // The loading of an image on another site's page is not somebody who signs in.
+        if headers.get("sec-fetch-dest").is_some_and(|to| to != "document") {
+            return Err(Problem::bad("a sign-in begins by going to its address"));
+        }
+        let purpose = wanted.purpose(&desk)?;
+        let provider = desk.providers.people().find(|p| p.issuer().name == name).cloned();
+        let provider = provider.ok_or_else(|| Problem::bad("there is no such identity provider"))?;
+        let back = desk.at(CALLBACK);
+        let pending = waiting(move || Ok(flow::begin_code(&provider, &back)?)).await?;
         let cookie = Secret::random()?;
-        let (secret, address) = (pending.state.clone(), pending.address.clone());
+        let (state, address) = (pending.state.clone(), pending.address.clone());
         let attempt = AtProvider { provider: name, pending, browser: hash(cookie.expose()), purpose };
         let at = now();
-        if !state.signin.attempts.at_provider.keep(secret.expose(), at + ATTEMPT_SECONDS, attempt, at) {
+        if !desk.attempts.at_provider.keep(state.expose(), at + ATTEMPT_SECONDS, attempt, at) {
             return Err(busy());
         }
-        Ok((address, cookie))
-    })
-    .await?;
-    let mut response = go(&address)?;
-    response.headers_mut().append(header::SET_COOKIE, bound(state.secure, cookie.expose(), ATTEMPT_SECONDS));
-    Ok(response)
+        Ok(go(&address, Some(desk.attempt_cookie(cookie.expose()))))
+    };
+    left.await.unwrap_or_else(|problem| failed(&problem))
 }
 
-pub(super) fn busy() -> Failure {
-    Failure::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many people are signing in; try again in some minutes")
-}
-
-const fn attempt_cookie(secure: bool) -> &'static str {
-    if secure { "__Host-tidegate-attempt" } else { "tidegate-attempt" }
-}
-
-/// Binds an attempt to its browser. The provider's answer is a navigation from another site, so not `Strict`.
-fn bound(secure: bool, value: &str, seconds: u64) -> HeaderValue {
-    let (name, flag) = (attempt_cookie(secure), if secure { "; Secure" } else { "" });
-    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{flag}");
-    let mut value = HeaderValue::from_str(&text).unwrap_or(const { HeaderValue::from_static("") });
-    value.set_sensitive(true);
-    value
+pub(super) fn busy() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many people are signing in; try again in some minutes")
 }
 
 /// What a provider sends back. What else it sends is passed over.
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Answer {
     code: Option<String>,
     state: Option<String>,
@@ -155,82 +160,87 @@ struct Answer {
 }
 
 async fn callback(
-    Of(state): Of<Shared>,
-    Extension(peer): Extension<Peer>,
+    State(desk): State<Arc<Desk>>,
+    Extension(source): Extension<Source>,
     Query(answer): Query<Answer>,
     headers: HeaderMap,
 ) -> Response {
-    let mut response = match came_back(&state, peer, answer, &headers).await {
-        Ok(response) => response,
-        Err(failure) => failure.into_response(),
+    let came_back = async {
+        desk.limits.spend(source)?;
+        let foreign = || Problem::bad("this answer belongs to no sign-in that began in this browser; begin again");
+        let state = answer.state.as_deref().ok_or_else(foreign)?;
+        // Taken whatever comes next: an attempt is used once.
+        let attempt = desk.attempts.at_provider.take(state, now()).ok_or_else(foreign)?;
+        let cookie = cookies::attempt(&headers, desk.secure()).ok_or_else(foreign)?;
+        if !bool::from(hash(cookie).ct_eq(&attempt.browser)) {
+            return Err(foreign());
+        }
+        let AtProvider { provider: name, pending, purpose, .. } = attempt;
+        let provider = desk.providers.named(&name).cloned().ok_or_else(foreign)?;
+        let issuer = provider.issuer().url.clone();
+        let answer = CodeAnswer {
+            code: answer.code.map(Secret::new),
+            state: answer.state.map(Secret::new),
+            issuer: answer.iss,
+            error: answer.error,
+        };
+        let validated = tokio::task::spawn_blocking(move || flow::finish_code(&provider, pending, &answer, now()));
+        match validated.await.map_err(|_| Problem::broken())? {
+            Ok(validated) => desk.arrive(purpose, Arrived::of(&validated, "oidc"), source).await,
+            Err(error) => {
+                let of = Arc::clone(&desk);
+                let told = error.clone();
+                waiting(move || {
+                    of.turned_away(&issuer, source, &told);
+                    Ok(())
+                })
+                .await?;
+                Ok(desk.leave_without(&purpose, &error.into()))
+            }
+        }
     };
-    response.headers_mut().append(header::SET_COOKIE, bound(state.secure, "", 0));
+    let mut response = came_back.await.unwrap_or_else(|problem| failed(&problem));
+    response.headers_mut().append(header::SET_COOKIE, desk.no_attempt_cookie());
     response
 }
 
-async fn came_back(state: &Shared, peer: Peer, answer: Answer, headers: &HeaderMap) -> Result<Response, Failure> {
-    let foreign = || Failure::invalid("this answer belongs to no sign-in that began in this browser; begin again");
-    let secret = answer.state.ok_or_else(foreign)?;
-    // Taken whatever comes next: an attempt is used once.
-    let attempt = state.signin.attempts.at_provider.take(&secret, now()).ok_or_else(foreign)?;
-    let cookie = cookie::read(attempt_cookie(state.secure), headers).ok_or_else(foreign)?;
-    if !bool::from(hash(cookie).ct_eq(&attempt.browser)) {
-        return Err(foreign());
-    }
-    let AtProvider { provider: name, pending, purpose, .. } = attempt;
-    let answer = CodeAnswer {
-        code: answer.code.map(Secret::new),
-        state: Some(Secret::new(secret)),
-        issuer: answer.iss,
-        error: answer.error,
-    };
-    let validated = work(state, move |state| {
-        let provider = state.signin.providers.named(&name).ok_or_else(Failure::not_found)?;
-        Ok(flow::finish_code(provider, pending, &answer, now()).inspect_err(|error| {
-            turned_away(state, &provider.issuer().url, peer, error.name());
-        }))
-    })
-    .await?;
-    match validated {
-        Ok(validated) => arrive(state, purpose, Arrived::of(&validated, "oidc"), peer).await,
-        Err(error) => leave_without(&purpose, error.into()),
-    }
-}
-
-/// Somebody arrived in a browser: signs it in, or sends it to the command line that waits.
-///
-/// # Errors
-/// The request was used before, somebody is suspended, or the store does not take it.
-pub async fn arrive(state: &Shared, purpose: Purpose, arrived: Arrived, peer: Peer) -> Result<Response, Failure> {
-    match purpose {
-        Purpose::Page(path) => {
-            let (sign_in, _, token) = work(state, move |state| arrived.welcome(state, peer)).await?;
-            let seconds = sign_in.until_s.saturating_sub(sign_in.from_s);
-            let mut response = speak::see(&path);
-            let cookie = cookie_signed_in(state.secure, &token, seconds);
-            response.headers_mut().append(header::SET_COOKIE, cookie);
-            Ok(response)
-        }
-        Purpose::CommandLine(request, waiting) => {
-            let at = now();
-            let attempts = &state.signin.attempts;
-            // The request is used up, so another browser with its address gets nowhere.
-            attempts.waiting.take(&request, at).ok_or_else(|| Failure::invalid("this sign-in was used before"))?;
-            let code = Secret::random()?;
-            let finished = Finished { arrived, challenge: waiting.challenge };
-            if !attempts.finished.keep(code.expose(), at + CODE_SECONDS, finished, at) {
-                return Err(busy());
+impl Desk {
+    /// Somebody arrived in a browser: signs it in, or sends it to the command line that waits.
+    pub(super) async fn arrive(
+        self: &Arc<Self>,
+        purpose: Purpose,
+        arrived: Arrived,
+        source: Source,
+    ) -> Result<Response, Problem> {
+        match purpose {
+            Purpose::Page(path) => {
+                let desk = Arc::clone(self);
+                let (sign_in, _, token) = waiting(move || desk.welcome(&arrived, source)).await?;
+                let seconds = sign_in.until_s.saturating_sub(sign_in.from_s);
+                Ok(go(&path, Some(self.session_cookie(&token, seconds))))
             }
-            go(&back_to(&waiting.redirect, &waiting.state, "code", code.expose()))
+            Purpose::CommandLine(request, waiting) => {
+                let at = now();
+                // The request is used up, so another browser with its address gets nowhere.
+                self.attempts.waiting.take(&request, at).ok_or_else(|| Problem::bad("this sign-in was used before"))?;
+                let code = Secret::random()?;
+                let finished = Finished { arrived, challenge: waiting.challenge };
+                if !self.attempts.finished.keep(code.expose(), at + CODE_SECONDS, finished, at) {
+                    return Err(busy());
+                }
+                Ok(go(&back_to(&waiting.redirect, &waiting.state, "code", code.expose()), None))
+            }
         }
     }
-}
 
-/// Nobody arrived: tells whoever waits.
-fn leave_without(purpose: &Purpose, failure: Failure) -> Result<Response, Failure> {
-    match purpose {
-        Purpose::Page(_) => Err(failure),
-        Purpose::CommandLine(_, waiting) => go(&back_to(&waiting.redirect, &waiting.state, "error", failure.code)),
+    /// Nobody arrived: tells whoever waits.
+    fn leave_without(&self, purpose: &Purpose, problem: &Problem) -> Response {
+        match purpose {
+            Purpose::Page(_) => failed(problem),
+            Purpose::CommandLine(_, waiting) => {
+                go(&back_to(&waiting.redirect, &waiting.state, "error", problem.code), None)
+            }
+        }
     }
 }
 
@@ -240,28 +250,122 @@ fn back_to(redirect: &str, state: &str, name: &str, value: &str) -> String {
     format!("{redirect}?{}", query.finish())
 }
 
-/// To an address outside of this site: that of a provider by its own document, or of a command line on its loopback.
-fn go(to: &str) -> Result<Response, Failure> {
-    let broken = |_| Failure::new(StatusCode::BAD_GATEWAY, "provider", "the identity provider's address is malformed");
-    let mut response = StatusCode::SEE_OTHER.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::LOCATION, HeaderValue::from_str(to).map_err(broken)?);
-    // Where somebody came from is in no header: the address may carry a code.
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    Ok(response)
+#[derive(Debug, Deserialize)]
+struct Leaving {
+    csrf: String,
 }
 
-async fn sign_out(Of(state): Of<Shared>, acting: Acting) -> Result<Response, Failure> {
-    let sign_in = acting.looking.sign_in;
-    work(&state, move |state| Ok(state.engine.sign_out(&sign_in)?)).await?;
-    let body = html! {
-        div.signin {
-            h1 { "Signed out" }
-            p { "Passwords for databases that you got by this sign-in no longer work." }
-            p { a.button href="/signin" { "Sign in" } }
+async fn logout(State(desk): State<Arc<Desk>>, headers: HeaderMap, Form(leaving): Form<Leaving>) -> Response {
+    let token = session_token_of(&desk, &headers);
+    let of = Arc::clone(&desk);
+    let left = waiting(move || {
+        let (sign_in, _) = of.engine.authenticate(&token.ok_or_else(Problem::signed_out)?)?;
+        if !bool::from(sign_in.csrf.as_bytes().ct_eq(leaving.csrf.as_bytes())) {
+            return Err(Problem::new(StatusCode::FORBIDDEN, "csrf", "this form is not from here or too old"));
+        }
+        Ok(of.engine.sign_out(&sign_in)?)
+    })
+    .await;
+    match left {
+        Ok(()) => {
+            let mut response = page(
+                StatusCode::OK,
+                "Signed out",
+                html! {
+                    p { "You have signed out. Passwords for databases that you got here no longer work." }
+                    p { a.button href="/login" { "Sign in" } }
+                },
+            );
+            response.headers_mut().append(header::SET_COOKIE, desk.no_session_cookie());
+            response
+        }
+        Err(problem) => failed(&problem),
+    }
+}
+
+fn session_token_of(desk: &Desk, headers: &HeaderMap) -> Option<String> {
+    cookies::session_token(headers, desk.secure()).map(str::to_owned)
+}
+
+fn go(to: &str, cookie: Option<HeaderValue>) -> Response {
+    let Ok(to) = HeaderValue::from_str(to) else { return failed(&Problem::broken()) };
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    response.headers_mut().insert(header::LOCATION, to);
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    guarded(response)
+}
+
+fn failed(problem: &Problem) -> Response {
+    page(
+        problem.status,
+        "Not signed in",
+        html! {
+            p { (problem.message) }
+            p { a.button href="/login" { "Sign in to the console" } }
+        },
+    )
+}
+
+fn page(status: StatusCode, title: &str, content: Markup) -> Response {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " · Tidegate" }
+                link rel="stylesheet" href="/assets/console.css";
+            }
+            body.door { main { h1 { (title) } (content) } }
         }
     };
-    let mut response = speak::page(StatusCode::OK, layout::bare("Signed out", acting.looking.theme, &body));
-    response.headers_mut().append(header::SET_COOKIE, cookie_ending(state.secure));
-    Ok(response)
+    guarded((status, Html(page.into_string())).into_response())
+}
+
+/// Pages and ways of a sign-in are kept nowhere and tell nobody where they were.
+fn guarded(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        ),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::inside;
+
+    #[test]
+    fn a_sign_in_returns_to_this_console_alone() {
+        for good in ["/", "/requests/TG-7F3K9QXM", "/a?b=c#d", "/a//b"] {
+            assert_eq!(inside(good), good);
+        }
+        for bad in [
+            "//evil.example.com",
+            "/\\evil.example.com",
+            "https://evil.example.com",
+            "\\\\evil",
+            "javascript:alert(1)",
+            "evil",
+            "",
+            "/a\r\nSet-Cookie: x=y",
+            "/\tevil",
+            "///evil.example.com",
+            "/a b",
+            "/\u{e4}",
+        ] {
+            assert_eq!(inside(bad), "/", "{bad:?}");
+        }
+    }
 }

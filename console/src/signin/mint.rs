@@ -1,6 +1,6 @@
 //! Passwords for databases: made here, shown once, kept as what SCRAM-SHA-256 checks them with (RFC 5802, RFC 7677).
 
-use crate::Failure;
+use super::Problem;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use ring::{digest, hmac, pbkdf2};
 use std::num::NonZeroU32;
@@ -17,9 +17,9 @@ const ROUNDS: NonZeroU32 = NonZeroU32::new(4096).expect("not zero");
 ///
 /// # Errors
 /// The system gives no random numbers.
-pub fn password() -> Result<Zeroizing<String>, Failure> {
+pub fn password() -> Result<Zeroizing<String>, Problem> {
     let mut random = Zeroizing::new([0_u8; RANDOM_BYTES]);
-    getrandom::fill(&mut random[..]).map_err(|_| access::AccessError::Unavailable("no randomness".to_owned()))?;
+    getrandom::fill(&mut random[..]).map_err(|_| Problem::broken())?;
     let mut text = Zeroizing::new(String::with_capacity(36));
     text.push_str("tgp_");
     for five in random.chunks_exact(5) {
@@ -35,8 +35,8 @@ pub fn password() -> Result<Zeroizing<String>, Failure> {
 ///
 /// # Errors
 /// The salt is not base64.
-pub fn verifier(password: &str, salt: &str) -> Result<String, Failure> {
-    let raw = BASE64.decode(salt).map_err(|_| Failure::invalid("the salt is not base64"))?;
+pub fn verifier(password: &str, salt: &str) -> Result<String, Problem> {
+    let raw = BASE64.decode(salt).map_err(|_| Problem::broken())?;
     let mut salted = Zeroizing::new([0_u8; 32]);
     pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, ROUNDS, &raw, password.as_bytes(), &mut salted[..]);
     let key = hmac::Key::new(hmac::HMAC_SHA256, &salted[..]);

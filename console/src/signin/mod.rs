@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  command line              browser                        provider
-//!  login/start ─▶ address ─▶ /signin ─▶ /signin/with/NAME ─▶ sign-in page
+//!  login/start ─▶ address ─▶ /login ─▶ /login/oidc/NAME ──▶ sign-in page
 //!      ▲                                                        │
 //!      │ loopback, one-time code ◀── /signin/oidc/callback ◀────┘
 //!  login/finish (code + verifier) ─▶ token of the console
@@ -11,107 +11,118 @@
 //! Invariants: one attempt, one state, used once, and only by the browser that it was given to; a code works once, for a
 //! minute, for whoever knows the verifier; what comes back to a command line goes to its own loopback address and what comes
 //! back to a page goes to a path of this console, nowhere else; a token of the console is seen once and kept as a hash;
-//! passwords are kept as verifiers; every end of an attempt is recorded. What counts as an attempt is limited by address;
-//! only what a provider posts may come from another site's page, and it is checked by its own means. Deliberately absent:
-//! who may do what (the engine), the look of pages.
+//! passwords are kept as verifiers. Every end of an attempt is recorded. Deliberately absent: who may do what (the engine),
+//! the look of pages.
 
 mod api;
 mod arrived;
 mod attempts;
 mod browser;
+mod cookies;
 mod device;
+mod limits;
 mod mint;
+mod problem;
 mod remembered;
 
 pub use arrived::Arrived;
-pub use attempts::{Purpose, Waiting};
-pub use browser::{Wanted, arrive};
+pub use cookies::session_token;
+pub use limits::Source;
 pub use mint::{password, verifier};
+pub use problem::Problem;
 
-use crate::failure::Failure;
-use crate::state::Shared;
+use access::Engine;
 use attempts::Attempts;
 use axum::Router;
-use axum::http::{Method, StatusCode};
 use identity::Providers;
+use limits::Limits;
+use std::sync::Arc;
+use url::Url;
 
-/// A way to sign in that other code serves.
+/// Where clients of databases connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Way {
-    /// What the button says.
+pub struct Gate {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Names of targets, which are the names of databases there.
+    pub targets: Vec<String>,
+    /// Whether it has TLS.
+    pub tls: bool,
+}
+
+/// Another way to sign in, which other code serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherWay {
+    /// Name to show.
     pub name: String,
-    /// Path of this site that begins it; the query of `/signin` is added.
-    pub href: String,
+    /// Path of this console where it begins; gets the query of `/login`.
+    pub path: String,
 }
 
-/// Ways to sign in.
-#[derive(Debug, Default)]
-pub struct SignIn {
+/// What signing in needs.
+#[derive(Debug)]
+pub struct Settings {
+    /// Address of the console as browsers know it: scheme, host, port.
+    pub url: Url,
+    /// Where clients of databases connect to.
+    pub gate: Gate,
+    /// Other ways to sign in.
+    pub others: Vec<OtherWay>,
+}
+
+/// All that happens at the door.
+#[derive(Debug)]
+pub struct Desk {
+    engine: Arc<Engine>,
     providers: Providers,
-    others: Vec<Way>,
+    settings: Settings,
     attempts: Attempts,
+    limits: Limits,
 }
 
-impl SignIn {
-    /// With these providers and other ways. Asks no provider yet.
+impl Desk {
+    /// Asks no provider yet.
     #[must_use]
-    pub fn new(providers: Providers, others: Vec<Way>) -> Self {
-        Self { providers, others, attempts: Attempts::default() }
+    pub fn new(engine: Arc<Engine>, providers: Providers, settings: Settings) -> Arc<Self> {
+        Arc::new(Self { engine, providers, settings, attempts: Attempts::default(), limits: Limits::default() })
     }
 
-    /// The trusted issuers.
+    /// Who may do what.
     #[must_use]
-    pub const fn providers(&self) -> &Providers {
-        &self.providers
+    pub const fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
-    /// What the page offers.
+    /// Address of the console as browsers know it.
     #[must_use]
-    pub fn ways(&self) -> Vec<Way> {
-        let own = self.providers.people().map(|provider| {
-            let name = provider.issuer().name.clone();
-            Way { href: format!("/signin/with/{name}"), name }
-        });
-        own.chain(self.others.iter().cloned()).collect()
+    pub const fn url(&self) -> &Url {
+        &self.settings.url
+    }
+
+    /// Whether browsers reach it by TLS.
+    fn secure(&self) -> bool {
+        self.settings.url.scheme() == "https"
+    }
+
+    /// An address of this console.
+    fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.settings.url.as_str().trim_end_matches('/'))
     }
 }
 
-/// Routes of browsers; those of the API are in the API's table.
-pub fn router() -> Router<Shared> {
-    browser::router()
-}
-
-/// Is it an attempt to prove who one is? Asking whether somebody has finished elsewhere is none.
-pub(crate) fn is_attempt(method: &Method, path: &str) -> bool {
-    let asks = path == "/api/v1/login/device/poll";
-    path.starts_with("/signin/") || (*method == Method::POST && path.starts_with("/api/v1/login/") && !asks)
-}
-
-/// May pages of other sites post to it? Providers do, with what they signed.
-pub(crate) fn takes_from_elsewhere(path: &str) -> bool {
-    path == "/signin/saml/acs"
-}
-
-/// Verbs of the API: `/login/…`, `/logout`, `/credentials`.
-pub(crate) fn verbs() -> &'static [crate::api::Verb] {
-    api::VERBS
-}
-
-impl From<identity::Error> for Failure {
-    fn from(error: identity::Error) -> Self {
-        let (status, code) = match &error {
-            identity::Error::Provider { .. } => (StatusCode::BAD_GATEWAY, "provider"),
-            identity::Error::NoRandomness => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
-            identity::Error::Unconfigured(_) => (StatusCode::BAD_REQUEST, "unconfigured"),
-            identity::Error::Token(fault) => (StatusCode::UNAUTHORIZED, fault.name()),
-            identity::Error::Refused(_) => (StatusCode::UNAUTHORIZED, "refused"),
-            identity::Error::Answer(_) => (StatusCode::UNAUTHORIZED, "answer"),
-        };
-        Self::new(status, code, error.to_string())
-    }
+/// All routes of signing in. Requests carry a [`Source`] as extension, put there by the server.
+pub fn routes(desk: Arc<Desk>) -> Router {
+    browser::routes().merge(api::routes()).merge(device::routes()).with_state(desk)
 }
 
 /// Seconds since 1970 by the system's clock, which is what providers' times are compared with.
 fn now() -> u64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Runs what waits for the store or a provider on a thread that may wait.
+async fn waiting<T: Send + 'static>(work: impl FnOnce() -> Result<T, Problem> + Send + 'static) -> Result<T, Problem> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(Problem::broken()))
 }
