@@ -11,6 +11,7 @@ mod audit_handle;
 mod conversation;
 mod core;
 mod driver;
+mod holds;
 mod key_slots;
 mod metrics;
 mod recorder;

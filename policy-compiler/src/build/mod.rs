@@ -6,6 +6,7 @@
 mod blocks;
 mod classes;
 mod expectations;
+mod holds;
 mod limits;
 mod roles;
 mod targets;
@@ -56,6 +57,8 @@ pub struct Origins {
     pub treatment: Vec<Vec<Option<Place>>>,
     /// Blocking rules.
     pub blocks: Vec<Place>,
+    /// Holding rules.
+    pub holds: Vec<Place>,
 }
 
 /// Reads the content of word-list files.
@@ -106,6 +109,7 @@ struct Written<'a> {
     word_lists: Vec<Named<'a>>,
     roles: Vec<Named<'a>>,
     blocks: Vec<&'a Node>,
+    holds: Vec<&'a Node>,
     tests: Vec<&'a Node>,
 }
 
@@ -157,6 +161,7 @@ pub fn load(sources: Sources, files: &dyn WordFiles, report: &mut Report) -> Opt
     build.contradictions();
     build.roles(&written.roles);
     build.blocks(&written.blocks);
+    build.holds(&written.holds);
     let tests = build.expectations(&written.tests);
     let Build { model, origins, .. } = build;
     report.is_ok().then_some(Rules { model, origins, tests, sources })
@@ -205,6 +210,7 @@ impl<'a> Written<'a> {
         named(&fields, "roles", &mut self.roles, report);
         self.clear.extend(fields.texts("clear", report));
         items(&fields, "block", &mut self.blocks, report);
+        items(&fields, "hold", &mut self.holds, report);
         items(&fields, "tests", &mut self.tests, report);
     }
 }
