@@ -32,6 +32,7 @@ has_package() {
     libclang-dev) compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null || compgen -G '/usr/lib/*/libclang*.so*' >/dev/null ;;
     libpostgresql-jdbc-java) [ -e /usr/share/java/postgresql.jar ] ;;
     default-jdk-headless) command -v javac >/dev/null ;;
+    chromium) command -v chromium >/dev/null ;;
     nodejs) command -v node >/dev/null ;;
     npm) command -v npm >/dev/null ;;
     python3-venv) command -v python3 >/dev/null && python3 -c 'import venv, ensurepip' 2>/dev/null ;;

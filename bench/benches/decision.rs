@@ -162,6 +162,8 @@ fn grant() -> Grant {
             comparisons: vec![],
             budgets: vec![],
             derive: Derive::Refuse,
+            request: None,
+            break_glass: None,
             line: 0,
         }],
         ..Model::default()

@@ -65,6 +65,8 @@ fn plan(redaction: Redaction, type_oid: u32) -> Plan {
             comparisons: Vec::new(),
             budgets: Vec::new(),
             derive: Derive::Refuse,
+            request: None,
+            break_glass: None,
             line: 0,
         }],
         ..Model::default()

@@ -15,6 +15,7 @@ use policy::model::{
 };
 use serde_json::json;
 
+use crate::build::show_time;
 use crate::diagnostic::Paint;
 use crate::redaction;
 use crate::selector;
@@ -114,13 +115,27 @@ fn of_unclassified(role: &Role) -> &'static Redaction {
 fn roles(old: &Model, new: &Model, changes: &mut Changes) {
     for role in &old.roles {
         match new.roles.iter().find(|r| r.name == role.name) {
-            Some(now) => one_role((old, role), (new, now), &format!("role {}", role.name), changes),
+            Some(now) => {
+                let who = format!("role {}", role.name);
+                one_role((old, role), (new, now), &who, changes);
+                asking(role, now, &who, changes);
+            }
             None => changes.less.push(format!("role {} is gone (groups {})", role.name, role.groups.join(", "))),
         }
     }
     for role in new.roles.iter().filter(|n| !old.roles.iter().any(|o| o.name == n.name)) {
-        let groups = role.groups.join(", ");
-        changes.more.push(format!("role {} is new: groups {groups}; targets {}", role.name, role.targets.join(", ")));
+        let groups = if role.groups.is_empty() {
+            "only by a grant".to_owned()
+        } else {
+            format!("groups {}", role.groups.join(", "))
+        };
+        changes.more.push(format!("role {} is new: {groups}; targets {}", role.name, role.targets.join(", ")));
+        asking(
+            &Role { request: None, break_glass: None, ..role.clone() },
+            role,
+            &format!("role {}", role.name),
+            changes,
+        );
     }
 }
 
@@ -186,6 +201,55 @@ fn one_role((old, was): (&Model, &Role), (new, now): (&Model, &Role), who: &str,
         sets(who, what, a, b, changes);
     }
     limits((old, was), (new, now), who, changes);
+}
+
+/// Who may ask for a role, or take it in an emergency.
+fn asking(was: &Role, now: &Role, who: &str, changes: &mut Changes) {
+    let votes = |n: u16| match n {
+        0 => "no vote".to_owned(),
+        1 => "1 vote".to_owned(),
+        n => format!("{n} votes"),
+    };
+    match (&was.request, &now.request) {
+        (None, Some(b)) => changes.more.push(format!(
+            "{who} can be asked for by {}, for at most {}, with {}{}",
+            b.groups.join(", "),
+            show_time(b.seconds),
+            votes(b.approvals),
+            if b.approvers.is_empty() { String::new() } else { format!(" of {}", b.approvers.join(", ")) },
+        )),
+        (Some(_), None) => changes.less.push(format!("{who} can no longer be asked for")),
+        (Some(a), Some(b)) => {
+            sets(who, "can be asked for by", &a.groups, &b.groups, changes);
+            sets(who, "is voted on by", &a.approvers, &b.approvers, changes);
+            if a.approvals != b.approvals {
+                let sentence = format!("{who}: asking for it needs {} → {}", votes(a.approvals), votes(b.approvals));
+                changes.add(Some(a.approvals.cmp(&b.approvals)), sentence);
+            }
+            longest(who, "is given", a.seconds, b.seconds, changes);
+        }
+        (None, None) => {}
+    }
+    match (&was.break_glass, &now.break_glass) {
+        (None, Some(b)) => changes.more.push(format!(
+            "{who} can be taken in an emergency by {}, for at most {}",
+            b.groups.join(", "),
+            show_time(b.seconds)
+        )),
+        (Some(_), None) => changes.less.push(format!("{who} can no longer be taken in an emergency")),
+        (Some(a), Some(b)) => {
+            sets(who, "can be taken in an emergency by", &a.groups, &b.groups, changes);
+            longest(who, "is taken in an emergency", a.seconds, b.seconds, changes);
+        }
+        (None, None) => {}
+    }
+}
+
+fn longest(who: &str, what: &str, a: u32, b: u32, changes: &mut Changes) {
+    if a != b {
+        let sentence = format!("{who} {what} for at most {} → {}", show_time(a), show_time(b));
+        changes.add(Some(b.cmp(&a)), sentence);
+    }
 }
 
 /// Modes, filters and budgets.

@@ -82,6 +82,11 @@ impl<'a> Explanation<'a> {
             None => format!("{groups}: no role"),
         };
         let _ = writeln!(out, "target {target}; {who}");
+        if let Some(role) = self.judgement.role.and_then(|r| self.rules.model.roles.get(r))
+            && role.groups.is_empty()
+        {
+            let _ = writeln!(out, "{}", given(role));
+        }
         if self.mode() == Some(Mode::Observe) {
             let text = "observe mode: nothing of this is enforced for the role, only recorded";
             let _ = writeln!(out, "{}", paint.red(text));
@@ -379,4 +384,22 @@ fn marked(statement: &str, position: u32) -> Option<Mark> {
     let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let number = before.matches('\n').count() + 1;
     (line.chars().count() <= 200).then_some(Mark { number, line, indent, width })
+}
+
+/// How somebody comes to a role that no group has.
+fn given(role: &policy::model::Role) -> String {
+    let mut ways = Vec::new();
+    if let Some(asking) = &role.request {
+        let votes = match asking.approvals {
+            0 => "at once".to_owned(),
+            n => format!("{n} vote(s) of {}", asking.approvers.join(", ")),
+        };
+        let most = crate::build::show_time(asking.seconds);
+        ways.push(format!("asked for by {} ({votes}, at most {most})", asking.groups.join(", ")));
+    }
+    if let Some(emergency) = &role.break_glass {
+        let most = crate::build::show_time(emergency.seconds);
+        ways.push(format!("taken in an emergency by {} (at most {most})", emergency.groups.join(", ")));
+    }
+    format!("this role comes only by a grant: {}", ways.join("; "))
 }

@@ -116,7 +116,16 @@ fn schema() -> Value {
         "bytes" => json!({"type": "string", "pattern": "^[1-9][0-9]* *(B|KB|MB|GB|KiB|MiB|GiB)$"}),
         _ => json!({"type": "integer", "minimum": 1}),
     });
-    let role = mapping(words::ROLE, |k| match k {
+    let time = json!({"type": "string", "pattern": "^[1-9][0-9]* *(m|min|minutes?|h|hours?)$"});
+    let request = mapping(words::REQUEST, |k| match k {
+        "approvals" => json!({"type": "integer", "minimum": 0, "maximum": 9, "default": 1}),
+        "max" => time.clone(),
+        _ => texts(),
+    });
+    let break_glass = mapping(words::BREAK_GLASS, |k| if k == "max" { time.clone() } else { texts() });
+    let mut role = mapping(words::ROLE, |k| match k {
+        "request" => request.clone(),
+        "break-glass" => break_glass.clone(),
         "default" => json!({"enum": words::DEFAULT, "default": "mask"}),
         "redact" => json!({"oneOf": [{"$ref": "#/$defs/redaction"}, {"$ref": "#/$defs/redactions"}]}),
         "mode" => json!({"enum": words::MODE, "default": "enforce"}),
@@ -126,6 +135,7 @@ fn schema() -> Value {
         "budgets" => json!({"type": "array", "items": budget.clone()}),
         _ => texts(),
     });
+    role["anyOf"] = json!([{"required": ["groups"]}, {"required": ["request"]}, {"required": ["break-glass"]}]);
     let block = mapping(words::BLOCK, |k| match k {
         "name" | "message" | "hint" => json!({"type": "string", "minLength": 1}),
         "effects" => words_of(effects.clone()),

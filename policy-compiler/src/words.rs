@@ -65,7 +65,10 @@ pub const WORD_LIST: &[Key] = &[
 ];
 /// A role.
 pub const ROLE: &[Key] = &[
-    must("groups", "Identity groups that have the role; `*` is everyone who is authenticated."),
+    key(
+        "groups",
+        "Identity groups that have the role; `*` is everyone who is authenticated. Without: only by a grant.",
+    ),
     must("targets", "Targets the role may use; `*` for any run of characters."),
     key("default", "What happens to columns nobody classified: mask (default), clear or refuse."),
     key("redact", "Redaction per class; `*` for every class that is not named; null for what is not said."),
@@ -74,6 +77,20 @@ pub const ROLE: &[Key] = &[
     key("mode", "enforce (default), migrate or observe: what a decision does, for introducing rules step by step."),
     key("filter", "Classes whose columns may be compared with constants in WHERE, and how often."),
     key("budgets", "How many rows, bytes or statements one person may take in a time."),
+    key("request", "Who may ask for the role for a time, and who must agree."),
+    key("break-glass", "Who may take the role in an emergency, without asking; two others review it afterwards."),
+];
+/// Asking for a role.
+pub const REQUEST: &[Key] = &[
+    must("groups", "Identity groups whose members may ask; `*` is everyone who is authenticated."),
+    key("approvers", "Identity groups whose members may vote; nobody votes on what they asked for."),
+    key("approvals", "Votes needed, 0 to 9; default 1; 0 gives the role at once."),
+    must("max", "Longest time it is given for: minutes or hours, for instance 30m or 4h; at most 8h."),
+];
+/// Taking a role in an emergency.
+pub const BREAK_GLASS: &[Key] = &[
+    must("groups", "Identity groups whose members may; `*` is not allowed here."),
+    key("max", "Longest time it is taken for, at most 60m; default 60m."),
 ];
 /// How often columns of a class may be compared.
 pub const FILTER: &[Key] = &[
@@ -247,6 +264,12 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("regex", "patterns"),
     ("detect", "scan"),
     ("masking", "redact"),
+    ("requests", "request"),
+    ("emergency", "break-glass"),
+    ("breakglass", "break-glass"),
+    ("approver", "approvers"),
+    ("duration", "max"),
+    ("ttl", "max"),
     ("mask-with", "redact"),
     ("blocks", "block"),
     ("rules", "block"),

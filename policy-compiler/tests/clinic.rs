@@ -123,6 +123,8 @@ fn the_manual_describes_every_word() {
         words::ROLE,
         words::FILTER,
         words::BUDGET,
+        words::REQUEST,
+        words::BREAK_GLASS,
         words::BLOCK,
         words::TEST,
         words::REDACTION,

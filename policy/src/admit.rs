@@ -42,15 +42,18 @@ impl std::fmt::Debug for Grant {
     }
 }
 
-/// Gives the first role that one of the identity's groups has and that may use the target.
+/// Gives the first role that the identity was granted and that may use the target; else the first that one of its groups
+/// has. Who asked for a role means it, wherever the rule file has it.
 ///
 /// # Errors
 /// `TG4001` if there is none.
 pub fn admit(epoch: &Arc<Epoch>, identity: &Identity) -> Result<Grant, Refusal> {
-    let has = |role: &Role| {
-        role.groups.iter().any(|g| g == "*" || identity.groups.contains(g)) || identity.granted.contains(&role.name)
-    };
-    mint(epoch, identity, has)
+    if !identity.granted.is_empty()
+        && let Ok(grant) = mint(epoch, identity, |role| identity.granted.contains(&role.name))
+    {
+        return Ok(grant);
+    }
+    mint(epoch, identity, |role| role.groups.iter().any(|g| g == "*" || identity.groups.contains(g)))
 }
 
 /// The grant of a role by its name, for reports about rules; sessions are admitted by identity.

@@ -4,7 +4,8 @@
 //! content, then the content: length of the model (u64), the model (postcard), the automata one after the other.
 //! Encoding is deterministic: the same model gives the same bytes. Loading trusts nothing: length before hash before
 //! decoding before the check of every index, and an expression that does not compile is refused with the rest. Format 2 has
-//! word lists of any length (an automaton, and a dictionary for long ones) and their expressions; format 3 has rules that hold.
+//! word lists of any length (an automaton, and a dictionary for long ones) and their expressions; format 3 has roles that are
+//! asked for, and rules that hold.
 //! Deliberately absent: rule-file syntax, signatures, compatibility with formats older than its own.
 
 use std::fmt;

@@ -207,7 +207,7 @@ pub enum Redaction {
 pub struct Role {
     /// Name.
     pub name: String,
-    /// Identity groups that have it; `*` is everyone who is authenticated.
+    /// Identity groups that have it; `*` is everyone who is authenticated. Empty: it comes only by a grant.
     pub groups: Vec<String>,
     /// Targets it may use (globs).
     pub targets: Vec<Glob>,
@@ -227,8 +227,34 @@ pub struct Role {
     pub budgets: Vec<Budget>,
     /// What happens to a statement that copies protected columns into a new object.
     pub derive: Derive,
+    /// Who may ask for it for a time, if anybody may.
+    pub request: Option<Asking>,
+    /// Who may take it in an emergency, if anybody may.
+    pub break_glass: Option<Emergency>,
     /// Where in the rule file.
     pub line: u32,
+}
+
+/// Asking for a role for a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asking {
+    /// Identity groups that may ask; `*` is everyone who is authenticated.
+    pub groups: Vec<String>,
+    /// Identity groups that may vote.
+    pub approvers: Vec<String>,
+    /// Votes needed; 0 gives it at once.
+    pub approvals: u16,
+    /// Longest time, seconds.
+    pub seconds: u32,
+}
+
+/// Taking a role in an emergency, without votes before and with a review after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Emergency {
+    /// Identity groups that may.
+    pub groups: Vec<String>,
+    /// Longest time, seconds.
+    pub seconds: u32,
 }
 
 /// What a decision does.

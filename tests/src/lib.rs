@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test harness fails by panicking")]
 
+pub mod browser;
 pub mod canary;
 pub mod certificates;
 pub mod clients;
@@ -17,9 +18,11 @@ pub mod gateway;
 pub mod hostile;
 pub mod process;
 pub mod programs;
+pub mod provider;
 pub mod receivers;
 pub mod reconcile;
 pub mod rules;
+pub mod saml;
 pub mod server;
 pub mod tls;
 pub mod wire;

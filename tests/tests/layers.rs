@@ -99,6 +99,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "policy-compiler",
             "audit",
             "tlog",
+            "identity",
             "notary",
             "verifier",
             "sealing",
@@ -117,10 +118,26 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// Libraries that only some crates may name, because they bring a runtime, sockets or cryptography with them.
 const CONFINED: &[(&str, &[&str])] = &[
     ("glommio", &["gateway"]),
-    ("rustls", &["gateway", "control", "tidegate", "policy-compiler", "notary", "forward", "tests", "bypass", "bench"]),
-    ("tokio", &["control", "tidegate", "policy-compiler", "tests", "bench"]),
-    ("tokio-postgres", &["control", "tidegate", "policy-compiler", "tests", "bench"]),
-    ("ureq", &["notary", "forward"]),
+    (
+        "rustls",
+        &[
+            "gateway",
+            "control",
+            "tidegate",
+            "policy-compiler",
+            "notary",
+            "forward",
+            "access",
+            "identity",
+            "console",
+            "tests",
+            "bypass",
+            "bench",
+        ],
+    ),
+    ("tokio", &["access", "console", "control", "tidegate", "policy-compiler", "tests", "bench"]),
+    ("tokio-postgres", &["access", "control", "tidegate", "policy-compiler", "tests", "bench"]),
+    ("ureq", &["notary", "forward", "identity", "console"]),
     ("pg_query", &["lineage", "policy-compiler"]),
 ];
 

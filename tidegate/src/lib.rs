@@ -3,6 +3,7 @@
 //! Everything that can be checked before a socket is opened is checked by [`prepare`], for `serve`, `check-config` and
 //! reload alike. Deliberately absent: protocols and policy; this crate names them only to pass values on.
 
+pub mod access;
 pub mod board;
 pub mod config;
 pub mod forwarders;

@@ -8,6 +8,7 @@
 //! not keep the others from being served.
 
 use crate::{
+    access::{self, Asks},
     board::{self, Board, BoardPages, State, TargetBoard},
     config::{Config, Log, LogFormat},
     prepare::{self, Prepared},
@@ -122,7 +123,40 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
             Some(listener)
         }
     };
-    let settings = settings(&config, cores, &world, &targets, recipients)?;
+    let url = config.console.as_ref().map(|console| console.url.value.clone()).unwrap_or_default();
+    let asks = Asks::start(targets.iter().map(|target| target.name.clone()).collect(), url)
+        .map_err(|e| format!("the threads for questions about access cannot start: {e}"))?;
+    let journal = access::LateJournal::default();
+    let (notices, outbound) = console::notify::queue();
+    let in_force = Arc::new(access::InForce::default());
+    let reached =
+        targets.iter().map(|t| access::Reached { name: t.name.clone(), database: t.database.clone() }).collect();
+    let running = match &config.access {
+        None => None,
+        Some(settings) => {
+            let hearing = Arc::clone(&asks);
+            let told = Box::new(move |news: &::access::News| {
+                hearing.hear(news);
+                notices.tell(news);
+            });
+            let policy = access::policy_of(settings, world.bundle().model());
+            let running = access::start(settings, policy, journal.clone(), told)?;
+            asks.decide_by(Arc::clone(&running.engine));
+            Some(running)
+        }
+    };
+    let console = match (&config.console, &running) {
+        (Some(settings), Some(running)) => {
+            let engine = &running.engine;
+            Some(access::serve_console(&config, settings, engine, &board, &in_force, reached, outbound)?)
+        }
+        _ => None,
+    };
+    let people: Arc<dyn gateway::access::Directory> = match &running {
+        Some(running) => Arc::new(access::People(Arc::clone(&running.engine))),
+        None => Arc::new(gateway::access::Empty),
+    };
+    let settings = settings(&config, cores, &world, &targets, recipients, people)?;
     let (sender, messages) = mpsc::channel();
     let control = Control::start(
         control::Settings {
@@ -143,6 +177,11 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
         notary: None,
         forwarders,
         forwarding: None,
+        asks,
+        console,
+        in_force,
+        access: running,
+        journal,
         stops: 0,
         was_ready: false,
         program,
@@ -161,6 +200,14 @@ struct Shell {
     /// To be started when the gateway runs and the log has a name.
     forwarders: Vec<forward::Forwarder>,
     forwarding: Option<forward::Running>,
+    /// Answers the questions of sessions.
+    asks: Arc<Asks>,
+    /// Who may do what, if the configuration has it.
+    access: Option<access::Running>,
+    journal: access::LateJournal,
+    console: Option<access::Served>,
+    /// Rules in force, for the console.
+    in_force: Arc<access::InForce>,
     stops: u32,
     was_ready: bool,
     /// SHA-256 of the program's file.
@@ -180,9 +227,10 @@ impl Shell {
         if self.stops > 0 {
             return Ok(());
         }
+        let asks = Arc::clone(&self.asks);
         let events = Box::new(move |event: Event| match event {
             Event::CatalogChanged { target } => refresher.refresh(target),
-            Event::Ask(_) => {}
+            Event::Ask(ask) => asks.ask(ask),
         });
         let gateway = gateway::start(settings, self.world.rules(), events).map_err(|e| e.to_string())?;
         let gateway = Arc::new(gateway);
@@ -191,6 +239,11 @@ impl Shell {
         }
         self.board.state().gateway = Some(Arc::clone(&gateway));
         self.gateway = Some(Arc::clone(&gateway));
+        self.asks.answer_to(&gateway);
+        if let Some(console) = &self.console {
+            console.answer_by(&gateway);
+        }
+        self.journal.ready(gateway.audit());
         match waiting.begin(gateway.audit()) {
             Ok(service) => {
                 self.board.state().notary = Some(service.status());
@@ -304,6 +357,9 @@ impl Shell {
                 }
                 tracing::info!(bundle = state.bundle, users, "rules reloaded");
                 drop(state);
+                if let (Some(running), Some(settings)) = (&self.access, &self.config.access) {
+                    running.engine.set_policy(access::policy_of(settings, self.world.bundle().model()));
+                }
                 self.apply();
                 self.record_configuration("reload");
             }
@@ -361,6 +417,8 @@ impl Shell {
     }
 
     fn apply(&self) {
+        let (epochs, catalogs) = self.world.known();
+        self.in_force.set(self.world.bundle(), epochs, catalogs);
         if let Some(gateway) = &self.gateway {
             gateway.reload(self.world.rules());
         }
@@ -401,6 +459,12 @@ impl Shell {
 
     fn end(mut self) -> Result<(), String> {
         self.board.state().gateway = None;
+        if let Some(console) = self.console.take() {
+            console.stop();
+        }
+        if let Some(access) = &mut self.access {
+            access.stop();
+        }
         let Some(gateway) = self.gateway.take() else {
             return Ok(());
         };
@@ -452,6 +516,7 @@ fn settings(
     world: &World,
     targets: &[prepare::Target],
     recipients: Vec<sealing::Recipient>,
+    directory: Arc<dyn gateway::access::Directory>,
 ) -> Result<Settings, String> {
     let mut list = Vec::new();
     for target in targets {
@@ -466,10 +531,12 @@ fn settings(
             password: target.password.clone().map(Secret),
             durability: target.durability,
             recordings: recordings::of_target(config, &target.name),
+            credentials: gateway::Credentials::default(),
         });
     }
     Ok(Settings {
-        directory: Arc::new(gateway::access::Empty),
+        directory,
+        tokens: gateway::Tokens::default(),
         listen: config.listen.iter().map(|l| l.value).collect(),
         cores,
         pin: std::thread::available_parallelism().is_ok_and(|n| n.get() == cores),

@@ -67,6 +67,12 @@ impl World {
         gateway::Rules { users: Arc::clone(&self.users), epochs: self.epochs.clone(), tls: self.tls.clone() }
     }
 
+    /// Rules and catalogs, for people who ask about them.
+    #[must_use]
+    pub fn known(&self) -> (Vec<Arc<Epoch>>, Vec<Option<Catalog>>) {
+        (self.epochs.clone(), self.catalogs.clone())
+    }
+
     /// Number of a target's epoch.
     #[must_use]
     pub fn epoch(&self, target: usize) -> u64 {

@@ -55,8 +55,6 @@ pub(crate) struct Parked {
     rule: usize,
     digest: [u8; 32],
     id: String,
-    /// The request is this session's.
-    own: bool,
     link: String,
     until_ns: u64,
     /// When it was first asked about.
@@ -81,7 +79,6 @@ impl Parked {
             rule: 0,
             digest: [0; 32],
             id: String::new(),
-            own: false,
             link: String::new(),
             until_ns: 0,
             since_ns: 0,
@@ -166,10 +163,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             parked.unwanted.get_or_insert("disconnected");
         }
         if let Some(reason) = parked.unwanted {
-            if reason == "drain" && parked.waits != Waits::People {
-                self.withdraw(parked, "disconnected");
-            }
-            if reason == "drain" {
+            if reason == "drain" && parked.waits == Waits::People {
                 return Ok(Next::Refuse(self.later(parked, "the gateway is about to stop")));
             }
             self.withdraw(parked, reason);
@@ -191,8 +185,8 @@ impl<S: Serving<Verdicts>> Session<S> {
             let answer = parked.answers.remove(0);
             if first && std::mem::take(&mut parked.stale) {
                 // About what it was: a request for that is taken back, an approval of it is good for nothing.
-                if answer_id(&answer) == Some(parked.id.as_str()) {
-                    parked.own = true;
+                if let HoldAnswer::Waiting { id, .. } = answer {
+                    parked.id = id;
                     self.withdraw(parked, "changed");
                 }
                 (parked.waits, parked.rule) = (Waits::Before, 0);
@@ -212,13 +206,13 @@ impl<S: Serving<Verdicts>> Session<S> {
                 HoldAnswer::Granted { id } => return Ok(Next::Run(Some(id))),
                 HoldAnswer::Refused { id, why } => return Ok(Next::Refuse(self.said_no(parked, &id, why))),
                 HoldAnswer::Waiting { id, link, until_ns } => {
-                    parked.own |= id == parked.id;
+                    let own = id == parked.id;
                     (parked.id, parked.link, parked.until_ns) = (id, link, until_ns);
                     if !first {
                         continue;
                     }
                     parked.waits = Waits::People;
-                    if parked.own && self.requested(host, parked).is_err() {
+                    if own && self.requested(host, parked).is_err() {
                         self.withdraw(parked, "changed");
                         return Ok(Next::Refuse(not_recorded()));
                     }
@@ -238,8 +232,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             Waits::Before => Next::Wait,
             Waits::Answer(since) if now_ns.saturating_sub(since) < ANSWER_MAX_NS => Next::Wait,
             Waits::Answer(_) => {
-                parked.own = true;
-                self.withdraw(parked, "timeout");
+                self.withdraw(parked, "changed");
                 Next::Refuse(self.said_no(parked, "", "unavailable"))
             }
             Waits::People if now_ns.saturating_sub(parked.since_ns) >= self.info.hold_max_ns => {
@@ -254,11 +247,7 @@ impl<S: Serving<Verdicts>> Session<S> {
                     let (id, link, until) = (&parked.id, &parked.link, approval::clock(parked.until_ns));
                     let at = if link.is_empty() { String::new() } else { format!(", {link}") };
                     let message = format!("{what}: approval {id} pending until {until}{at}");
-                    self.serving.notice(
-                        &mut self.up,
-                        &message,
-                        "It runs when it is approved; cancel it to take it back.",
-                    );
+                    self.serving.notice(&mut self.up, "NOTICE", "00000", &message);
                 }
                 Next::Wait
             }
@@ -301,7 +290,6 @@ impl<S: Serving<Verdicts>> Session<S> {
         let masking = self.masking(&parked.token);
         parked.digest = self.digest(parked, &given, &masking);
         parked.id = approval::request_id(random);
-        parked.own = false;
         let text = self.parked_text(parked);
         let readable = std::str::from_utf8(text).unwrap_or_default();
         // The core's facts may be those of another text of the same form: places are of this one.
@@ -450,22 +438,18 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(refusal))
     }
 
-    /// Takes the request back, if it is this session's.
-    fn withdraw(&mut self, parked: &mut Parked, reason: &'static str) {
-        let asked = parked.own || matches!(parked.waits, Waits::Answer(_));
-        if asked && !parked.id.is_empty() {
-            parked.own = false;
+    /// Says that this session waits no more. A `timeout` leaves the request, so that it can be approved and used later.
+    fn withdraw(&mut self, parked: &Parked, reason: &'static str) {
+        if parked.waits != Waits::Before {
             self.questions.push(HoldQuestion::Withdraw { id: parked.id.clone(), reason });
         }
     }
 
     /// It fails now and can be run once it is approved: the request stays.
-    fn later(&self, parked: &Parked, why: &str) -> Refusal {
+    fn later(&mut self, parked: &Parked, why: &str) -> Refusal {
+        self.withdraw(parked, "timeout");
         let rule = self.rule(parked).map(|hold| hold.rule.name).unwrap_or_default();
         let (id, until) = (&parked.id, approval::clock(parked.until_ns));
-        if parked.waits != Waits::People {
-            return withdrawn(&self.rule(parked), why);
-        }
         let at = if parked.link.is_empty() { String::new() } else { format!(" at {}", parked.link) };
         Refusal {
             code: code::HELD,
@@ -486,6 +470,10 @@ impl<S: Serving<Verdicts>> Session<S> {
             "withdrawn" => {
                 ("the request for approval was taken back", Some("Run the statement again to ask once more."))
             }
+            "used" => (
+                "another run of the same statement has used the approval",
+                Some("Run the statement again to ask once more."),
+            ),
             "too_many" => {
                 ("too many requests of yours wait, or this one was refused a moment ago", Some("Wait for them."))
             }
@@ -511,7 +499,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         let token = match judged {
             Ok(token) => token,
             Err(refusal) => {
-                self.withdraw(&mut parked, "changed");
+                self.withdraw(&parked, "changed");
                 return self.end_parked(host, &parked, refusal);
             }
         };
@@ -525,7 +513,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             let masking = self.masking(&parked.token);
             if before != (self.rule(&parked), self.digest(&parked, &given, &masking)) {
                 if parked.waits == Waits::People {
-                    self.withdraw(&mut parked, "changed");
+                    self.withdraw(&parked, "changed");
                     (parked.waits, parked.rule) = (Waits::Before, 0);
                 } else {
                     parked.stale = true;
@@ -533,7 +521,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             }
         }
         if parked.token.holds.is_empty() {
-            self.withdraw(&mut parked, "changed");
+            self.withdraw(&parked, "changed");
             if parked.number > 0 {
                 return self.run(host, parked, None);
             }
@@ -546,8 +534,8 @@ impl<S: Serving<Verdicts>> Session<S> {
 
     /// The session is over: what waits is taken back.
     pub(crate) fn abandon<H: Host>(&mut self, host: &H) {
-        let Some(mut parked) = self.parked.take() else { return };
-        self.withdraw(&mut parked, "disconnected");
+        let Some(parked) = self.parked.take() else { return };
+        self.withdraw(&parked, "disconnected");
         let refusal = withdrawn(&self.rule(&parked), "the session ended");
         let refused = Refused { statement: self.statements, text: self.parked_text(&parked), refusal: &refusal };
         if parked.number > 0 {

@@ -13,8 +13,8 @@ pub struct Unrecorded;
 pub struct User<V> {
     /// What the proof is checked with; for an unknown user a verifier that always fails at the end.
     pub verifier: V,
-    /// Who it is, `None` for an unknown user.
-    pub proven: Option<Proven>,
+    /// Who it is, one for each secret that the verifier knows; empty for an unknown user.
+    pub proven: Vec<Proven>,
 }
 
 /// Who somebody is, once the proof holds, and for how long that is worth something.
@@ -34,6 +34,8 @@ pub struct Proven {
     pub credential: String,
     /// Purpose or ticket that was stated.
     pub purpose: String,
+    /// The only target it is good for; empty for all.
+    pub only_target: String,
 }
 
 /// A role given for a time.

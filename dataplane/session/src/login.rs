@@ -6,8 +6,9 @@
 use crate::host::{Granted, Host, Proven, User};
 use crate::judged::neutral;
 use audit::record::{Record, SessionId};
-use contract::{Fault, Greeted, Greeting, Lane, LoginRequest, Refusal};
+use contract::{Challenge, Discovery, Fault, Greeted, Greeting, Lane, LoginRequest, Refusal, Shows, Token};
 use policy::Grant;
+use std::rc::Rc;
 
 /// What the login needs next.
 #[derive(Debug)]
@@ -20,8 +21,10 @@ pub enum LoginNext {
     DirectTls,
     /// This is a cancel request with this key; nothing is answered.
     Cancel(Vec<u8>),
-    /// The client asks to be this user: answer with [`Login::user`].
+    /// The client asks to be this user: answer with [`Login::user`], [`Login::token`] or [`Login::certified`].
     Who(String),
+    /// The client shows a token: answer with [`Login::shown`].
+    Shown(Shows, Token),
     /// The client is who it says: answer with [`Login::admit`].
     Proved,
     /// It is over; what is queued is still to be sent.
@@ -52,6 +55,9 @@ impl Admitted {
     }
 }
 
+/// User names that stand for whoever the token names.
+pub const WHOEVER: &[&str] = &["token", "oauth"];
+
 /// A login in progress.
 #[derive(Debug)]
 pub struct Login<G: Greeting> {
@@ -64,7 +70,8 @@ pub struct Login<G: Greeting> {
     session: SessionId,
     source: String,
     request: LoginRequest,
-    proven: Option<Proven>,
+    proven: Vec<Proven>,
+    by_password: bool,
     over: bool,
 }
 
@@ -78,7 +85,8 @@ impl<G: Greeting> Login<G> {
             session,
             source,
             request: LoginRequest::default(),
-            proven: None,
+            proven: Vec::new(),
+            by_password: false,
             over: false,
         }
     }
@@ -100,8 +108,14 @@ impl<G: Greeting> Login<G> {
                 self.request = request;
                 LoginNext::Who(self.request.user.clone())
             }
-            Ok(Greeted::Authenticated) if self.proven.is_some() => LoginNext::Proved,
+            Ok(Greeted::Authenticated) if self.greeting.matched() < self.proven.len() => LoginNext::Proved,
             Ok(Greeted::Authenticated) => self.denied(host, "unknown_user"),
+            Ok(Greeted::Shown(shows, token)) => {
+                // Whoever a password would have proved, it is not what was shown.
+                self.by_password = false;
+                self.proven = Vec::new();
+                LoginNext::Shown(shows, token)
+            }
             Ok(Greeted::Denied(reason)) => self.denied(host, reason),
             Err(fault) => {
                 self.fail(host, &fault, "protocol");
@@ -111,8 +125,13 @@ impl<G: Greeting> Login<G> {
     }
 
     fn denied<H: Host>(&mut self, host: &H, reason: &'static str) -> LoginNext {
-        let fault = Fault::downstream("password authentication failed").with_state("28P01");
-        self.fail(host, &fault, if self.proven.is_some() { reason } else { "unknown_user" });
+        let unknown = self.by_password && self.proven.is_empty();
+        let fault = if self.by_password {
+            Fault::downstream("password authentication failed").with_state("28P01")
+        } else {
+            Fault::downstream("authentication failed").with_state("28000")
+        };
+        self.fail(host, &fault, if unknown { "unknown_user" } else { reason });
         LoginNext::End(reason)
     }
 
@@ -136,10 +155,50 @@ impl<G: Greeting> Login<G> {
         drop(host.record(&record));
     }
 
-    /// The user's verifier, and fresh randomness for the exchange.
-    pub fn user(&mut self, user: User<G::Verifier>, nonce: [u8; 18]) {
+    /// The user's verifier, and fresh randomness for the exchange; where tokens come from, if one is as good.
+    pub fn user<H: Host>(&mut self, host: &H, user: User<G::Verifier>, nonce: [u8; 18], oauth: Option<Rc<Discovery>>) {
         self.proven = user.proven;
-        self.greeting.challenge(&mut self.up, user.verifier, nonce);
+        self.by_password = true;
+        self.ask(host, Challenge::Secret { verifier: user.verifier, nonce, oauth });
+    }
+
+    /// A token is to be shown and nothing else: by the protocol's own mechanism, or in the place of a password.
+    pub fn token<H: Host>(&mut self, host: &H, oauth: Option<Rc<Discovery>>) {
+        self.ask(host, oauth.map_or(Challenge::Token, Challenge::Oauth));
+    }
+
+    /// The client's certificate is of this person, or of nobody any more.
+    pub fn certified<H: Host>(&mut self, host: &H, proven: Option<Proven>) {
+        match proven.filter(|proven| proven.user == self.request.user) {
+            Some(proven) => {
+                self.proven = vec![proven];
+                self.ask(host, Challenge::Nothing);
+            }
+            None => {
+                let fault = Fault::downstream("the client certificate is not, or no longer, of this user");
+                self.fail(host, &fault.with_state("28000"), "certificate");
+            }
+        }
+    }
+
+    fn ask<H: Host>(&mut self, host: &H, challenge: Challenge<G::Verifier>) {
+        if let Err(fault) = self.greeting.challenge(&mut self.up, challenge) {
+            self.fail(host, &fault, "token_in_clear");
+        }
+    }
+
+    /// Whose token it is, or why it is no good.
+    pub fn shown(&mut self, verdict: Result<Proven, &'static str>) {
+        let named = self.request.user.as_str();
+        let verdict = verdict.and_then(|proven| {
+            let fits = proven.user == named || WHOEVER.contains(&named);
+            if fits { Ok(proven) } else { Err("other_user") }
+        });
+        self.greeting.shown(&mut self.up, verdict.as_ref().map(drop).map_err(|reason| *reason));
+        if let Ok(proven) = verdict {
+            self.request.user.clone_from(&proven.user);
+            self.proven = vec![proven];
+        }
     }
 
     /// What the client asked for.
@@ -164,7 +223,8 @@ impl<G: Greeting> Login<G> {
             );
             return None;
         };
-        let mut proven = self.proven.take().unwrap_or_default();
+        let matched = self.greeting.matched();
+        let mut proven = self.proven.get(matched).cloned().unwrap_or_default();
         let now_ns = host.unix_ns();
         if proven.until_ns > 0 && proven.until_ns <= now_ns {
             let fault = Fault::downstream("what you logged in with has expired").with_state("28000");
@@ -173,6 +233,11 @@ impl<G: Greeting> Login<G> {
         }
         let epoch = host.epoch(target);
         let name = epoch.bundle().model().targets.get(epoch.target()).map_or("", |target| target.name.as_str());
+        if !proven.only_target.is_empty() && proven.only_target != name {
+            let fault = Fault::downstream("what you logged in with is for another target").with_state("28000");
+            self.fail(host, &fault, "other_target");
+            return None;
+        }
         proven.grants.retain(|granted| granted.target == name && granted.until_ns > now_ns);
         proven.identity.granted = proven.grants.iter().map(|granted| granted.role.clone()).collect();
         match policy::admit(&epoch, &proven.identity) {

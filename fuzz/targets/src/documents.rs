@@ -55,6 +55,18 @@ pub fn tlog(data: &[u8]) {
     }
 }
 
+/// Tokens, sets of keys and the JSON in both: what is accepted, a usual reader accepts too.
+///
+/// # Panics
+/// When an invariant is broken.
+pub fn token(data: &[u8]) {
+    use identity::fuzzing::{json, keys, token};
+    if keys(data) || json(data) {
+        assert!(serde_json::from_slice::<serde_json::Value>(data).is_ok(), "read as JSON although it is none");
+    }
+    let _well_formed = token(data);
+}
+
 /// A catalog with names that seeds use.
 fn index() -> &'static ::lineage::resolve::Index {
     static INDEX: std::sync::OnceLock<::lineage::resolve::Index> = std::sync::OnceLock::new();
@@ -176,7 +188,9 @@ fn used(bundle: Bundle) {
             let identity =
                 Identity { issuer: "local".to_owned(), subject: "ana".to_owned(), groups, ..Identity::default() };
             let Ok(grant) = policy::admit(&epoch, &identity) else { continue };
-            let Decision::Allow(allowed) = grant.decide(text, &facts, &()) else { continue };
+            let (Decision::Allow(allowed) | Decision::Hold(allowed, _)) = grant.decide(text, &facts, &()) else {
+                continue;
+            };
             let columns = [ColumnShape { name: b"note", table: 0, attribute: 0, type_oid: 25 }; 2];
             for statement in &allowed {
                 let Ok(plan) = grant.plan(statement, &columns) else { continue };

@@ -15,7 +15,7 @@ pub mod seeds;
 mod server;
 
 pub use conversation::{downstream, upstream};
-pub use documents::{audit_reader, bundle, lineage, rules, tlog};
+pub use documents::{audit_reader, bundle, lineage, rules, tlog, token};
 
 /// A fuzz target: panics on a defect.
 pub type Target = fn(&[u8]);
@@ -29,4 +29,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("audit_reader", audit_reader),
     ("lineage", lineage),
     ("tlog", tlog),
+    ("token", token),
 ];

@@ -58,8 +58,26 @@ pub fn all(rules: &[Document<'_>]) -> Vec<Seed> {
     );
     seeds.extend(audit_log());
     seeds.extend(tree());
+    seeds.extend(TOKENS.iter().map(|(name, text)| ("token", (*name).to_owned(), text.as_bytes().to_vec())));
     seeds
 }
+
+/// A token, one that is not signed, a set of keys, and members that stand twice.
+const TOKENS: &[(&str, &str)] = &[
+    (
+        "token",
+        "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsiLCJ0eXAiOiJhdCtqd3QifQ.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUuY29tIiwic3ViIjoidSIsImF1ZCI6WyJhIl0sImV4cCI6MTgwMDAwMDAwMCwiYWN0Ijp7InN1YiI6ImIifSwiZ3JvdXBzIjpbImciXX0.c3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzcw",
+    ),
+    (
+        "unsigned",
+        "eyJhbGciOiJub25lIn0.eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUuY29tIiwic3ViIjoidSIsImF1ZCI6WyJhIl0sImV4cCI6MTgwMDAwMDAwMCwiYWN0Ijp7InN1YiI6ImIifSwiZ3JvdXBzIjpbImciXX0.",
+    ),
+    (
+        "keys",
+        r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHh4eHg","kid":"k"},{"kty":"oct","k":"eA"},{"kty":"RSA","n":"AQAB","e":"AQAB"}]}"#,
+    ),
+    ("twice", r#"{"keys":[],"a":{"b":1,"b":2}}"#),
+];
 
 /// One of each form around a log's tree.
 fn tree() -> Vec<Seed> {

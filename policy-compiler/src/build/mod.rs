@@ -3,6 +3,7 @@
 //! Nothing stops at the first mistake; with errors there is no model. The model holds what the runtime needs, [`Origins`]
 //! where each part was written. Deliberately absent: catalogs (see `resolve`) and the runtime's tables.
 
+mod asking;
 mod blocks;
 mod classes;
 mod expectations;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use policy::Model;
 use policy::model::RedactionId;
 
+pub(crate) use asking::show_time;
 pub use expectations::{Expectation, ExpectedColumn, Test, Who};
 
 use crate::diagnostic::{Diagnostic, Report};

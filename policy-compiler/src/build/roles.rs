@@ -78,6 +78,15 @@ impl Build<'_> {
             }
         }
         let channels = owned(fields.texts("channels", self.report));
+        let request = self.request(&fields, &what);
+        let break_glass = self.break_glass(&fields, &what);
+        if fields.get("groups").is_none() && request.is_none() && break_glass.is_none() {
+            self.error(
+                named.place,
+                format!("{what} has no `groups`, and nobody may ask for it"),
+                "add `groups: …`: identity groups that have the role, or `request: …`: who may ask for it for a time",
+            );
+        }
         self.model.roles.push(Role {
             name: named.name.to_owned(),
             groups,
@@ -90,6 +99,8 @@ impl Build<'_> {
             comparisons,
             budgets,
             derive: Derive::Refuse,
+            request,
+            break_glass,
             line: named.place.line,
         });
         self.origins.roles.push(named.place);
@@ -145,7 +156,9 @@ impl Build<'_> {
                     || (!role.groups.is_empty() && role.groups.iter().all(|g| earlier.groups.contains(g)));
                 let targets = earlier.targets.iter().any(|t| t == "*")
                     || (!role.targets.is_empty() && role.targets.iter().all(|t| earlier.targets.contains(t)));
-                if groups && targets {
+                // Who is given a role for a time gets it before those of the groups.
+                let asked = role.request.is_some() || role.break_glass.is_some();
+                if groups && targets && !asked {
                     found.push((i, j));
                     break;
                 }

@@ -84,8 +84,8 @@ pub fn write_warning(out: &mut Vec<u8>, refusal: &Refusal) {
 }
 
 /// Appends a NoticeResponse of the gateway's own.
-pub fn write_notice(out: &mut Vec<u8>, message: &str, hint: &str) {
-    write_message(out, b'N', "NOTICE", "00000", message, "", hint, 0);
+pub fn write_notice(out: &mut Vec<u8>, severity: &str, state: &str, message: &str) {
+    write_message(out, b'N', severity, state, message, "", "", 0);
 }
 
 /// The same with another SQLSTATE, for logins.

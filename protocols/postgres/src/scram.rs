@@ -168,6 +168,8 @@ pub struct Verifier {
     salt: Vec<u8>,
     stored_key: [u8; KEY_BYTES],
     server_key: [u8; KEY_BYTES],
+    /// StoredKey and ServerKey of other passwords of the same user, with the same salt and rounds.
+    others: Vec<([u8; KEY_BYTES], [u8; KEY_BYTES])>,
     /// No password fits, whatever the proof.
     doomed: bool,
 }
@@ -221,7 +223,7 @@ impl Verifier {
         let (stored, server) = rest.split_once(':').ok_or(VerifierError::StoredKey)?;
         let stored_key = decode_key(stored.as_bytes()).ok_or(VerifierError::StoredKey)?;
         let server_key = decode_key(server.as_bytes()).ok_or(VerifierError::ServerKey)?;
-        Ok(Self { iterations, salt, stored_key, server_key, doomed: false })
+        Ok(Self { iterations, salt, stored_key, server_key, others: Vec::new(), doomed: false })
     }
 
     /// Makes the verifier of a password, prepared as PostgreSQL prepares it. `iterations` is brought into
@@ -235,6 +237,7 @@ impl Verifier {
             salt: salt.to_vec(),
             stored_key: sha256(&[&keys.client[..]]),
             server_key: *keys.server,
+            others: Vec::new(),
             doomed: false,
         }
     }
@@ -249,8 +252,19 @@ impl Verifier {
             salt: salt.iter().take(16).copied().collect(),
             stored_key: mac(secret, &[b"stored\0", user.as_bytes()]),
             server_key: mac(secret, &[b"server\0", user.as_bytes()]),
+            others: Vec::new(),
             doomed: true,
         }
+    }
+
+    /// Another password of the same user fits too. False if it has another salt or number of rounds: one exchange has
+    /// one of each.
+    pub fn or(&mut self, other: &Self) -> bool {
+        let same = self.salt == other.salt && self.iterations == other.iterations && !other.doomed && !self.doomed;
+        if same {
+            self.others.push((other.stored_key, other.server_key));
+        }
+        same
     }
 
     /// Whether this password belongs to the verifier. Takes as long as a login.

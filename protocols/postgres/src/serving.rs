@@ -647,10 +647,12 @@ impl<J: Judge> Serving<J> for Serve<J> {
         false
     }
 
-    fn notice(&self, up: &mut Lane, message: &str, hint: &str) {
-        if self.is_whole() {
-            up.put_with(|out| faults::write_notice(out, message, hint));
+    fn notice(&self, up: &mut Lane, severity: &'static str, state: &'static str, message: &str) -> bool {
+        let whole = self.is_whole();
+        if whole {
+            up.put_with(|out| faults::write_notice(out, severity, state, message));
         }
+        whole
     }
 
     fn farewell(&self, up: &mut Lane, fault: &Fault) {

@@ -36,6 +36,8 @@ fn model(targets: &[&str], group: &str) -> Model {
             comparisons: Vec::new(),
             budgets: Vec::new(),
             derive: policy::model::Derive::Refuse,
+            request: None,
+            break_glass: None,
             line: 1,
         }],
         ..Model::default()

@@ -20,6 +20,8 @@ pub struct Server {
     nonce: String,
     binding: Option<Vec<u8>>,
     phase: Phase,
+    /// Which password of several it was.
+    matched: usize,
 }
 
 enum Phase {
@@ -42,13 +44,19 @@ impl Server {
     /// when the connection is TLS and the certificate has one (see [`super::end_point_hash`]), and PLUS was offered.
     #[must_use]
     pub fn new(verifier: Verifier, nonce: [u8; NONCE_BYTES], binding: Option<&[u8]>) -> Self {
-        Self { verifier, nonce: BASE64.encode(nonce), binding: binding.map(<[u8]>::to_vec), phase: Phase::Start }
+        Self {
+            verifier,
+            nonce: BASE64.encode(nonce),
+            binding: binding.map(<[u8]>::to_vec),
+            phase: Phase::Start,
+            matched: 0,
+        }
     }
 
     /// With the nonce of a published example, which is not base64.
     #[cfg(test)]
     pub(super) fn with_nonce(verifier: Verifier, nonce: &str) -> Self {
-        Self { verifier, nonce: nonce.to_owned(), binding: None, phase: Phase::Start }
+        Self { verifier, nonce: nonce.to_owned(), binding: None, phase: Phase::Start, matched: 0 }
     }
 
     /// Takes client-first and the name of the mechanism; gives server-first.
@@ -127,13 +135,27 @@ impl Server {
         let proof = decode_key(proof).ok_or(ScramFault::Malformed("the proof is not 32 bytes in base64"))?;
 
         let said = [&challenge.client_first_bare[..], b",", &challenge.server_first, b",", without_proof];
-        let signature: [u8; KEY_BYTES] = mac(&self.verifier.stored_key, &said);
-        let client_key = Zeroizing::new(xor(&proof, &signature));
-        let fits = sha256(&[&client_key[..]]).ct_eq(&self.verifier.stored_key);
-        if !bool::from(fits) || self.verifier.doomed {
-            return Err(ScramFault::Proof);
+        let first = (self.verifier.stored_key, self.verifier.server_key);
+        let mut found = None;
+        // All are tried, so the time does not tell which.
+        for (number, (stored_key, server_key)) in std::iter::once(&first).chain(&self.verifier.others).enumerate() {
+            let signature: [u8; KEY_BYTES] = mac(stored_key, &said);
+            let client_key = Zeroizing::new(xor(&proof, &signature));
+            if bool::from(sha256(&[&client_key[..]]).ct_eq(stored_key)) {
+                found = Some((number, *server_key));
+            }
         }
-        Ok(format!("v={}", BASE64.encode(mac(&self.verifier.server_key, &said))).into_bytes())
+        let Some((number, server_key)) = found.filter(|_| !self.verifier.doomed) else {
+            return Err(ScramFault::Proof);
+        };
+        self.matched = number;
+        Ok(format!("v={}", BASE64.encode(mac(&server_key, &said))).into_bytes())
+    }
+
+    /// After a good proof: which of the verifier's passwords it was, 0 for the first.
+    #[must_use]
+    pub const fn matched(&self) -> usize {
+        self.matched
     }
 
     /// The gs2 header with its trailing comma, checked against the mechanism and what was offered.

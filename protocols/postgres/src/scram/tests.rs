@@ -387,3 +387,23 @@ fn end_point_hash_follows_the_signature_algorithm() {
     let der = certificate(&rsa(11), &[5, 0]);
     assert_eq!(end_point_hash(&der).unwrap(), sha256(&[&der]).to_vec());
 }
+
+#[test]
+fn each_of_several_passwords_of_a_user_fits_and_is_told_apart() {
+    let mut all = Verifier::derive(b"first", b"one salt", 4096);
+    assert!(all.or(&Verifier::derive(b"second", b"one salt", 4096)));
+    assert!(all.or(&Verifier::derive(b"third", b"one salt", 4096)));
+    assert!(!all.or(&Verifier::derive(b"fourth", b"other salt", 4096)), "one exchange has one salt");
+    for (number, password) in [(0, "first"), (1, "second"), (2, "third")] {
+        let mut server = Server::new(all.clone(), [1; NONCE_BYTES], None);
+        let mut client = Client::new([2; NONCE_BYTES], None);
+        let (mechanism, first) = client.client_first(Offered { plain: true, plus: false }).unwrap();
+        let challenge = server.client_first(mechanism.name().as_bytes(), &first).unwrap();
+        let proof = client.server_first(&challenge, &mut keys(password)).unwrap();
+        let signature = server.client_final(&proof).unwrap();
+        // The client checks that the server knows this very password.
+        client.server_final(&signature).unwrap();
+        assert_eq!(server.matched(), number);
+    }
+    assert_eq!(exchange(all, &mut keys("fourth"), None, None), Err(("server", ScramFault::Proof)));
+}

@@ -1,0 +1,291 @@
+//! Questions of sessions, answered by the engine.
+//!
+//! A few workers; a session always has the same one. What waits for people is remembered with the sessions that wait, and
+//! the engine's news are turned into answers. Invariant: an approval is spent on the session that asked for it, and told to
+//! it alone; a session that is gone leaves nothing behind.
+
+use access::{AccessError, Engine, HoldOutcome, Holding, News, Request, Said, State, Wanted, Who, hex};
+use audit::record::SessionId;
+use gateway::Gateway;
+use gateway::access::{Answer, Ask, Cut, HoldAnswer, HoldAsked, Question};
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::thread;
+
+/// Threads that answer; each may wait for a database or a provider.
+const WORKERS: usize = 8;
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// A session whose statement waits.
+#[derive(Clone, Debug)]
+struct Waiter {
+    core: usize,
+    session: SessionId,
+    statement: u64,
+    who: Who,
+    digest: String,
+}
+
+enum Job {
+    Ask(Box<Ask>),
+    Changed(Box<Request>),
+}
+
+/// The workers.
+pub struct Asks {
+    workers: Vec<Sender<Job>>,
+    shared: Arc<Inner>,
+}
+
+impl std::fmt::Debug for Asks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Asks")
+    }
+}
+
+struct Inner {
+    engine: OnceLock<Arc<Engine>>,
+    /// Weak: the gateway's end does not wait for questions.
+    gateway: OnceLock<Weak<Gateway>>,
+    targets: Vec<String>,
+    url: String,
+    waiting: Mutex<HashMap<String, Vec<Waiter>>>,
+}
+
+impl Asks {
+    /// Starts the workers. `targets` are the names, in the gateway's order; `url` is the console's.
+    ///
+    /// # Errors
+    /// The system gives no threads.
+    pub fn start(targets: Vec<String>, url: String) -> std::io::Result<Arc<Self>> {
+        let shared = Arc::new(Inner {
+            engine: OnceLock::new(),
+            gateway: OnceLock::new(),
+            targets,
+            url,
+            waiting: Mutex::default(),
+        });
+        let mut workers = Vec::with_capacity(WORKERS);
+        for number in 0..WORKERS {
+            let (send, jobs) = mpsc::channel();
+            let shared = Arc::clone(&shared);
+            thread::Builder::new().name(format!("access-{number}")).spawn(move || shared.work(&jobs))?;
+            workers.push(send);
+        }
+        Ok(Arc::new(Self { workers, shared }))
+    }
+
+    /// Says which engine decides.
+    pub fn decide_by(&self, engine: Arc<Engine>) {
+        let _twice = self.shared.engine.set(engine);
+    }
+
+    /// Says which gateway asks.
+    pub fn answer_to(&self, gateway: &Arc<Gateway>) {
+        let _twice = self.shared.gateway.set(Arc::downgrade(gateway));
+    }
+
+    /// Takes a question. Returns at once.
+    pub fn ask(&self, ask: Box<Ask>) {
+        let session = ask.session;
+        self.post(&session, Job::Ask(ask));
+    }
+
+    /// Hears of a change in the engine. Returns at once.
+    pub fn hear(&self, news: &News) {
+        match news {
+            News::Cut { who, grant, credential, reason } => {
+                let cut = Cut {
+                    person: who.as_ref().map(|who| (who.issuer.clone(), who.subject.clone())),
+                    grant: grant.clone(),
+                    credential: credential.clone(),
+                    session: None,
+                    reason,
+                };
+                if let Some(gateway) = self.shared.gateway() {
+                    let ended = gateway.cut(&cut);
+                    if ended > 0 {
+                        tracing::info!(sessions = ended, reason, "sessions end because access ended");
+                    }
+                }
+            }
+            News::Request(request) if matches!(request.wanted, Wanted::Statement(_)) => {
+                if request.state != State::Pending {
+                    self.post(&request.id, Job::Changed(request.clone()));
+                }
+            }
+            News::Request(_) => {}
+        }
+    }
+
+    fn post(&self, of: &impl std::hash::Hash, job: Job) {
+        let mut hasher = DefaultHasher::new();
+        of.hash(&mut hasher);
+        let number = usize::try_from(hasher.finish() % WORKERS as u64).unwrap_or(0);
+        // The workers end with the process.
+        let _gone = self.workers[number].send(job);
+    }
+}
+
+impl Inner {
+    fn gateway(&self) -> Option<Arc<Gateway>> {
+        self.gateway.get().and_then(Weak::upgrade)
+    }
+
+    fn work(&self, jobs: &Receiver<Job>) {
+        while let Ok(job) = jobs.recv() {
+            match job {
+                Job::Ask(ask) => self.asked(*ask),
+                Job::Changed(request) => self.changed(&request),
+            }
+        }
+    }
+
+    fn answer(&self, core: usize, session: SessionId, answer: Answer) {
+        if let Some(gateway) = self.gateway()
+            && !gateway.answer(core, session, answer)
+        {
+            tracing::error!(core, "a core does not take mail: a session waits for nothing");
+        }
+    }
+
+    fn asked(&self, ask: Ask) {
+        let Ask { core, session, question } = ask;
+        match question {
+            Question::Hold(asked) => {
+                let id = asked.id.clone();
+                let answer = self.hold(core, session, *asked).unwrap_or_else(|why| HoldAnswer::Refused { id, why });
+                self.answer(core, session, Answer::Hold(answer));
+            }
+            Question::Withdraw { id, reason } => self.withdraw(session, &id, reason),
+            Question::Proof(_) => self.answer(core, session, Answer::Proven(Err("not_configured"))),
+            Question::Account(_) => {
+                self.answer(core, session, Answer::Account(Err("no account can be made for this target".to_owned())));
+            }
+            Question::Ended => self.ended(session),
+        }
+    }
+
+    fn hold(&self, core: usize, session: SessionId, asked: HoldAsked) -> Result<HoldAnswer, &'static str> {
+        let engine = self.engine.get().ok_or("not_configured")?;
+        let who = Who { issuer: asked.issuer, subject: asked.subject };
+        let digest = hex(&asked.digest);
+        let text = String::from_utf8_lossy(&asked.text).into_owned();
+        let holding = Holding {
+            id: asked.id,
+            session: session.0,
+            statement: asked.statement,
+            who: who.clone(),
+            handle: asked.user,
+            role: asked.role,
+            target: self.targets.get(asked.target).cloned().unwrap_or_default(),
+            rule: asked.rule,
+            digest: asked.digest,
+            said: Said { text, parameters: asked.parameters },
+            tables: asked.tables,
+            classes: asked.classes,
+            marks: asked.marks,
+            estimate: None,
+            approvers: asked.approvers,
+            needed: asked.approvals,
+            distinct: asked.distinct_groups,
+            reason: asked.purpose,
+            source: asked.source,
+        };
+        let waiter = Waiter { core, session, statement: asked.statement, who, digest };
+        match engine.hold(&holding) {
+            Ok(HoldOutcome::Granted { id }) => Ok(HoldAnswer::Granted { id }),
+            Ok(HoldOutcome::Waiting { id, until_s }) => {
+                self.lock().entry(id.clone()).or_default().push(waiter);
+                // Somebody may have voted in between; then the news came before this session waited.
+                if let Some(request) = engine.request(&id).filter(|request| request.state != State::Pending) {
+                    self.changed(&request);
+                }
+                let link = format!("{}/approvals/{id}", self.url);
+                Ok(HoldAnswer::Waiting { id, link, until_ns: until_s * SECOND_NS })
+            }
+            Err(AccessError::TooMany(_)) => Err("too_many"),
+            Err(error) => {
+                tracing::error!("a held statement cannot wait: {error}");
+                Err("unavailable")
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Vec<Waiter>>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request is approved, used or over: whoever waits for it is told.
+    fn changed(&self, request: &Request) {
+        let Some(engine) = self.engine.get() else { return };
+        match &request.state {
+            State::Pending => {}
+            State::Approved { .. } => {
+                // The first that waits takes it; the others learn that it was used.
+                let waiters = self.lock().remove(&request.id).unwrap_or_default();
+                for waiter in waiters {
+                    let spent = engine.consume(&request.id, waiter.session.0, waiter.statement, &waiter.digest);
+                    let id = request.id.clone();
+                    let answer = match spent {
+                        Ok(()) => HoldAnswer::Granted { id },
+                        Err(AccessError::Over(_)) => HoldAnswer::Refused { id, why: "revoked" },
+                        Err(_) => HoldAnswer::Refused { id, why: "unavailable" },
+                    };
+                    self.answer(waiter.core, waiter.session, Answer::Hold(answer));
+                }
+            }
+            State::Consumed { .. } => self.tell(&request.id, "used"),
+            State::Over { why } => {
+                let why = match why.as_str() {
+                    "denied" => "denied",
+                    "expired" => "expired",
+                    "withdrawn" => "withdrawn",
+                    _ => "revoked",
+                };
+                self.tell(&request.id, why);
+            }
+        }
+    }
+
+    fn tell(&self, id: &str, why: &'static str) {
+        for waiter in self.lock().remove(id).unwrap_or_default() {
+            let answer = HoldAnswer::Refused { id: id.to_owned(), why };
+            self.answer(waiter.core, waiter.session, Answer::Hold(answer));
+        }
+    }
+
+    /// A session does not want its statement any more. The request goes when nobody else waits for it.
+    fn withdraw(&self, session: SessionId, id: &str, reason: &str) {
+        let who = {
+            let mut waiting = self.lock();
+            let Some(waiters) = waiting.get_mut(id) else { return };
+            let who = waiters.iter().find(|waiter| waiter.session == session).map(|waiter| waiter.who.clone());
+            waiters.retain(|waiter| waiter.session != session);
+            if !waiters.is_empty() {
+                return;
+            }
+            waiting.remove(id);
+            who
+        };
+        if let (Some(engine), Some(who)) = (self.engine.get(), who)
+            && reason != "timeout"
+            && let Err(error) = engine.withdraw(&who, id, reason)
+        {
+            tracing::warn!(id, "a request cannot be withdrawn: {error}");
+        }
+    }
+
+    fn ended(&self, session: SessionId) {
+        let mine = |waiters: &[Waiter]| waiters.iter().any(|waiter| waiter.session == session);
+        let ids: Vec<String> = {
+            let waiting = self.lock();
+            waiting.iter().filter(|(_, waiters)| mine(waiters)).map(|(id, _)| id.clone()).collect()
+        };
+        for id in ids {
+            self.withdraw(session, &id, "disconnected");
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! Access in the program: configuration, the engine, and the way between its decisions and the cores.
+//!
+//! ```text
+//!   cores ──Event::Ask──▶ Asks (workers) ──▶ engine ──▶ store
+//!     ▲──Answer, Cut───────┘      ▲──────News──────────────┘
+//! ```
+//!
+//! Invariants: questions of one session are answered in their order, by one worker; without the section `access:` nobody
+//! but the users file can log in and every question is refused. Deliberately absent: the rules, which are the engine's.
+
+mod asks;
+mod console;
+mod directory;
+mod settings;
+mod start;
+mod world;
+
+pub use asks::Asks;
+pub use console::{Served, serve_console};
+pub use directory::People;
+pub use settings::{AccessSettings, ConsoleSettings, StoreSource};
+pub(crate) use settings::{access as read_access, console as read_console};
+pub use start::{LateJournal, Running, policy_of, start};
+pub use world::{Gate, InForce, Reached};
