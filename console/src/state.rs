@@ -72,8 +72,14 @@ impl State {
             desk,
             inbound,
             host,
-            ceremonies: webauthn::Ceremonies,
+            ceremonies: webauthn::Ceremonies::default(),
         })
+    }
+
+    /// Where authenticators are used.
+    pub(crate) fn site(&self) -> webauthn::Site<'_> {
+        let id = self.host.rsplit_once(':').map_or(self.host.as_str(), |(host, _)| host);
+        webauthn::Site { origin: &self.origin, id }
     }
 
     /// Is the request sent by a page of this site? By `Origin`, and by `Sec-Fetch-Site` where the browser tells.
@@ -115,15 +121,15 @@ pub fn local_path(path: &str) -> Option<&str> {
 
 /// Somebody who looks at a page.
 #[derive(Clone, Debug)]
-pub struct Looking {
+pub(crate) struct Looking {
     /// Their sign-in.
-    pub sign_in: SignIn,
+    pub(crate) sign_in: SignIn,
     /// Who.
-    pub person: Person,
+    pub(crate) person: Person,
     /// From where.
-    pub peer: Source,
+    pub(crate) peer: Source,
     /// Theme they chose: `light`, `dark`, or empty for what their system says.
-    pub theme: &'static str,
+    pub(crate) theme: &'static str,
 }
 
 /// Theme chosen by a switch on the page.
@@ -139,7 +145,11 @@ pub(crate) fn theme(headers: &HeaderMap) -> &'static str {
 
 /// Where a request came from.
 pub(crate) fn peer(parts: &Parts) -> Source {
-    parts.extensions.get::<Source>().copied().unwrap_or(Source(std::net::Ipv4Addr::UNSPECIFIED.into()))
+    parts
+        .extensions
+        .get::<Source>()
+        .copied()
+        .unwrap_or(const { Source(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)) })
 }
 
 impl FromRequestParts<Shared> for Looking {
@@ -163,7 +173,7 @@ impl FromRequestParts<Shared> for Looking {
 
 /// Fields of a form, in order.
 #[derive(Clone, Default)]
-pub struct Fields(Vec<(String, String)>);
+pub(crate) struct Fields(Vec<(String, String)>);
 
 impl std::fmt::Debug for Fields {
     // Fields may be secrets.
@@ -174,25 +184,23 @@ impl std::fmt::Debug for Fields {
 
 impl Fields {
     /// Reads `application/x-www-form-urlencoded`.
-    #[must_use]
-    pub fn parse(bytes: &[u8]) -> Self {
+    pub(crate) fn parse(bytes: &[u8]) -> Self {
         Self(url::form_urlencoded::parse(bytes).into_owned().collect())
     }
 
     /// The field's value; empty if there is none.
-    #[must_use]
-    pub fn get(&self, name: &str) -> &str {
+    pub(crate) fn get(&self, name: &str) -> &str {
         self.0.iter().find(|(of, _)| of == name).map_or("", |(_, value)| value.as_str())
     }
 }
 
 /// Somebody who changes something by a form or a script of a page of this site.
 #[derive(Clone, Debug)]
-pub struct Acting {
+pub(crate) struct Acting {
     /// Who, as for looking.
-    pub looking: Looking,
+    pub(crate) looking: Looking,
     /// What the form holds.
-    pub fields: Fields,
+    pub(crate) fields: Fields,
 }
 
 impl FromRequest<Shared> for Acting {

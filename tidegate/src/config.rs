@@ -4,7 +4,7 @@
 //! [`crate::prepare`], so that both kinds of mistake are reported in one run. Relative paths are relative to the file.
 
 use crate::{
-    access::{AccessSettings, ConsoleSettings},
+    access::{AccessSettings, ConsoleSettings, IdentitySettings},
     problems::{Place, Problems},
     recordings::{self, RecordingSettings},
     secrets::SecretSource,
@@ -49,6 +49,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who may do what, for how long.
     pub access: Option<AccessSettings>,
+    /// Who says who people and programs are.
+    pub identity: Option<IdentitySettings>,
     /// Pages and API for people.
     pub console: Option<ConsoleSettings>,
     /// The log.
@@ -205,6 +207,7 @@ impl Config {
             "limits",
             "access",
             "console",
+            "identity",
             "log",
         ];
         let root = parse(file, text, problems)?;
@@ -234,6 +237,7 @@ impl Config {
         if let (Some(console), None) = (&console, &access) {
             report.error(console.listen.place, "`console` needs the section `access`, where its people are kept");
         }
+        let identity = root.take("identity").and_then(|n| crate::access::read_identity(n, folder, report));
         let log = log(root.take("log"), report);
         Some(Self {
             file: file.to_owned(),
@@ -253,6 +257,7 @@ impl Config {
             limits,
             access,
             console,
+            identity,
             log,
         })
     }

@@ -129,6 +129,7 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
     let journal = access::LateJournal::default();
     let (notices, outbound) = console::notify::queue();
     let in_force = Arc::new(access::InForce::default());
+    let providers = config.identity.as_ref().map(access::IdentitySettings::providers).transpose()?.unwrap_or_default();
     let reached =
         targets.iter().map(|t| access::Reached { name: t.name.clone(), database: t.database.clone() }).collect();
     let running = match &config.access {
@@ -142,13 +143,14 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
             let policy = access::policy_of(settings, world.bundle().model());
             let running = access::start(settings, policy, journal.clone(), told)?;
             asks.decide_by(Arc::clone(&running.engine));
+            asks.trust(providers.clone());
             Some(running)
         }
     };
     let console = match (&config.console, &running) {
         (Some(settings), Some(running)) => {
             let engine = &running.engine;
-            Some(access::serve_console(&config, settings, engine, &board, &in_force, reached, outbound)?)
+            Some(access::serve_console(&config, settings, engine, &board, &in_force, reached, providers, outbound)?)
         }
         _ => None,
     };
@@ -536,7 +538,7 @@ fn settings(
     }
     Ok(Settings {
         directory,
-        tokens: gateway::Tokens::default(),
+        tokens: config.identity.as_ref().map(access::IdentitySettings::tokens).unwrap_or_default(),
         listen: config.listen.iter().map(|l| l.value).collect(),
         cores,
         pin: std::thread::available_parallelism().is_ok_and(|n| n.get() == cores),

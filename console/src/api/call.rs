@@ -96,9 +96,12 @@ pub(crate) fn body(headers: &HeaderMap, bytes: &[u8]) -> Result<Map<String, Valu
             "the body must be application/json",
         ));
     }
-    let Once(map) = serde_json::from_slice(bytes)
-        .map_err(|_| Failure::invalid("the body is not a JSON object, or holds a name twice"))?;
-    Ok(map)
+    object_once(bytes).ok_or_else(|| Failure::invalid("the body is not a JSON object, or holds a name twice"))
+}
+
+/// An object whose names are all different.
+pub(crate) fn object_once(bytes: &[u8]) -> Option<Map<String, Value>> {
+    serde_json::from_slice(bytes).ok().map(|Once(map)| map)
 }
 
 /// An object whose names are all different.

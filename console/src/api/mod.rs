@@ -10,6 +10,7 @@ mod document;
 mod table;
 mod verbs;
 
+pub(crate) use call::object_once;
 pub use call::{Call, Caller};
 pub use document::document;
 pub use table::{Allowed, Field, Kind, Reply, Shape, Verb};

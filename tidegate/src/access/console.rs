@@ -5,9 +5,10 @@ use super::{Gate, InForce, Reached};
 use crate::board::Board;
 use crate::config::Config;
 use access::Engine;
-use console::signin::SignIn;
+use console::signin::{Desk, Gate as Door};
 use console::{Settings, State, notify};
 use gateway::Gateway;
+use identity::Providers;
 use std::net::TcpListener;
 use std::sync::{Arc, OnceLock};
 
@@ -41,9 +42,18 @@ pub fn serve_console(
     board: &Arc<Board>,
     in_force: &Arc<InForce>,
     targets: Vec<Reached>,
+    providers: Providers,
     notices: notify::Outbound,
 ) -> Result<Served, String> {
     let url = url::Url::parse(&settings.url.value).map_err(|e| format!("`console.url`: {e}"))?;
+    // A port that the system chooses is known only when the gateway listens.
+    let port = config.listen.first().map_or(0, |listen| listen.value.port());
+    let door = Door {
+        host: url.host_str().unwrap_or_default().to_owned(),
+        port,
+        targets: targets.iter().map(|target| target.name.clone()).collect(),
+        tls: config.tls.is_some(),
+    };
     let gate = Arc::new(Gate {
         board: Arc::clone(board),
         engine: Arc::clone(engine),
@@ -74,8 +84,9 @@ pub fn serve_console(
     let listener = TcpListener::bind(settings.listen.value)
         .map_err(|e| format!("`console.listen`: cannot listen on {}: {e}", settings.listen.value))?;
     let world: Arc<dyn console::World> = Arc::clone(&gate) as _;
-    let state = State::new(Arc::clone(engine), world, &settings.url.value, SignIn::default(), notify::Inbound)
-        .map_err(|e| format!("`console.url`: {e}"))?;
+    let door = console::signin::Settings { url: url.clone(), gate: door, others: Vec::new() };
+    let desk = Desk::new(Arc::clone(engine), providers, door);
+    let state = State::new(world, desk, notify::Inbound).map_err(|e| format!("`console.url`: {e}"))?;
     let settings = Settings { listener, tls, notices: Some(notices) };
     let running = console::start(settings, state).map_err(|e| format!("the console cannot start: {e}"))?;
     tracing::info!("console on {}, at {}", running.address(), url);

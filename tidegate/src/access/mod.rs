@@ -11,6 +11,7 @@
 mod asks;
 mod console;
 mod directory;
+mod issuers;
 mod settings;
 mod start;
 mod world;
@@ -18,6 +19,8 @@ mod world;
 pub use asks::Asks;
 pub use console::{Served, serve_console};
 pub use directory::People;
+pub(crate) use issuers::read as read_identity;
+pub use issuers::{IdentitySettings, Written};
 pub use settings::{AccessSettings, ConsoleSettings, StoreSource};
 pub(crate) use settings::{access as read_access, console as read_console};
 pub use start::{LateJournal, Running, policy_of, start};
