@@ -17,6 +17,7 @@ pub(crate) mod kind {
     pub(crate) const GRANT: &str = "grant";
     pub(crate) const REQUEST: &str = "request";
     pub(crate) const ONCE: &str = "once";
+    pub(crate) const SECRET: &str = "secret";
 }
 
 /// Something that sessions must be told.
@@ -61,6 +62,8 @@ pub(crate) struct Cache {
     pub(crate) grants: BTreeMap<String, Kept<AccessGrant>>,
     pub(crate) requests: BTreeMap<String, Kept<Request>>,
     pub(crate) once: HashMap<String, Kept<u64>>,
+    /// Sealed secrets that all gateways share, by name.
+    pub(crate) secrets: HashMap<String, Kept<String>>,
     /// Ids of minted credentials by person.
     pub(crate) minted_of: HashMap<Who, Vec<String>>,
     /// Ids of minted certificates by serial number.
@@ -150,6 +153,10 @@ impl Cache {
                     self.requests.insert(entry.id.clone(), (entry.version, request));
                 }
                 None => drop(self.requests.remove(&entry.id)),
+            },
+            kind::SECRET => match read::<String>(entry) {
+                Some(sealed) => drop(self.secrets.insert(entry.id.clone(), (entry.version, sealed))),
+                None => drop(self.secrets.remove(&entry.id)),
             },
             kind::ONCE => match read::<u64>(entry) {
                 Some(until_s) => drop(self.once.insert(entry.id.clone(), (entry.version, until_s))),

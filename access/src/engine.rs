@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// A sign-in lasts this long, seconds.
 const SIGN_IN_S: u64 = 8 * 3600;
@@ -551,6 +552,30 @@ impl Engine {
             Err(AccessError::Over(_)) => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// A secret that all gateways of this store share, kept sealed; `make` makes it when there is none yet.
+    ///
+    /// # Errors
+    /// The store does not take it, or what is there is sealed under another key.
+    pub fn shared_secret(
+        &self,
+        name: &str,
+        make: impl FnOnce() -> Result<Zeroizing<Vec<u8>>, AccessError>,
+    ) -> Result<Zeroizing<Vec<u8>>, AccessError> {
+        let context = format!("secret {name}");
+        let known = || self.cache().secrets.get(name).map(|(_, sealed)| sealed.clone());
+        if known().is_none() {
+            let sealed = self.sealed.seal(&context, &make()?)?;
+            match self.put(kind::SECRET, name, 0, Some(&sealed)) {
+                Ok(()) => {}
+                // Another gateway was first: its secret is everybody's.
+                Err(AccessError::Over(_)) => self.pull()?,
+                Err(error) => return Err(error),
+            }
+        }
+        let sealed = known().ok_or_else(|| AccessError::Unavailable("the store is busy".to_owned()))?;
+        Ok(Zeroizing::new(self.sealed.open(&context, &sealed)?))
     }
 
     /// The person with this identity.

@@ -12,6 +12,7 @@
 
 pub mod api;
 mod assets;
+mod authority;
 mod failure;
 mod guard;
 pub mod notify;
@@ -23,6 +24,7 @@ mod state;
 pub mod webauthn;
 pub mod world;
 
+pub use authority::{Authority, PublicKey, serial};
 pub use failure::Failure;
 pub use serve::{Running, Settings, start};
 pub use state::{Shared, State, local_path};

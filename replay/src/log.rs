@@ -99,7 +99,9 @@ pub struct SessionLog {
     pub opened_ns: u64,
     /// When it ended, and why.
     pub closed: Option<(u64, String)>,
-    /// Who.
+    /// Issuer of the identity.
+    pub issuer: String,
+    /// Who: subject there.
     pub user: String,
     /// As what.
     pub role: String,
@@ -139,6 +141,7 @@ impl SessionLog {
             core,
             opened_ns: wall_ns,
             closed: None,
+            issuer: actor.issuer.clone(),
             user: actor.subject.clone(),
             role: actor.role.clone(),
             target: target.clone(),

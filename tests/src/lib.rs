@@ -22,6 +22,7 @@ pub mod provider;
 pub mod receivers;
 pub mod reconcile;
 pub mod rules;
+pub mod saml;
 pub mod server;
 pub mod tls;
 pub mod wire;

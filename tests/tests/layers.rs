@@ -127,6 +127,7 @@ const CONFINED: &[(&str, &[&str])] = &[
             "policy-compiler",
             "notary",
             "forward",
+            "access",
             "identity",
             "console",
             "tests",
@@ -134,8 +135,8 @@ const CONFINED: &[(&str, &[&str])] = &[
             "bench",
         ],
     ),
-    ("tokio", &["control", "tidegate", "policy-compiler", "tests", "bench"]),
-    ("tokio-postgres", &["control", "tidegate", "policy-compiler", "tests", "bench"]),
+    ("tokio", &["access", "console", "control", "tidegate", "policy-compiler", "tests", "bench"]),
+    ("tokio-postgres", &["access", "control", "tidegate", "policy-compiler", "tests", "bench"]),
     ("ureq", &["notary", "forward", "identity", "console"]),
     ("pg_query", &["lineage", "policy-compiler"]),
 ];

@@ -4,7 +4,7 @@
 //! [`crate::prepare`], so that both kinds of mistake are reported in one run. Relative paths are relative to the file.
 
 use crate::{
-    access::{AccessSettings, ConsoleSettings},
+    access::{AccessSettings, ConsoleSettings, IdentitySettings},
     problems::{Place, Problems},
     recordings::{self, RecordingSettings},
     secrets::SecretSource,
@@ -31,8 +31,8 @@ pub struct Config {
     pub cores: Option<usize>,
     /// The policy bundle.
     pub bundle: Placed<PathBuf>,
-    /// The users file.
-    pub users: Placed<PathBuf>,
+    /// The users file; without one people of the section `access` alone can log in.
+    pub users: Option<Placed<PathBuf>>,
     /// TLS for clients.
     pub tls: Option<TlsFiles>,
     /// The audit log.
@@ -49,6 +49,8 @@ pub struct Config {
     pub limits: Limits,
     /// Who may do what, for how long.
     pub access: Option<AccessSettings>,
+    /// Who says who people and programs are.
+    pub identity: Option<IdentitySettings>,
     /// Pages and API for people.
     pub console: Option<ConsoleSettings>,
     /// The log.
@@ -199,6 +201,7 @@ impl Config {
             "limits",
             "access",
             "console",
+            "identity",
             "log",
         ];
         let root = parse(file, text, problems)?;
@@ -209,7 +212,7 @@ impl Config {
 
         let listen = root.demand("listen", report).map(|n| listen(n, report)).unwrap_or_default();
         let bundle = root.demand("bundle", report).and_then(|n| path("bundle", n, folder, report));
-        let users = root.demand("users", report).and_then(|n| path("users", n, folder, report));
+        let users = root.take("users").map(|n| path("users", n, folder, report));
         let cores = root.value("cores", None, report, |t| number(t, 1, 1024).map(|n| Some(n as usize)));
         let tls = root.take("tls").and_then(|n| tls_files(n, folder, report));
         let audit = audit(root.take("audit"), root.place(), folder, report);
@@ -222,16 +225,23 @@ impl Config {
         let limits = root.take("limits").map(|n| limits(n, report)).unwrap_or_default();
         let access = root.take("access").and_then(|n| crate::access::read_access(n, folder, report));
         let console = root.take("console").and_then(|n| crate::access::read_console(n, folder, report));
+        if users.is_none() && access.is_none() {
+            report.error(root.place(), "nobody could log in: name a `users` file, or write the section `access`");
+        }
         if let (Some(console), None) = (&console, &access) {
             report.error(console.listen.place, "`console` needs the section `access`, where its people are kept");
         }
+        let identity = root.take("identity").and_then(|n| crate::access::read_identity(n, folder, report));
         let log = log(root.take("log"), report);
         Some(Self {
             file: file.to_owned(),
             listen,
             cores,
             bundle: bundle?,
-            users: users?,
+            users: match users {
+                Some(named) => Some(named?),
+                None => None,
+            },
             tls,
             audit: audit?,
             metrics,
@@ -241,6 +251,7 @@ impl Config {
             limits,
             access,
             console,
+            identity,
             log,
         })
     }

@@ -111,7 +111,7 @@ pub fn observed(bundle: &Bundle) -> Vec<String> {
 
 fn complete(config: &Config, bundle: Option<Arc<Bundle>>, problems: &mut Problems) -> Option<Rules> {
     let errors = problems.counts().0;
-    let users = users::load(&config.users.value, problems);
+    let users = config.users.as_ref().map(|file| users::load(&file.value, problems)).unwrap_or_default();
     let users_sound = problems.counts().0 == errors;
     let tls = match &config.tls {
         None => Ok(None),

@@ -127,16 +127,32 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
     let asks = Asks::start(targets.iter().map(|target| target.name.clone()).collect(), url)
         .map_err(|e| format!("the threads for questions about access cannot start: {e}"))?;
     let journal = access::LateJournal::default();
+    let (notices, outbound) = console::notify::queue();
+    let in_force = Arc::new(access::InForce::default());
+    let providers = config.identity.as_ref().map(access::IdentitySettings::providers).transpose()?.unwrap_or_default();
+    let reached =
+        targets.iter().map(|t| access::Reached { name: t.name.clone(), database: t.database.clone() }).collect();
     let running = match &config.access {
         None => None,
         Some(settings) => {
             let hearing = Arc::clone(&asks);
-            let told = Box::new(move |news: &::access::News| hearing.hear(news));
-            let policy = access::policy_of(settings, Vec::new(), Vec::new());
+            let told = Box::new(move |news: &::access::News| {
+                hearing.hear(news);
+                notices.tell(news);
+            });
+            let policy = access::policy_of(settings, world.bundle().model());
             let running = access::start(settings, policy, journal.clone(), told)?;
             asks.decide_by(Arc::clone(&running.engine));
+            asks.trust(providers.clone());
             Some(running)
         }
+    };
+    let console = match (&config.console, &running) {
+        (Some(settings), Some(running)) => {
+            let engine = &running.engine;
+            Some(access::serve_console(&config, settings, engine, &board, &in_force, reached, providers, outbound)?)
+        }
+        _ => None,
     };
     let people: Arc<dyn gateway::access::Directory> = match &running {
         Some(running) => Arc::new(access::People(Arc::clone(&running.engine))),
@@ -164,6 +180,8 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
         forwarders,
         forwarding: None,
         asks,
+        console,
+        in_force,
         access: running,
         journal,
         stops: 0,
@@ -189,6 +207,9 @@ struct Shell {
     /// Who may do what, if the configuration has it.
     access: Option<access::Running>,
     journal: access::LateJournal,
+    console: Option<access::Served>,
+    /// Rules in force, for the console.
+    in_force: Arc<access::InForce>,
     stops: u32,
     was_ready: bool,
     /// SHA-256 of the program's file.
@@ -221,6 +242,9 @@ impl Shell {
         self.board.state().gateway = Some(Arc::clone(&gateway));
         self.gateway = Some(Arc::clone(&gateway));
         self.asks.answer_to(&gateway);
+        if let Some(console) = &self.console {
+            console.answer_by(&gateway);
+        }
         self.journal.ready(gateway.audit());
         match waiting.begin(gateway.audit()) {
             Ok(service) => {
@@ -335,6 +359,9 @@ impl Shell {
                 }
                 tracing::info!(bundle = state.bundle, users, "rules reloaded");
                 drop(state);
+                if let (Some(running), Some(settings)) = (&self.access, &self.config.access) {
+                    running.engine.set_policy(access::policy_of(settings, self.world.bundle().model()));
+                }
                 self.apply();
                 self.record_configuration("reload");
             }
@@ -392,6 +419,8 @@ impl Shell {
     }
 
     fn apply(&self) {
+        let (epochs, catalogs) = self.world.known();
+        self.in_force.set(self.world.bundle(), epochs, catalogs);
         if let Some(gateway) = &self.gateway {
             gateway.reload(self.world.rules());
         }
@@ -432,6 +461,9 @@ impl Shell {
 
     fn end(mut self) -> Result<(), String> {
         self.board.state().gateway = None;
+        if let Some(console) = self.console.take() {
+            console.stop();
+        }
         if let Some(access) = &mut self.access {
             access.stop();
         }
@@ -501,10 +533,12 @@ fn settings(
             password: target.password.clone().map(Secret),
             durability: target.durability,
             recordings: recordings::of_target(config, &target.name),
+            credentials: gateway::Credentials::default(),
         });
     }
     Ok(Settings {
         directory,
+        tokens: config.identity.as_ref().map(access::IdentitySettings::tokens).unwrap_or_default(),
         listen: config.listen.iter().map(|l| l.value).collect(),
         cores,
         pin: std::thread::available_parallelism().is_ok_and(|n| n.get() == cores),

@@ -13,7 +13,7 @@ use rustls::{
     },
     crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem, pem::PemObject as _},
-    server::ParsedCertificate,
+    server::{ParsedCertificate, WebPkiClientVerifier},
 };
 use std::{path::Path, sync::Arc};
 
@@ -46,6 +46,30 @@ pub fn downstream(certificate: &Path, key: &Path) -> Result<Downstream, String> 
         .map_err(|e| pair_error(certificate, key, &e))?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(Downstream { config: Arc::new(config), end_point_hash: hash })
+}
+
+/// The same for clients that may show a certificate of this authority. One that does not is asked for something else; one
+/// that shows a certificate of anybody else's is refused in the handshake.
+///
+/// # Errors
+/// The authority's certificate cannot be used.
+pub fn with_clients_of(
+    config: &ServerConfig,
+    authority: &CertificateDer<'static>,
+) -> Result<Arc<ServerConfig>, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.clone()).map_err(|e| format!("the authority of client certificates: {e}"))?;
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|e| format!("the authority of client certificates: {e}"))?;
+    let mut with = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|e| format!("TLS: {e}"))?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::clone(&config.cert_resolver));
+    with.alpn_protocols.clone_from(&config.alpn_protocols);
+    Ok(Arc::new(with))
 }
 
 /// The configuration for an upstream, `None` where it is not encrypted.

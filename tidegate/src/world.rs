@@ -7,6 +7,7 @@ use crate::prepare;
 use gateway::{DownstreamTls, User, Users};
 use lineage::Catalog;
 use policy::{Bundle, Epoch, Keys, Model};
+use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
 
 /// All rules.
@@ -21,6 +22,8 @@ pub struct World {
     epochs: Vec<Arc<Epoch>>,
     number: u64,
     tls: Option<DownstreamTls>,
+    /// Authority of client certificates.
+    authority: Option<CertificateDer<'static>>,
 }
 
 impl World {
@@ -32,7 +35,7 @@ impl World {
         let closed = closed(&rules.bundle)?;
         let catalogs = targets.iter().map(|_| None).collect();
         let users = users(rules.users)?;
-        let tls = rules.tls.map(|t| downstream(t, tls_required));
+        let tls = rules.tls.map(|t| downstream(t, tls_required, None)).transpose()?;
         let mut world = Self {
             targets,
             keys,
@@ -44,6 +47,7 @@ impl World {
             epochs: Vec::new(),
             number: 0,
             tls,
+            authority: None,
         };
         world.resolve_all()?;
         Ok(world)
@@ -61,10 +65,28 @@ impl World {
         self.tls.as_ref()
     }
 
+    /// Clients may show certificates of this authority, from now on and after every reload.
+    ///
+    /// # Errors
+    /// Its certificate cannot be used.
+    pub fn trust_clients_of(&mut self, authority: CertificateDer<'static>) -> Result<(), String> {
+        if let Some(tls) = &mut self.tls {
+            tls.config = crate::tls::with_clients_of(&tls.config, &authority)?;
+        }
+        self.authority = Some(authority);
+        Ok(())
+    }
+
     /// What the gateway is given.
     #[must_use]
     pub fn rules(&self) -> gateway::Rules {
         gateway::Rules { users: Arc::clone(&self.users), epochs: self.epochs.clone(), tls: self.tls.clone() }
+    }
+
+    /// Rules and catalogs, for people who ask about them.
+    #[must_use]
+    pub fn known(&self) -> (Vec<Arc<Epoch>>, Vec<Option<Catalog>>) {
+        (self.epochs.clone(), self.catalogs.clone())
     }
 
     /// Number of a target's epoch.
@@ -115,10 +137,11 @@ impl World {
         }
         let closed = closed(&rules.bundle)?;
         let users = users(rules.users)?;
+        let tls = rules.tls.map(|t| downstream(t, self.tls_required, self.authority.as_ref())).transpose()?;
         let later = later(self.bundle.model(), model, &self.targets);
         (self.bundle, self.closed, self.users) = (rules.bundle, closed, users);
-        if let Some(tls) = rules.tls {
-            self.tls = Some(downstream(tls, self.tls_required));
+        if let Some(tls) = tls {
+            self.tls = Some(tls);
         }
         self.resolve_all()?;
         Ok(later)
@@ -192,8 +215,16 @@ fn users(users: Vec<crate::users::User>) -> Result<Arc<Users>, String> {
     Users::new(users).map(Arc::new).map_err(|e| e.to_string())
 }
 
-fn downstream(tls: crate::tls::Downstream, required: bool) -> DownstreamTls {
-    DownstreamTls { config: tls.config, end_point_hash: tls.end_point_hash.unwrap_or_default(), required }
+fn downstream(
+    tls: crate::tls::Downstream,
+    required: bool,
+    authority: Option<&CertificateDer<'static>>,
+) -> Result<DownstreamTls, String> {
+    let config = match authority {
+        Some(authority) => crate::tls::with_clients_of(&tls.config, authority)?,
+        None => tls.config,
+    };
+    Ok(DownstreamTls { config, end_point_hash: tls.end_point_hash.unwrap_or_default(), required })
 }
 
 #[cfg(test)]

@@ -7,8 +7,9 @@
 
 use audit::record::SessionId;
 use postgres::scram::Verifier;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use zeroize::Zeroizing;
 
 pub use session::{Granted, Proven};
@@ -262,29 +263,93 @@ pub struct Live {
     pub until_ns: u64,
 }
 
-/// The sessions that run, for people who look.
+/// Cuts that are remembered for sessions whose login is under way: how many, and how long at least, nanoseconds.
+const CUTS_MAX: usize = 10_000;
+const CUTS_NS: u64 = 1_500_000_000_000;
+
+/// The sessions that run, for people who look, and whose end was asked for lately.
 #[derive(Debug, Default)]
-pub(crate) struct LiveSessions(Mutex<HashMap<SessionId, Live>>);
+pub(crate) struct LiveSessions(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    sessions: HashMap<SessionId, Live>,
+    /// With the moments (core nanoseconds) at which they were asked for, oldest first.
+    cuts: VecDeque<(u64, Cut)>,
+}
 
 impl LiveSessions {
-    fn map(&self) -> MutexGuard<'_, HashMap<SessionId, Live>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn enter(&self, live: Live) {
-        self.map().insert(live.session, live);
+    /// Takes a session in that came at a moment (core nanoseconds); why it ends at once, if a cut since then is about it.
+    pub(crate) fn enter(&self, live: Live, came_ns: u64) -> Option<&'static str> {
+        let mut known = self.known();
+        let since = known.cuts.iter().rev().take_while(|(at, _)| *at >= came_ns);
+        let reason = since.map(|(_, cut)| cut).find(|cut| cut.matches(&live)).map(|cut| cut.reason);
+        known.sessions.insert(live.session, live);
+        reason
     }
 
     pub(crate) fn leave(&self, session: SessionId) {
-        self.map().remove(&session);
+        self.known().sessions.remove(&session);
     }
 
     pub(crate) fn list(&self) -> Vec<Live> {
-        self.map().values().cloned().collect()
+        self.known().sessions.values().cloned().collect()
     }
 
-    /// Cores with sessions that a cut matches, and how many there are.
-    pub(crate) fn matching(&self, cut: &Cut) -> Vec<(usize, SessionId)> {
-        self.map().values().filter(|live| cut.matches(live)).map(|live| (live.core, live.session)).collect()
+    /// Cores with sessions that a cut matches, and those; sessions whose login is under way are met by it too.
+    pub(crate) fn cut(&self, cut: &Cut, began: Instant) -> Vec<(usize, SessionId)> {
+        let now_ns = u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX) + 1;
+        let mut known = self.known();
+        while known.cuts.len() >= CUTS_MAX || known.cuts.front().is_some_and(|(at, _)| at + CUTS_NS < now_ns) {
+            known.cuts.pop_front();
+        }
+        known.cuts.push_back((now_ns, cut.clone()));
+        known.sessions.values().filter(|live| cut.matches(live)).map(|live| (live.core, live.session)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(session: u8, subject: &str, grant: &str) -> Live {
+        Live {
+            session: SessionId([session; 16]),
+            core: 0,
+            issuer: "i".to_owned(),
+            subject: subject.to_owned(),
+            user: String::new(),
+            role: String::new(),
+            target: String::new(),
+            source: String::new(),
+            application: String::new(),
+            grant: grant.to_owned(),
+            credential: String::new(),
+            purpose: String::new(),
+            since_ns: 0,
+            until_ns: 0,
+        }
+    }
+
+    #[test]
+    fn a_cut_meets_sessions_that_run_and_those_whose_login_is_under_way() {
+        let began = Instant::now();
+        let sessions = LiveSessions::default();
+        assert_eq!(sessions.enter(live(1, "ann", "TG-1"), 1), None);
+        assert_eq!(sessions.enter(live(2, "bob", ""), 1), None);
+        let of_ann = Cut { person: Some(("i".into(), "ann".into())), reason: "revoked", ..Cut::default() };
+        assert_eq!(sessions.cut(&of_ann, began), vec![(0, SessionId([1; 16]))]);
+        // Came before the cut, is ready after it.
+        assert_eq!(sessions.enter(live(3, "ann", ""), 1), Some("revoked"));
+        // Came after it.
+        assert_eq!(sessions.enter(live(4, "ann", ""), u64::MAX), None);
+        assert_eq!(sessions.enter(live(5, "bob", ""), 1), None);
+        assert_eq!(sessions.cut(&Cut::default(), began), vec![], "a cut without any matches nothing");
+        sessions.leave(SessionId([1; 16]));
+        assert_eq!(sessions.list().len(), 4);
     }
 }

@@ -3,19 +3,22 @@
 //! Invariants: the four half-flows (read and write, each side) are polled in every turn, so none waits for another;
 //! a turn is bounded; every way out writes the session's last record.
 
-use crate::access::{Live, Question};
-use crate::core::{Core, Handle, Message, SealError, Signal};
-use crate::driver::{self, Socket};
+use crate::access::{AccountWanted, Live, Question};
+use crate::core::{Core, Handle, SealError, Signal};
+use crate::driver::Socket;
+use crate::ending::{self, CUT_LIMIT, NO_KEY, SHUTDOWN, killed};
 use crate::metrics::{add, subtract};
+use crate::proof;
 use crate::recorder::Recorder;
-use crate::settings::RecordingMode;
+use crate::settings::{Credentials, RecordingMode};
 use crate::tls::{Stream, Tls};
+use crate::upstream::{self, cancel, cancel_own, dial};
 use audit::record::{Access, Actor, Record};
 use audit::writer::Pressure;
-use contract::{Chunk, Dialing as _, Dialled, Fault, Greeting as _, Lane, Peer};
+use contract::{Chunk, Dialing as _, Fault, Greeting as _, Lane, Peer};
 use futures_lite::FutureExt as _;
 use futures_lite::future::poll_fn;
-use postgres::{Dial, DialSettings, Greet, Serve, TlsOffer};
+use postgres::{Greet, Serve, TlsOffer};
 use session::{Admitted, Granted, Host as _, Login, LoginNext, Proven, Session, SessionInfo, Verdicts};
 use std::io;
 use std::net::SocketAddr;
@@ -96,19 +99,26 @@ async fn talk(core: Rc<Core>, handle: Rc<Handle>, socket: Socket, peer: SocketAd
     let Entered { mut session, mut client, mut database, user: _user } = *entered;
     let mut ends = Ends::default();
     let reason = poll_fn(|cx| turn(cx, &core, &handle, &mut session, &mut client, &mut database, &mut ends)).await;
+    if ending::is_cut(reason) {
+        if session.is_busy() {
+            cancel_own(&core, &handle);
+        }
+        drop(database);
+        core.record_cut(&handle, &session.info().target_name, &session.info().account, reason);
+    }
     if let Some(recorder) = recorder(&handle) {
         // Its last words are recorded too, and the log speaks of the recording before it speaks of the end.
         session.marks().for_each(|mark| recorder.mark(mark));
         session.settle(&*core);
         Box::pin(conclude(&core, &handle, &mut session, reason)).await;
-        Box::pin(finish(&core, &handle, &mut session.up, &mut client)).await;
+        Box::pin(last_words(&core, &handle, &mut session.up, &mut client, reason)).await;
         recorder.close().await;
         session.end(&*core, reason);
         return;
     }
     session.end(&*core, reason);
     Box::pin(conclude(&core, &handle, &mut session, reason)).await;
-    Box::pin(finish(&core, &handle, &mut session.up, &mut client)).await;
+    Box::pin(last_words(&core, &handle, &mut session.up, &mut client, reason)).await;
 }
 
 /// Waits for the records of what is queued for the client; what is not recorded in time is dropped.
@@ -119,7 +129,7 @@ async fn conclude(core: &Core, handle: &Handle, session: &mut Session<Serve<Verd
         && session.up.is_held()
         && let Some(last) = session.last_hold()
     {
-        core.limit(handle, FLUSH_LIMIT, "flush");
+        core.limit(handle, if ending::is_cut(reason) { CUT_LIMIT } else { FLUSH_LIMIT }, "flush");
         poll_fn(|cx| {
             handle.listen(cx.waker());
             if let Some(Signal::Kill(_)) = handle.signal.get() {
@@ -202,10 +212,10 @@ async fn enter(core: &Rc<Core>, handle: &Rc<Handle>, socket: Socket, peer: Socke
                 cancel(core, &key);
                 return None;
             }
-            LoginNext::Who(name) => {
-                let mut nonce = [0; 18];
-                getrandom::fill(&mut nonce).ok()?;
-                login.user(core.find_user(&name), nonce);
+            LoginNext::Who(_) => proof::ask(core, &client, &mut login)?,
+            LoginNext::Shown(shows, token) => {
+                let verdict = proof::judge(core, handle, login.request(), &peer, shows, token).await;
+                login.shown(verdict);
             }
             LoginNext::Proved if core.shared.unsigned_too_long.load(Ordering::Relaxed) => {
                 let fault = Fault::downstream(
@@ -249,7 +259,26 @@ async fn open(
         return None;
     };
     core.limit(handle, limits.dial_timeout, "dial_timeout");
-    let dialled = dial(core, handle, target, &request.parameters).await;
+    let own = match core.settings.targets[target].credentials {
+        Credentials::PerSession => {
+            let policy::Identity { issuer, subject, .. } = proven.identity.clone();
+            let role = grant.role().to_owned();
+            let wanted = AccountWanted { target, issuer, subject, role, until_ns };
+            upstream::account(core, handle, wanted).await.map(Some)
+        }
+        Credentials::Plain | Credentials::Tagged => Ok(None),
+    };
+    let dialled = match &own {
+        Err(fault) => Err(*fault),
+        Ok(own) => match core.settings.targets[target].credentials {
+            Credentials::Plain => dial(core, handle, target, None, &request.parameters).await,
+            Credentials::Tagged | Credentials::PerSession => {
+                let parameters = upstream::tagged(&request.parameters, handle.id, &name);
+                dial(core, handle, target, own.as_ref(), &parameters).await
+            }
+        },
+    };
+    let account = own.ok().flatten().map(|own| own.name);
     let (dial, database, mut up) = match dialled {
         Ok(dialled) => dialled,
         Err(fault) => {
@@ -300,7 +329,7 @@ async fn open(
         target,
         target_name: settings.name.clone(),
         database: settings.database.clone(),
-        account: settings.account.clone(),
+        account: account.unwrap_or_else(|| settings.account.clone()),
         mode: core.mode(target),
         wait_max_ns: u64::try_from(core.settings.audit_wait_max.as_nanos()).unwrap_or(u64::MAX),
         own_path,
@@ -322,8 +351,11 @@ async fn open(
                 // A log that does not take it ends the session with its first statement.
                 drop(core.record(&bound(&live, &proven.how)));
             }
-            core.shared.live.enter(live);
-            handle.expires_ns.set(core.moment(until_ns));
+            // What was taken back while the login was under way is no more than what is taken back later.
+            if let Some(reason) = core.shared.live.enter(live, handle.began_ns) {
+                handle.signal.set(Some(Signal::Kill(reason)));
+            }
+            core.expire(handle, until_ns);
             if recorder.is_some() {
                 session.keep_marks();
                 *handle.recorder.borrow_mut() = recorder;
@@ -383,151 +415,14 @@ fn bound<'a>(live: &'a Live, how: &'a str) -> Record<'a> {
     })
 }
 
-/// Connects and logs in to a target.
-async fn dial(
-    core: &Rc<Core>,
-    handle: &Rc<Handle>,
-    target: usize,
-    parameters: &[(String, String)],
-) -> Result<(Dial, Stream, Lane), Fault> {
-    const UNREACHABLE: Fault = Fault::upstream("the target's database cannot be reached").with_state("08001");
-    let limits = &core.settings.limits;
-    let settings = &core.settings.targets[target];
-    let mut nonce = [0; 18];
-    getrandom::fill(&mut nonce).map_err(|_| UNREACHABLE)?;
-    let mut found = None;
-    for address in core.addresses(target) {
-        match driver::connect(*address, limits.dial_timeout).await {
-            Ok(socket) => {
-                found = Some((socket, *address));
-                break;
-            }
-            Err(error) => tracing::warn!(target = %settings.name, %address, %error, "cannot connect to the target"),
-        }
-    }
-    let (socket, address) = found.ok_or(UNREACHABLE)?;
-    let mut dial = Dial::new(DialSettings {
-        account: settings.account.clone(),
-        database: settings.database.clone(),
-        parameters: parameters.to_vec(),
-        tls: settings.tls.is_some(),
-        clear_allowed: address.ip().is_loopback(),
-        keys: core.keys[target].clone(),
-        nonce,
-    });
-    let mut stream = Stream::Plain(socket);
-    let bytes_max = limits.conversation.buffer_bytes_max;
-    let (mut down, mut up) = (Lane::new(bytes_max), Lane::new(bytes_max));
-    dial.begin(&mut down);
-    loop {
-        let step = dial.step(&mut up, &mut down).inspect_err(|fault| {
-            let said = dial.complaint().unwrap_or("");
-            tracing::warn!(target = %settings.name, %fault, said, "login to the target failed");
-        })?;
-        match step {
-            Dialled::NeedMore => {
-                exchange(core, handle, &mut up, &mut down, &mut stream).await.map_err(|_| UNREACHABLE)?;
-            }
-            Dialled::StartTls => {
-                let (Stream::Plain(socket), Some(tls)) = (stream, &settings.tls) else { return Err(UNREACHABLE) };
-                let mut secured = Tls::client(socket, &tls.config, &tls.server_name).map_err(|_| UNREACHABLE)?;
-                handshake(handle, &mut secured).await.map_err(|error| {
-                    tracing::warn!(target = %settings.name, %error, "TLS with the target failed");
-                    Fault::upstream("TLS with the target's database failed").with_state("08001")
-                })?;
-                let certificate = secured.connection().peer_certificates().and_then(|c| c.first());
-                let binding = certificate.and_then(|c| postgres::scram::end_point_hash(c));
-                dial.secured(&mut down, binding.as_deref());
-                stream = Stream::Tls(Box::new(secured));
-            }
-            Dialled::Ready => return Ok((dial, stream, up)),
-        }
-    }
-}
-
-/// Sends a cancel request to where it belongs.
-fn cancel(core: &Rc<Core>, key: &[u8]) {
-    let Some((process, secret)) = key.split_first_chunk::<4>() else { return };
-    let Some((index, slot)) = Core::locate(u32::from_be_bytes(*process)) else { return };
-    if index == core.index {
-        cancel_here(core, slot, secret);
-    } else if let Some(mailbox) = core.shared.mailboxes.get(index) {
-        mailbox.post(Message::Cancel { slot, secret: secret.to_vec() });
-    }
-}
-
-/// Cancels what a session of this core runs, if the secret is its own.
-pub(crate) fn cancel_here(core: &Rc<Core>, slot: u32, secret: &[u8]) {
-    let Some((target, frame)) = core.cancelled(slot, secret) else { return };
-    add(&core.metrics.counters.cancels, 1);
-    let core = Rc::clone(core);
-    driver::spawn(async move { deliver(&core, target, &frame).await });
-}
-
-/// Cancels what a session runs because its result was cut; the session is told when that is done.
-fn cancel_own(core: &Rc<Core>, handle: &Rc<Handle>) {
-    let cancel = handle.cancel.borrow().clone();
-    let (core, handle) = (Rc::clone(core), Rc::clone(handle));
-    driver::spawn(async move {
-        if let Some((target, frame)) = cancel {
-            deliver(&core, target, &frame).await;
-        }
-        handle.cancelled.set(true);
-        handle.wake();
-    });
-}
-
-/// Delivers a cancel request to a target; the server has acted on it when this ends.
-async fn deliver(core: &Rc<Core>, target: usize, frame: &[u8]) {
-    let settings = &core.settings.targets[target];
-    let Some(address) = core.addresses(target).first() else { return };
-    let Some(handle) = core.enter() else { return };
-    core.limit(&handle, core.settings.limits.dial_timeout, "cancel_timeout");
-    let sent = send_cancel(core, &handle, *address, settings, frame).await;
-    if let Err(error) = sent {
-        tracing::warn!(target = %settings.name, %error, "cancel request not delivered");
-    }
-    core.leave(&handle);
-}
-
-async fn send_cancel(
-    core: &Rc<Core>,
-    handle: &Rc<Handle>,
-    address: SocketAddr,
-    settings: &crate::settings::TargetSettings,
-    frame: &[u8],
-) -> io::Result<()> {
-    let socket = driver::connect(address, core.settings.limits.dial_timeout).await?;
-    let bytes_max = core.settings.limits.conversation.buffer_bytes_max;
-    let (mut out, mut back) = (Lane::new(bytes_max), Lane::new(bytes_max));
-    let mut stream = Stream::Plain(socket);
-    if let Some(tls) = &settings.tls {
-        // The request travels under the same protection as the session it cancels.
-        out.put(&[0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
-        exchange(core, handle, &mut back, &mut out, &mut stream).await.map_err(|_| io::ErrorKind::ConnectionAborted)?;
-        let Stream::Plain(socket) = stream else { return Err(io::ErrorKind::InvalidData.into()) };
-        if back.input() != b"S" {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
-        back.discard();
-        let mut secured = Tls::client(socket, &tls.config, &tls.server_name)?;
-        handshake(handle, &mut secured).await?;
-        stream = Stream::Tls(Box::new(secured));
-    }
-    out.put(frame);
-    // The server closes the connection when it has acted.
-    let _ = exchange(core, handle, &mut back, &mut out, &mut stream).await;
-    Ok(())
-}
-
 /// Why a wait ended without bytes.
-enum Stop {
+pub(crate) enum Stop {
     Killed(&'static str),
     Closed,
 }
 
 /// Writes what is queued and waits for bytes.
-async fn exchange(
+pub(crate) async fn exchange(
     core: &Core,
     handle: &Handle,
     input: &mut Lane,
@@ -569,8 +464,13 @@ async fn flush(handle: &Handle, output: &mut Lane, stream: &mut Stream) -> io::R
 
 /// Writes the last words within a limit, and closes.
 async fn finish(core: &Core, handle: &Handle, output: &mut Lane, stream: &mut Stream) {
+    last_words(core, handle, output, stream, "").await;
+}
+
+/// The same; who has no access any more is not waited for long.
+async fn last_words(core: &Core, handle: &Handle, output: &mut Lane, stream: &mut Stream, reason: &str) {
     handle.signal.set(None);
-    core.limit(handle, FLUSH_LIMIT, "flush");
+    core.limit(handle, if ending::is_cut(reason) { CUT_LIMIT } else { FLUSH_LIMIT }, "flush");
     let _ = flush(handle, output, stream).await;
     poll_fn(|cx| {
         stream.close(cx);
@@ -579,7 +479,7 @@ async fn finish(core: &Core, handle: &Handle, output: &mut Lane, stream: &mut St
     .await;
 }
 
-async fn handshake(handle: &Handle, tls: &mut Tls) -> io::Result<()> {
+pub(crate) async fn handshake(handle: &Handle, tls: &mut Tls) -> io::Result<()> {
     poll_fn(|cx| {
         handle.listen(cx.waker());
         if let Some(Signal::Kill(_)) = handle.signal.get() {
@@ -692,6 +592,7 @@ fn turn(
         if handle.cancelled.replace(false) {
             session.cancelled();
         }
+        ending::warn(core, handle, session);
         let mut moved = false;
         let stalled = core.audit.pressure() == Pressure::Stalled;
         if stalled {
@@ -822,22 +723,5 @@ fn deadline(core: &Core, handle: &Handle, session: &Session<Serve<Verdicts>>, en
         core.limit(handle, limits.idle_timeout, "idle_timeout");
     } else {
         handle.limit(0, "");
-    }
-}
-
-const NO_KEY: Fault = Fault::upstream("the gateway cannot make a key for this session").with_state("58000");
-const SHUTDOWN: Fault = Fault::upstream("terminating connection due to administrator command").with_state("57P01");
-
-fn killed(reason: &'static str) -> Fault {
-    match reason {
-        "idle_timeout" => Fault::upstream("terminating connection due to idle-session timeout").with_state("57P05"),
-        "drain_timeout" => SHUTDOWN,
-        "recording_cap" => {
-            Fault::upstream("terminating connection: the recording of this session is full").with_state("53400")
-        }
-        "recording_failed" => {
-            Fault::upstream("terminating connection: this session can no longer be recorded").with_state("58030")
-        }
-        _ => Fault::upstream("terminating connection: a time limit of the gateway was reached").with_state("57P01"),
     }
 }

@@ -110,8 +110,16 @@ pub(crate) struct Handle {
     pub(crate) waker: RefCell<Option<Waker>>,
     /// Its recording, once it is open.
     pub(crate) recorder: RefCell<Option<Rc<Recorder>>>,
+    /// When it came (core nanoseconds).
+    pub(crate) began_ns: u64,
     /// When what it was admitted with ends (core nanoseconds); zero is never.
     pub(crate) expires_ns: Cell<u64>,
+    /// When that was, once it has passed.
+    pub(crate) expired_ns: Cell<u64>,
+    /// When its client is told so the next time (core nanoseconds); zero is never.
+    pub(crate) warn_ns: Cell<u64>,
+    /// Its client is to be told.
+    pub(crate) warned: Cell<bool>,
     /// It asked the control side something, which is to be told when it is over.
     pub(crate) asked: Cell<bool>,
     /// Answers that it has not looked at.
@@ -150,6 +158,8 @@ pub(crate) struct Core {
     pub(crate) buffers: RefCell<Buffers>,
     pub(crate) keys: Vec<Option<Rc<RefCell<ClientKeys>>>>,
     pub(crate) draining: Cell<bool>,
+    /// Where clients that show tokens get them.
+    pub(crate) oauth: Option<Rc<contract::Discovery>>,
     pub(crate) studio: Rc<Studio>,
     /// Records of the control side's that the log did not take yet.
     posted: RefCell<VecDeque<audit::Body>>,
@@ -178,6 +188,7 @@ impl Core {
             .map(|t| t.password.as_ref().map(|p| Rc::new(RefCell::new(ClientKeys::new(p.0.clone())))))
             .collect();
         let tls = settings.tls.clone();
+        let oauth = settings.tokens.oauth.clone().map(Rc::new);
         let began = shared.began;
         let studio = Studio::new(settings.audit_directory.clone(), Rc::clone(&audit), began);
         Self {
@@ -189,6 +200,7 @@ impl Core {
             buffers: RefCell::default(),
             keys,
             draining: Cell::new(false),
+            oauth,
             studio,
             posted: RefCell::default(),
             rules: RefCell::new(rules),
@@ -259,7 +271,11 @@ impl Core {
             deadline_reason: Cell::new("deadline"),
             waker: RefCell::default(),
             recorder: RefCell::default(),
+            began_ns: self.now_ns(),
             expires_ns: Cell::new(0),
+            expired_ns: Cell::new(0),
+            warn_ns: Cell::new(0),
+            warned: Cell::new(false),
             asked: Cell::new(false),
             answers: RefCell::default(),
         });
@@ -371,8 +387,9 @@ impl Core {
         }
     }
 
-    /// Ends what has passed its deadline.
-    pub(crate) fn tick(&self) {
+    /// Ends what has passed its deadline. Says when (core nanoseconds) the next access ends, if one does.
+    pub(crate) fn tick(&self) -> u64 {
+        let mut next = u64::MAX;
         self.append_posted();
         self.audit.tick();
         self.show_audit();
@@ -384,11 +401,12 @@ impl Core {
                 handle.signal.set(Some(Signal::Kill(handle.deadline_reason.get())));
                 handle.wake();
             }
-            let expires = handle.expires_ns.get();
-            if expires != 0 && expires <= now {
-                handle.expires_ns.set(0);
-                self.expired(handle, now - expires);
+            if self.look_at_end(handle, now) {
+                handle.expired_ns.set(handle.expires_ns.replace(0));
+                handle.signal.set(Some(Signal::Kill(EXPIRED)));
+                handle.wake();
             }
+            next = next.min(handle.expires_ns.get().wrapping_sub(1));
             let wake = handle.wake_ns.get();
             if wake != 0 && wake <= now {
                 handle.wake_ns.set(0);
@@ -398,20 +416,7 @@ impl Core {
                 recorder.tick();
             }
         }
-    }
-
-    /// What a session was admitted with has ended, this long ago.
-    fn expired(&self, handle: &Handle, late_ns: u64) {
-        let record = Record::Credential(audit::record::Credential {
-            kind: "expire_kill",
-            session: handle.id,
-            reason: EXPIRED,
-            duration_us: late_ns / 1000,
-            ..Default::default()
-        });
-        drop(self.record(&record));
-        handle.signal.set(Some(Signal::Kill(EXPIRED)));
-        handle.wake();
+        next
     }
 
     /// Posts a question of a session's to the control side.

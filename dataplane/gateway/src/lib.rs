@@ -11,20 +11,24 @@ mod audit_handle;
 mod conversation;
 mod core;
 mod driver;
+mod ending;
 mod key_slots;
 mod metrics;
+mod proof;
 mod recorder;
 pub mod ring_writer;
 mod settings;
 mod start;
 mod tls;
+mod upstream;
 
 pub use audit_handle::AuditHandle;
 pub use metrics::{CoreSnapshot, Counts, Metrics};
+pub use contract::Discovery;
 pub use session::Durability;
 pub use settings::{
-    DownstreamTls, DuplicateUser, Limits, Onward, Recording, RecordingMode, Recordings, Rules, Secret, Settings,
-    TargetSettings, UpstreamTls, User, Users,
+    Credentials, DownstreamTls, DuplicateUser, Limits, Onward, Recording, RecordingMode, Recordings, Rules, Secret,
+    Settings, TargetSettings, Tokens, UpstreamTls, User, Users,
 };
 pub use start::{Gateway, Outcome, StartError, Status, start};
 

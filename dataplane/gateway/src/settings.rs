@@ -15,6 +15,8 @@ use zeroize::Zeroizing;
 pub struct Settings {
     /// Who may log in besides the users of the rules.
     pub directory: Arc<dyn crate::access::Directory>,
+    /// Tokens that clients may show.
+    pub tokens: Tokens,
     /// Addresses to listen on; port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
     /// Executors.
@@ -41,6 +43,15 @@ pub struct Settings {
     pub recipients: Vec<sealing::Recipient>,
     /// Version of the program, for records.
     pub build: String,
+}
+
+/// Tokens that clients may show; inside TLS only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// In the place of the password, from a client that says so: user name `token`, or start-up option `tidegate.auth=token`.
+    pub password: bool,
+    /// By OAUTHBEARER, and where clients get them.
+    pub oauth: Option<contract::Discovery>,
 }
 
 /// Limits of the process and of each session.
@@ -116,6 +127,20 @@ pub struct TargetSettings {
     pub durability: Option<session::Durability>,
     /// What is recorded of what its sessions are sent.
     pub recordings: Recordings,
+    /// Whose account sessions use.
+    pub credentials: Credentials,
+}
+
+/// Whose account sessions use on a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Credentials {
+    /// The target's, under the application name that the client gives.
+    #[default]
+    Plain,
+    /// The target's, under an application name that says session and user.
+    Tagged,
+    /// One that the control side makes for the session.
+    PerSession,
 }
 
 /// What is recorded of what sessions are sent.

@@ -7,9 +7,10 @@ use crate::driver::{self, Doorbell, Listener, Ringer};
 use crate::metrics::{CoreMetrics, Metrics, add};
 use crate::ring_writer::{CoreAudit, Files, WriterOptions};
 use crate::settings::{Rules, Settings};
-use crate::{AuditHandle, Event, Shared};
+use crate::{AuditHandle, Event, Shared, upstream};
 use audit::CoreStart;
 use audit::record::SessionId;
+use session::Host as _;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
@@ -228,7 +229,7 @@ impl Gateway {
 
     /// Ends every session that matches, now; how many there were.
     pub fn cut(&self, cut: &Cut) -> usize {
-        let matching = self.shared.live.matching(cut);
+        let matching = self.shared.live.cut(cut, self.shared.began);
         for &(core, session) in &matching {
             if let Some(mailbox) = self.shared.mailboxes.get(core)
                 && !mailbox.post(Message::End(session, cut.reason))
@@ -378,7 +379,7 @@ async fn run(seed: Seed) {
             match message {
                 Message::Reload(rules) => core.reload(rules),
                 Message::Append(body) => core.append(*body),
-                Message::Cancel { slot, secret } => conversation::cancel_here(&core, slot, &secret),
+                Message::Cancel { slot, secret } => upstream::cancel_here(&core, slot, &secret),
                 Message::Answer(session, answer) => core.answer(session, *answer),
                 Message::End(session, reason) => core.end(session, reason),
                 Message::Drain(limit) => {
@@ -425,9 +426,13 @@ async fn accept(core: Rc<Core>, listener: Listener) {
 }
 
 async fn tick(core: Rc<Core>, over: Rc<Cell<bool>>) {
+    let mut wait = TICK;
     while !over.get() {
-        driver::sleep(TICK).await;
-        core.tick();
+        driver::sleep(wait).await;
+        let next = core.tick();
+        // The end of an access is met more exactly than limits are.
+        let left = Duration::from_nanos(next.saturating_sub(core.now_ns()));
+        wait = TICK.min(left + Duration::from_millis(1));
     }
 }
 

@@ -200,6 +200,12 @@ impl Stream {
         }
     }
 
+    /// The certificate that the peer has shown and proved to have the key of.
+    pub(crate) fn peer_certificate(&self) -> Option<&[u8]> {
+        let Self::Tls(tls) = self else { return None };
+        tls.connection.peer_certificates().and_then(<[_]>::first).map(AsRef::as_ref)
+    }
+
     /// Tells the peer that nothing follows (TLS close_notify), as far as it goes at once.
     pub(crate) fn close(&mut self, cx: &mut Context<'_>) {
         if let Self::Tls(tls) = self {

@@ -25,7 +25,7 @@ mod serve;
 pub use durability::Durability;
 pub use host::{Granted, Host, Proven, Stage, Unrecorded, User};
 pub use judged::{Judged, Masking, Verdicts, copy_behind_moved_names, word};
-pub use login::{Admitted, Login, LoginNext};
+pub use login::{Admitted, Login, LoginNext, WHOEVER};
 pub use names::{Names, NamesOfText, changes as changes_names, moves_path};
 pub use sealed::{Mark, Moment};
 pub use serve::{Progress, Session, SessionInfo};

@@ -6,8 +6,9 @@
 use crate::host::{Granted, Host, Proven, User};
 use crate::judged::neutral;
 use audit::record::{Record, SessionId};
-use contract::{Fault, Greeted, Greeting, Lane, LoginRequest, Refusal};
+use contract::{Challenge, Discovery, Fault, Greeted, Greeting, Lane, LoginRequest, Refusal, Shows, Token};
 use policy::Grant;
+use std::rc::Rc;
 
 /// What the login needs next.
 #[derive(Debug)]
@@ -20,8 +21,10 @@ pub enum LoginNext {
     DirectTls,
     /// This is a cancel request with this key; nothing is answered.
     Cancel(Vec<u8>),
-    /// The client asks to be this user: answer with [`Login::user`].
+    /// The client asks to be this user: answer with [`Login::user`], [`Login::token`] or [`Login::certified`].
     Who(String),
+    /// The client shows a token: answer with [`Login::shown`].
+    Shown(Shows, Token),
     /// The client is who it says: answer with [`Login::admit`].
     Proved,
     /// It is over; what is queued is still to be sent.
@@ -52,6 +55,9 @@ impl Admitted {
     }
 }
 
+/// User names that stand for whoever the token names.
+pub const WHOEVER: &[&str] = &["token", "oauth"];
+
 /// A login in progress.
 #[derive(Debug)]
 pub struct Login<G: Greeting> {
@@ -65,6 +71,7 @@ pub struct Login<G: Greeting> {
     source: String,
     request: LoginRequest,
     proven: Vec<Proven>,
+    by_password: bool,
     over: bool,
 }
 
@@ -79,6 +86,7 @@ impl<G: Greeting> Login<G> {
             source,
             request: LoginRequest::default(),
             proven: Vec::new(),
+            by_password: false,
             over: false,
         }
     }
@@ -102,6 +110,12 @@ impl<G: Greeting> Login<G> {
             }
             Ok(Greeted::Authenticated) if self.greeting.matched() < self.proven.len() => LoginNext::Proved,
             Ok(Greeted::Authenticated) => self.denied(host, "unknown_user"),
+            Ok(Greeted::Shown(shows, token)) => {
+                // Whoever a password would have proved, it is not what was shown.
+                self.by_password = false;
+                self.proven = Vec::new();
+                LoginNext::Shown(shows, token)
+            }
             Ok(Greeted::Denied(reason)) => self.denied(host, reason),
             Err(fault) => {
                 self.fail(host, &fault, "protocol");
@@ -111,8 +125,13 @@ impl<G: Greeting> Login<G> {
     }
 
     fn denied<H: Host>(&mut self, host: &H, reason: &'static str) -> LoginNext {
-        let fault = Fault::downstream("password authentication failed").with_state("28P01");
-        self.fail(host, &fault, if self.proven.is_empty() { "unknown_user" } else { reason });
+        let unknown = self.by_password && self.proven.is_empty();
+        let fault = if self.by_password {
+            Fault::downstream("password authentication failed").with_state("28P01")
+        } else {
+            Fault::downstream("authentication failed").with_state("28000")
+        };
+        self.fail(host, &fault, if unknown { "unknown_user" } else { reason });
         LoginNext::End(reason)
     }
 
@@ -136,10 +155,50 @@ impl<G: Greeting> Login<G> {
         drop(host.record(&record));
     }
 
-    /// The user's verifier, and fresh randomness for the exchange.
-    pub fn user(&mut self, user: User<G::Verifier>, nonce: [u8; 18]) {
+    /// The user's verifier, and fresh randomness for the exchange; where tokens come from, if one is as good.
+    pub fn user<H: Host>(&mut self, host: &H, user: User<G::Verifier>, nonce: [u8; 18], oauth: Option<Rc<Discovery>>) {
         self.proven = user.proven;
-        self.greeting.challenge(&mut self.up, user.verifier, nonce);
+        self.by_password = true;
+        self.ask(host, Challenge::Secret { verifier: user.verifier, nonce, oauth });
+    }
+
+    /// A token is to be shown and nothing else: by the protocol's own mechanism, or in the place of a password.
+    pub fn token<H: Host>(&mut self, host: &H, oauth: Option<Rc<Discovery>>) {
+        self.ask(host, oauth.map_or(Challenge::Token, Challenge::Oauth));
+    }
+
+    /// The client's certificate is of this person, or of nobody any more.
+    pub fn certified<H: Host>(&mut self, host: &H, proven: Option<Proven>) {
+        match proven.filter(|proven| proven.user == self.request.user) {
+            Some(proven) => {
+                self.proven = vec![proven];
+                self.ask(host, Challenge::Nothing);
+            }
+            None => {
+                let fault = Fault::downstream("the client certificate is not, or no longer, of this user");
+                self.fail(host, &fault.with_state("28000"), "certificate");
+            }
+        }
+    }
+
+    fn ask<H: Host>(&mut self, host: &H, challenge: Challenge<G::Verifier>) {
+        if let Err(fault) = self.greeting.challenge(&mut self.up, challenge) {
+            self.fail(host, &fault, "token_in_clear");
+        }
+    }
+
+    /// Whose token it is, or why it is no good.
+    pub fn shown(&mut self, verdict: Result<Proven, &'static str>) {
+        let named = self.request.user.as_str();
+        let verdict = verdict.and_then(|proven| {
+            let fits = proven.user == named || WHOEVER.contains(&named);
+            if fits { Ok(proven) } else { Err("other_user") }
+        });
+        self.greeting.shown(&mut self.up, verdict.as_ref().map(drop).map_err(|reason| *reason));
+        if let Ok(proven) = verdict {
+            self.request.user.clone_from(&proven.user);
+            self.proven = vec![proven];
+        }
     }
 
     /// What the client asked for.

@@ -700,6 +700,11 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.pending.is_some() || self.serving.is_busy()
     }
 
+    /// Tells the client something beside the answers to its statements; false if a message to it is half sent.
+    pub fn notice(&mut self, severity: &'static str, state: &'static str, message: &str) -> bool {
+        self.serving.notice(&mut self.up, severity, state, message)
+    }
+
     /// Queues the last word for the client.
     pub fn farewell(&mut self, fault: &Fault) {
         self.serving.farewell(&mut self.up, fault);

@@ -7,6 +7,7 @@
 use crate::{CopyOut, Fault, Lane};
 use bytes::Bytes;
 use std::rc::Rc;
+use zeroize::Zeroizing;
 
 /// Text or binary representation of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -290,6 +291,9 @@ pub trait Serving<J: Judge> {
     fn wants_cancel(&mut self) -> bool;
     /// The cancellation has been delivered, or cannot be.
     fn cancelled(&mut self);
+    /// Tells the client something beside the answers to its statements, unless a frame is half sent; true if it was told.
+    /// `severity` and `state` are the protocol's words.
+    fn notice(&self, up: &mut Lane, severity: &'static str, state: &'static str, message: &str) -> bool;
     /// Writes the protocol's last word to the client, unless a frame is half sent.
     fn farewell(&self, up: &mut Lane, fault: &Fault);
     /// The same where the caller has cut the client's output between two frames.
@@ -307,6 +311,67 @@ pub struct LoginRequest {
     pub application: String,
     /// Session parameters that go upstream (allow-listed names).
     pub parameters: Vec<(String, String)>,
+    /// How the client says it will prove who it is, if it says so.
+    pub shows: Option<Shows>,
+}
+
+/// What a client shows instead of a proof by password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// A token in the place of the password, in clear inside TLS.
+    Token,
+    /// A token by the protocol's own mechanism for them, with the discovery that belongs to it.
+    Oauth,
+}
+
+impl Shows {
+    /// Stable word for records: `token` or `oauthbearer`.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Oauth => "oauthbearer",
+        }
+    }
+}
+
+/// A token as the client sent it. Its debug form is its length alone; its memory is cleared.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(pub Zeroizing<String>);
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Token({} bytes)", self.0.len())
+    }
+}
+
+/// What the client is asked for.
+#[derive(Clone, Debug)]
+pub enum Challenge<V> {
+    /// A proof that it knows the secret of this verifier; with `oauth`, a token by the protocol's mechanism is as good.
+    Secret {
+        /// What the proof is checked with.
+        verifier: V,
+        /// Fresh randomness.
+        nonce: [u8; 18],
+        /// Where tokens come from, if they are taken.
+        oauth: Option<Rc<Discovery>>,
+    },
+    /// A token in the place of the password.
+    Token,
+    /// A token by the protocol's own mechanism, and nothing else.
+    Oauth(Rc<Discovery>),
+    /// Nothing: the connection itself has proved it.
+    Nothing,
+}
+
+/// Where a client finds out how to get a token (RFC 7628 3.2.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Discovery {
+    /// URL of the issuer's `openid-configuration`.
+    pub configuration: String,
+    /// Scope to ask for, words separated by spaces.
+    pub scope: String,
 }
 
 /// What a step of the login found.
@@ -324,6 +389,8 @@ pub enum Greeted {
     Login(LoginRequest),
     /// The client proved it.
     Authenticated,
+    /// The client showed a token; answer with `shown`.
+    Shown(Shows, Token),
     /// The proof is wrong; nothing has been said to the client yet.
     Denied(&'static str),
 }
@@ -336,8 +403,13 @@ pub trait Greeting {
     fn step(&mut self, down: &mut Lane, up: &mut Lane) -> Result<Greeted, Fault>;
     /// TLS is established; `binding` is the end-point hash for channel binding.
     fn secured(&mut self, binding: &[u8]);
-    /// Begins the proof of identity.
-    fn challenge(&mut self, up: &mut Lane, verifier: Self::Verifier, nonce: [u8; 18]);
+    /// Begins the proof of identity. A token is never asked for outside of TLS: the login is then a fault.
+    ///
+    /// # Errors
+    /// What is asked for may not be sent over this connection.
+    fn challenge(&mut self, up: &mut Lane, challenge: Challenge<Self::Verifier>) -> Result<(), Fault>;
+    /// Answers [`Greeted::Shown`]: the token is good, or why not (a word for the record). The next step says what follows.
+    fn shown(&mut self, up: &mut Lane, verdict: Result<(), &'static str>);
     /// After [`Greeted::Authenticated`]: which of several secrets of the user was shown, 0 for the first.
     fn matched(&self) -> usize {
         0

@@ -79,6 +79,11 @@ pub fn write_warning(out: &mut Vec<u8>, refusal: &Refusal) {
     write_message(out, b'N', "WARNING", "01000", &message, &detail, hint, 0);
 }
 
+/// Appends a NoticeResponse of the gateway's own.
+pub fn write_notice(out: &mut Vec<u8>, severity: &str, state: &str, message: &str) {
+    write_message(out, b'N', severity, state, message, "", "", 0);
+}
+
 /// The same with another SQLSTATE, for logins.
 pub fn write_refusal_as(out: &mut Vec<u8>, severity: &str, state: &str, refusal: &Refusal, text: &[u8]) {
     let position = refusal.position.map_or(0, |at| {

@@ -5,12 +5,19 @@
 //! each kind of request is answered once; parameters that change how statements are read, or who reads them, never go
 //! upstream; a user name never carries control characters further.
 //!
-//! Deliberately absent: passwords in clear, md5, GSSAPI, replication.
+//! A token (in the place of a password, or by OAUTHBEARER) is asked for inside TLS alone; a password in clear never.
+//!
+//! Deliberately absent: passwords in clear, md5, GSSAPI, replication, whether a token is good.
 
 use crate::frame;
+use crate::oauthbearer::{self, First};
 use crate::scram::{Mechanism, Server, Verifier};
 use crate::{faults, frame::text};
-use contract::{Fault, Greeted, Greeting, Lane, LoginRequest, Peer, Reader, Refusal};
+use contract::{
+    Challenge, Discovery, Fault, Greeted, Greeting, Lane, LoginRequest, Peer, Reader, Refusal, Shows, Token,
+};
+use std::rc::Rc;
+use zeroize::Zeroizing;
 
 const SSL_REQUEST: u32 = 80_877_103;
 const GSSENC_REQUEST: u32 = 80_877_104;
@@ -21,6 +28,10 @@ const PROTOCOL_3_2: u32 = PROTOCOL_3_0 | 2;
 const TLS_HANDSHAKE: u8 = 0x16;
 /// Longest SASL message accepted in bytes.
 const SASL_BYTES_MAX: usize = 4096;
+/// The same where tokens are taken.
+const TOKEN_MESSAGE_BYTES_MAX: usize = oauthbearer::MESSAGE_BYTES_MAX;
+/// Start-up option by which a client says what it will show: `token` or `oauth`. It does not go upstream.
+const SHOWS: &str = "tidegate.auth";
 /// Bytes of a user, database or application name.
 const NAME_BYTES_MAX: usize = 256;
 
@@ -76,9 +87,27 @@ enum Phase {
     Start,
     Securing,
     Chosen,
-    First(Box<Server>),
+    First(Box<Offer>),
     Final(Box<Server>),
+    /// A password message with a token is awaited.
+    Token,
+    /// A token was shown, and the caller has not said yet whether it is good.
+    Shown(Option<Rc<Discovery>>),
+    /// The client is being told why its token is no good.
+    Failing(&'static str),
+    /// The token is no good, and the client needs no telling why.
+    Over(&'static str),
+    /// The token is good, or the connection is proof.
+    Passed,
     Proved,
+}
+
+/// What was offered.
+struct Offer {
+    /// SCRAM, with or without channel binding.
+    scram: Option<Server>,
+    /// OAUTHBEARER.
+    oauth: Option<Rc<Discovery>>,
 }
 
 /// The client's login as a value.
@@ -209,13 +238,13 @@ impl Greet {
     }
 
     /// One `p` frame: the body.
-    fn sasl<'a>(&self, down: &'a mut Lane) -> Result<Option<(usize, &'a [u8])>, Fault> {
+    fn reply<'a>(&self, down: &'a mut Lane, most: usize) -> Result<Option<(usize, &'a [u8])>, Fault> {
         let Some(header) = frame::header(down.input(), Peer::Downstream)? else { return Ok(None) };
         if header.tag != b'p' {
-            return Err(Fault::downstream("expected a SASL response"));
+            return Err(Fault::downstream("expected a SASL response or a password"));
         }
-        if header.len > SASL_BYTES_MAX {
-            return Err(Fault::downstream("SASL response too long"));
+        if header.len > most {
+            return Err(Fault::downstream("SASL response or token too long"));
         }
         if down.input().len() < header.len {
             down.want(header.len);
@@ -224,35 +253,88 @@ impl Greet {
         Ok(Some((header.len, &down.input()[frame::HEADER_BYTES..header.len])))
     }
 
-    fn first(&mut self, down: &mut Lane, up: &mut Lane, mut server: Box<Server>) -> Result<Greeted, Fault> {
-        let Some((len, body)) = self.sasl(down)? else {
-            self.phase = Phase::First(server);
+    fn first(&mut self, down: &mut Lane, up: &mut Lane, offer: Box<Offer>) -> Result<Greeted, Fault> {
+        const MALFORMED: Fault = Fault::downstream("malformed SASLInitialResponse");
+        let most = if offer.oauth.is_some() { TOKEN_MESSAGE_BYTES_MAX } else { SASL_BYTES_MAX };
+        let Some((len, body)) = self.reply(down, most)? else {
+            self.phase = Phase::First(offer);
             return Ok(Greeted::NeedMore);
         };
         let mut r = Reader::new(body);
-        let mechanism = r.text().ok_or(Fault::downstream("malformed SASLInitialResponse"))?;
-        let count = r.i32().ok_or(Fault::downstream("malformed SASLInitialResponse"))?;
+        let mechanism = r.text().ok_or(MALFORMED)?;
+        let count = r.i32().ok_or(MALFORMED)?;
         let message = usize::try_from(count).ok().and_then(|n| r.take(n)).filter(|_| r.rest().is_empty());
-        let message = message.ok_or(Fault::downstream("malformed SASLInitialResponse"))?;
+        let message = message.ok_or(MALFORMED)?;
+        let Offer { scram, oauth } = *offer;
+        if let Some(discovery) = oauth
+            && mechanism == oauthbearer::MECHANISM.as_bytes()
+        {
+            let said = oauthbearer::first(message);
+            down.skip(len);
+            return match said {
+                Ok(First::Token(token)) => {
+                    self.phase = Phase::Shown(Some(discovery));
+                    Ok(Greeted::Shown(Shows::Oauth, token))
+                }
+                Ok(First::Discovery) => {
+                    self.fail(up, &discovery, "oauth_discovery");
+                    Ok(Greeted::NeedMore)
+                }
+                Err(reason) => Err(Fault { reason, ..Fault::downstream("") }),
+            };
+        }
+        let Some(mut server) = scram else {
+            down.skip(len);
+            return Ok(Greeted::Denied("sasl_mechanism"));
+        };
         let reply = server.client_first(mechanism, message);
         down.skip(len);
         match reply {
             Ok(reply) => {
-                up.put_with(|out| {
-                    frame::write(out, b'R', |b| {
-                        b.extend_from_slice(&11u32.to_be_bytes());
-                        b.extend_from_slice(&reply);
-                    });
-                });
-                self.phase = Phase::Final(server);
+                sasl(up, 11, &reply);
+                self.phase = Phase::Final(Box::new(server));
                 Ok(Greeted::NeedMore)
             }
             Err(_) => Ok(Greeted::Denied("scram_exchange")),
         }
     }
 
+    /// A token in the place of the password.
+    fn token(&mut self, down: &mut Lane) -> Result<Greeted, Fault> {
+        let Some((len, body)) = self.reply(down, TOKEN_MESSAGE_BYTES_MAX)? else {
+            self.phase = Phase::Token;
+            return Ok(Greeted::NeedMore);
+        };
+        let token = body.split_last().filter(|(end, token)| **end == 0 && oauthbearer::is_token(token));
+        let token = token.and_then(|(_, token)| String::from_utf8(token.to_vec()).ok());
+        down.skip(len);
+        let Some(token) = token else { return Ok(Greeted::Denied("token_form")) };
+        self.phase = Phase::Shown(None);
+        Ok(Greeted::Shown(Shows::Token, Token(Zeroizing::new(token))))
+    }
+
+    /// Tells the client where tokens come from; it says that it has read that, and only then the login ends.
+    fn fail(&mut self, up: &mut Lane, discovery: &Discovery, reason: &'static str) {
+        sasl(up, 11, &oauthbearer::failure(discovery));
+        self.phase = Phase::Failing(reason);
+    }
+
+    fn failing(&mut self, down: &mut Lane, reason: &'static str) -> Result<Greeted, Fault> {
+        let Some((len, body)) = self.reply(down, SASL_BYTES_MAX)? else {
+            self.phase = Phase::Failing(reason);
+            return Ok(Greeted::NeedMore);
+        };
+        let acknowledged = body == oauthbearer::ACKNOWLEDGED;
+        down.skip(len);
+        if acknowledged {
+            Ok(Greeted::Denied(reason))
+        } else {
+            Err(Fault::downstream("expected the acknowledgement of a failure"))
+        }
+    }
+
     fn last(&mut self, down: &mut Lane, mut server: Box<Server>) -> Result<Greeted, Fault> {
-        let Some((len, body)) = self.sasl(down)? else {
+        let Some((len, body)) = self.reply(down, SASL_BYTES_MAX)? else {
             self.phase = Phase::Final(server);
             return Ok(Greeted::NeedMore);
         };
@@ -276,9 +358,16 @@ impl Greeting for Greet {
     fn step(&mut self, down: &mut Lane, up: &mut Lane) -> Result<Greeted, Fault> {
         match std::mem::replace(&mut self.phase, Phase::Start) {
             Phase::Start => self.start(down, up),
-            Phase::First(server) => self.first(down, up, server),
+            Phase::First(offer) => self.first(down, up, offer),
             Phase::Final(server) => self.last(down, server),
-            waiting @ (Phase::Securing | Phase::Chosen | Phase::Proved) => {
+            Phase::Token => self.token(down),
+            Phase::Failing(reason) => self.failing(down, reason),
+            Phase::Over(reason) => Ok(Greeted::Denied(reason)),
+            Phase::Passed => {
+                self.phase = Phase::Proved;
+                Ok(Greeted::Authenticated)
+            }
+            waiting @ (Phase::Securing | Phase::Chosen | Phase::Shown(_) | Phase::Proved) => {
                 self.phase = waiting;
                 Ok(Greeted::NeedMore)
             }
@@ -290,19 +379,55 @@ impl Greeting for Greet {
         self.phase = Phase::Start;
     }
 
-    fn challenge(&mut self, up: &mut Lane, verifier: Verifier, nonce: [u8; 18]) {
-        let binding = self.binding.as_deref().filter(|b| !b.is_empty());
+    fn challenge(&mut self, up: &mut Lane, challenge: Challenge<Verifier>) -> Result<(), Fault> {
+        const CLEAR: Fault = Fault {
+            state: "28000",
+            ..Fault::downstream("tokens are taken inside TLS only: connect with sslmode=verify-full")
+        };
+        let secured = self.binding.is_some();
+        let (scram, oauth) = match challenge {
+            Challenge::Nothing => {
+                self.phase = Phase::Passed;
+                return Ok(());
+            }
+            Challenge::Token | Challenge::Oauth(_) if !secured => return Err(CLEAR),
+            Challenge::Token => {
+                up.put_with(|out| frame::write(out, b'R', |b| b.extend_from_slice(&3u32.to_be_bytes())));
+                self.phase = Phase::Token;
+                return Ok(());
+            }
+            Challenge::Oauth(discovery) => (None, Some(discovery)),
+            Challenge::Secret { verifier, nonce, oauth } => {
+                let binding = self.binding.as_deref().filter(|b| !b.is_empty());
+                (Some((Server::new(verifier, nonce, binding), binding.is_some())), oauth.filter(|_| secured))
+            }
+        };
         up.put_with(|out| {
             frame::write(out, b'R', |b| {
                 b.extend_from_slice(&10u32.to_be_bytes());
-                if binding.is_some() {
-                    text(b, Mechanism::Plus.name().as_bytes());
+                if let Some((_, bound)) = &scram {
+                    if *bound {
+                        text(b, Mechanism::Plus.name().as_bytes());
+                    }
+                    text(b, Mechanism::Plain.name().as_bytes());
                 }
-                text(b, Mechanism::Plain.name().as_bytes());
+                if oauth.is_some() {
+                    text(b, oauthbearer::MECHANISM.as_bytes());
+                }
                 b.push(0);
             });
         });
-        self.phase = Phase::First(Box::new(Server::new(verifier, nonce, binding)));
+        self.phase = Phase::First(Box::new(Offer { scram: scram.map(|(server, _)| server), oauth }));
+        Ok(())
+    }
+
+    fn shown(&mut self, up: &mut Lane, verdict: Result<(), &'static str>) {
+        let Phase::Shown(discovery) = std::mem::replace(&mut self.phase, Phase::Over("order")) else { return };
+        match (verdict, discovery) {
+            (Ok(()), _) => self.phase = Phase::Passed,
+            (Err(reason), Some(discovery)) => self.fail(up, &discovery, reason),
+            (Err(reason), None) => self.phase = Phase::Over(reason),
+        }
     }
 
     fn matched(&self) -> usize {
@@ -318,10 +443,12 @@ impl Greeting for Greet {
 
     fn accept(&self, up: &mut Lane, parameters: &[(Vec<u8>, Vec<u8>)], process: u32, secret: &[u8; 32]) {
         up.put_with(|out| {
-            frame::write(out, b'R', |b| {
-                b.extend_from_slice(&12u32.to_be_bytes());
-                b.extend_from_slice(&self.last_words);
-            });
+            if !self.last_words.is_empty() {
+                frame::write(out, b'R', |b| {
+                    b.extend_from_slice(&12u32.to_be_bytes());
+                    b.extend_from_slice(&self.last_words);
+                });
+            }
             frame::write(out, b'R', |b| b.extend_from_slice(&0u32.to_be_bytes()));
             for (name, value) in parameters {
                 frame::write(out, b'S', |b| {
@@ -336,6 +463,16 @@ impl Greeting for Greet {
             frame::write(out, b'Z', |b| b.push(b'I'));
         });
     }
+}
+
+/// A message of SASL to the client: 11 goes on.
+fn sasl(up: &mut Lane, code: u32, message: &[u8]) {
+    up.put_with(|out| {
+        frame::write(out, b'R', |b| {
+            b.extend_from_slice(&code.to_be_bytes());
+            b.extend_from_slice(message);
+        });
+    });
 }
 
 fn name(value: &[u8], what: &'static str) -> Result<String, Fault> {
@@ -395,6 +532,14 @@ fn parameter(key: &[u8], value: &[u8], request: &mut LoginRequest) -> Result<(),
             "UTF8" | "UNICODE" | "AUTO" => Ok(()),
             _ => Err(Fault::downstream("client_encoding must be UTF8 on this gateway").with_state("22023")),
         };
+    }
+    if key == SHOWS {
+        request.shows = match value.as_str() {
+            "token" => Some(Shows::Token),
+            "oauth" => Some(Shows::Oauth),
+            _ => return Err(Fault::downstream("tidegate.auth is token or oauth").with_state("22023")),
+        };
+        return Ok(());
     }
     if !PARAMETERS.contains(&key.as_str()) {
         return Err(Fault::downstream(

@@ -15,6 +15,7 @@ pub mod faults;
 pub mod frame;
 pub mod greeting;
 pub mod md5;
+pub mod oauthbearer;
 pub mod scram;
 pub mod serving;
 

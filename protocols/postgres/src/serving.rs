@@ -574,6 +574,14 @@ impl<J: Judge> Serving<J> for Serve<J> {
         self.cancel = Cancel::None;
     }
 
+    fn notice(&self, up: &mut Lane, severity: &'static str, state: &'static str, message: &str) -> bool {
+        let whole = self.is_whole();
+        if whole {
+            up.put_with(|out| faults::write_notice(out, severity, state, message));
+        }
+        whole
+    }
+
     fn farewell(&self, up: &mut Lane, fault: &Fault) {
         if self.is_whole() {
             self.last_word(up, fault);

@@ -4,10 +4,12 @@
 //! the engine's news are turned into answers. Invariant: an approval is spent on the session that asked for it, and told to
 //! it alone; a session that is gone leaves nothing behind.
 
+use super::directory::granted;
 use access::{AccessError, Engine, HoldOutcome, Holding, News, Request, Said, State, Wanted, Who, hex};
 use audit::record::SessionId;
 use gateway::Gateway;
-use gateway::access::{Answer, Ask, Cut, HoldAnswer, HoldAsked, Question};
+use gateway::access::{Answer, Ask, Cut, HoldAnswer, HoldAsked, Proof, Proven, Question};
+use identity::Providers;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hasher as _};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -47,6 +49,7 @@ impl std::fmt::Debug for Asks {
 
 struct Inner {
     engine: OnceLock<Arc<Engine>>,
+    providers: OnceLock<Providers>,
     /// Weak: the gateway's end does not wait for questions.
     gateway: OnceLock<Weak<Gateway>>,
     targets: Vec<String>,
@@ -62,6 +65,7 @@ impl Asks {
     pub fn start(targets: Vec<String>, url: String) -> std::io::Result<Arc<Self>> {
         let shared = Arc::new(Inner {
             engine: OnceLock::new(),
+            providers: OnceLock::new(),
             gateway: OnceLock::new(),
             targets,
             url,
@@ -80,6 +84,11 @@ impl Asks {
     /// Says which engine decides.
     pub fn decide_by(&self, engine: Arc<Engine>) {
         let _twice = self.shared.engine.set(engine);
+    }
+
+    /// Says who vouches for tokens.
+    pub fn trust(&self, providers: Providers) {
+        let _twice = self.shared.providers.set(providers);
     }
 
     /// Says which gateway asks.
@@ -160,12 +169,53 @@ impl Inner {
                 self.answer(core, session, Answer::Hold(answer));
             }
             Question::Withdraw { id, reason } => self.withdraw(session, &id, reason),
-            Question::Proof(_) => self.answer(core, session, Answer::Proven(Err("not_configured"))),
+            Question::Proof(proof) => {
+                let proven = self.proof(&proof).map(Box::new);
+                self.answer(core, session, Answer::Proven(proven));
+            }
             Question::Account(_) => {
                 self.answer(core, session, Answer::Account(Err("no account can be made for this target".to_owned())));
             }
             Question::Ended => self.ended(session),
         }
+    }
+
+    /// Whose token it is.
+    fn proof(&self, proof: &Proof) -> Result<Proven, &'static str> {
+        let engine = self.engine.get().ok_or("not_configured")?;
+        let providers = self.providers.get().ok_or("not_configured")?;
+        let now_s = engine.clock().now_s();
+        let valid = providers.presented(&proof.token, now_s).map_err(|error| {
+            tracing::info!(source = proof.source, "a token is refused: {error}");
+            error.name()
+        })?;
+        let who = Who { issuer: valid.issuer.clone(), subject: valid.subject.clone() };
+        let names = &valid.names;
+        let handles: Vec<String> =
+            [&names.handle, &names.email].into_iter().flatten().chain([&valid.subject]).cloned().collect();
+        let name = names.display.as_ref().or(names.handle.as_ref()).unwrap_or(&valid.subject);
+        let (person, grants) = engine.shown(&who, name, &handles, &valid.groups).map_err(|error| match error {
+            AccessError::Forbidden(_) => "suspended",
+            _ => "unavailable",
+        })?;
+        if !proof.user.is_empty() && proof.user != person.handle {
+            return Err("other_user");
+        }
+        let lasts = providers.of_issuer(&valid.issuer).and_then(|provider| provider.issuer().sign_in_seconds);
+        let until_s = lasts.map_or(valid.expires, |seconds| now_s + seconds);
+        Ok(Proven {
+            identity: policy::Identity {
+                issuer: who.issuer,
+                subject: who.subject,
+                groups: person.groups,
+                granted: Vec::new(),
+            },
+            user: person.handle,
+            grants: grants.iter().map(granted).collect(),
+            until_ns: until_s * SECOND_NS,
+            how: proof.how.to_owned(),
+            ..Proven::default()
+        })
     }
 
     fn hold(&self, core: usize, session: SessionId, asked: HoldAsked) -> Result<HoldAnswer, &'static str> {

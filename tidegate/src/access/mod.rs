@@ -9,12 +9,19 @@
 //! but the users file can log in and every question is refused. Deliberately absent: the rules, which are the engine's.
 
 mod asks;
+mod console;
 mod directory;
+mod issuers;
 mod settings;
 mod start;
+mod world;
 
 pub use asks::Asks;
+pub use console::{Served, serve_console};
 pub use directory::People;
+pub(crate) use issuers::read as read_identity;
+pub use issuers::{IdentitySettings, Written};
 pub use settings::{AccessSettings, ConsoleSettings, StoreSource};
 pub(crate) use settings::{access as read_access, console as read_console};
 pub use start::{LateJournal, Running, policy_of, start};
+pub use world::{Gate, InForce, Reached};

@@ -4,6 +4,7 @@ use super::settings::{AccessSettings, StoreSource};
 use access::{AtRest, Embedded, Engine, Journal, News, Policy, Requestable, Shared, Store};
 use audit::Body;
 use gateway::AuditHandle;
+use policy::Model;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -49,7 +50,29 @@ impl Running {
 
 /// The rules of the configuration, and those roles of the bundle that can be asked for.
 #[must_use]
-pub fn policy_of(settings: &AccessSettings, requestable: Vec<Requestable>, break_glass: Vec<Requestable>) -> Policy {
+pub fn policy_of(settings: &AccessSettings, model: &Model) -> Policy {
+    let requestable = |role: &policy::model::Role| {
+        role.request.as_ref().map(|asking| Requestable {
+            role: role.name.clone(),
+            targets: role.targets.clone(),
+            groups: asking.groups.clone(),
+            approvers: asking.approvers.clone(),
+            approvals: asking.approvals,
+            max_s: u64::from(asking.seconds),
+        })
+    };
+    let emergency = |role: &policy::model::Role| {
+        role.break_glass.as_ref().map(|emergency| Requestable {
+            role: role.name.clone(),
+            targets: role.targets.clone(),
+            groups: emergency.groups.clone(),
+            approvers: Vec::new(),
+            approvals: 0,
+            max_s: u64::from(emergency.seconds),
+        })
+    };
+    let requestable = model.roles.iter().filter_map(requestable).collect();
+    let break_glass = model.roles.iter().filter_map(emergency).collect();
     Policy {
         requestable,
         break_glass,

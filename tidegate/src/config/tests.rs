@@ -58,7 +58,7 @@ fn everything_can_be_said() {
     assert_eq!(config.listen.len(), 2);
     assert_eq!(config.cores, Some(2));
     assert_eq!(config.bundle.value, Path::new("/etc/tidegate/policy.tgb"));
-    assert_eq!(config.users.value, Path::new("/etc/tidegate/users.yaml"));
+    assert_eq!(config.users.as_ref().unwrap().value, Path::new("/etc/tidegate/users.yaml"));
     assert!(config.tls.unwrap().required);
     assert_eq!(config.audit.segment_bytes, 32 << 20);
     assert_eq!(config.keys["other"].value, SecretSource::Env("OTHER_KEY".to_owned()));
@@ -158,7 +158,7 @@ F:27:28: error: `level`: `=` is none of error, warn, info, debug, trace";
 #[test]
 fn missing_settings_and_other_shapes_are_told() {
     for (text, expected) in [
-        ("", "`listen` is missing|`bundle` is missing|`users` is missing|`audit` is missing"),
+        ("", "`listen` is missing|`bundle` is missing|name a `users` file|`audit` is missing"),
         ("- a\n", "the file holds no settings"),
         ("listen: [", "not valid YAML"),
         ("listen: []\nbundle: b\nusers: u\naudit: { directory: a }\n", "`listen` is empty"),

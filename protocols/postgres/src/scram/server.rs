@@ -44,7 +44,13 @@ impl Server {
     /// when the connection is TLS and the certificate has one (see [`super::end_point_hash`]), and PLUS was offered.
     #[must_use]
     pub fn new(verifier: Verifier, nonce: [u8; NONCE_BYTES], binding: Option<&[u8]>) -> Self {
-        Self { verifier, nonce: BASE64.encode(nonce), binding: binding.map(<[u8]>::to_vec), phase: Phase::Start, matched: 0 }
+        Self {
+            verifier,
+            nonce: BASE64.encode(nonce),
+            binding: binding.map(<[u8]>::to_vec),
+            phase: Phase::Start,
+            matched: 0,
+        }
     }
 
     /// With the nonce of a published example, which is not base64.
