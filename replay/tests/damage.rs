@@ -49,6 +49,7 @@ fn recorded(directory: &Path) -> (SessionLog, PathBuf) {
         core: 0,
         opened_ns: OPENED_NS + 5,
         closed: None,
+        issuer: "local".into(),
         user: "ana".into(),
         role: "analyst".into(),
         target: "t".into(),
