@@ -133,7 +133,7 @@ impl Asks {
                     self.post(&request.id, Job::Changed(request.clone()));
                 }
             }
-            News::Request(_) => {}
+            News::Request(_) | News::Emergency(_) => {}
         }
     }
 
