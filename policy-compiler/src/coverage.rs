@@ -221,7 +221,8 @@ fn unused(rules: &Rules, catalogs: &Catalogs, found: &mut Coverage) {
             found.unused.push((*place, format!("role `{}` may use no target", role.name)));
         }
     }
-    for (block, place) in model.blocks.iter().zip(&rules.origins.blocks) {
+    let holds = model.holds.iter().map(|hold| &hold.rule).zip(&rules.origins.holds);
+    for (block, place) in model.blocks.iter().zip(&rules.origins.blocks).chain(holds) {
         let known = catalogs.iter().flat_map(|(t, c)| c.relations.iter().map(move |r| (t, r)));
         let mut relations = known.map(|(t, r)| (model.targets.get(t).map_or("", |t| t.name.as_str()), r));
         let touches = block.objects.is_empty()

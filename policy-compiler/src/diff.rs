@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use policy::Model;
-use policy::model::{Block, Budget, ClassId, Counted, Mode, Redaction, ResolvedColumn, Role, Target, Unclassified};
+use policy::model::{
+    Block, Budget, ClassId, Counted, Hold, InTransaction, Mode, Redaction, ResolvedColumn, Role, Target, Unclassified,
+};
 use serde_json::json;
 
 use crate::build::show_time;
@@ -90,6 +92,7 @@ pub fn compare(old: &Model, new: &Model) -> Changes {
     roles(old, new, &mut changes);
     groups(old, new, &mut changes);
     blocks(old, new, &mut changes);
+    holds(old, new, &mut changes);
     targets(old, new, &mut changes);
     word_lists(old, new, &mut changes);
     changes
@@ -445,11 +448,62 @@ fn blocks(old: &Model, new: &Model, changes: &mut Changes) {
             changes.less.push(format!("rule {} newly refuses: {}", now.name, describe(now)));
             continue;
         };
-        one_block(was, now, changes);
+        one_block(was, now, "refuses", changes);
     }
 }
 
-fn one_block(was: &Block, now: &Block, changes: &mut Changes) {
+fn holds(old: &Model, new: &Model, changes: &mut Changes) {
+    for hold in &old.holds {
+        if !new.holds.iter().any(|n| n.rule.name == hold.rule.name) {
+            let rule = &hold.rule;
+            changes.more.push(format!("rule {} is gone: {} needs no approval by it", rule.name, describe(rule)));
+        }
+    }
+    for now in &new.holds {
+        let rule = &now.rule;
+        let Some(was) = old.holds.iter().find(|o| o.rule.name == rule.name) else {
+            let votes = format!("{} of {}", now.approvals, now.approvers.join(", "));
+            changes.less.push(format!("rule {} newly holds: {}; votes: {votes}", rule.name, describe(rule)));
+            continue;
+        };
+        one_block(&was.rule, rule, "holds", changes);
+        one_hold(was, now, changes);
+    }
+}
+
+fn one_hold(was: &Hold, now: &Hold, changes: &mut Changes) {
+    let name = &now.rule.name;
+    if was.rows_over != now.rows_over {
+        let show = |rows: u64| if rows == 0 { "any number of".to_owned() } else { format!("more than {rows}") };
+        let sentence = format!("rule {name} holds for {} rows, was {}", show(now.rows_over), show(was.rows_over));
+        changes.add(Some(now.rows_over.cmp(&was.rows_over)), sentence);
+    }
+    if was.approvals != now.approvals {
+        let sentence = format!("rule {name} needs {} votes, was {}", now.approvals, was.approvals);
+        changes.add(Some(was.approvals.cmp(&now.approvals)), sentence);
+    }
+    if was.distinct_groups != now.distinct_groups {
+        let sentence =
+            if now.distinct_groups { "needs votes from distinct groups" } else { "takes votes of one group" };
+        changes.add(Some(was.distinct_groups.cmp(&now.distinct_groups)), format!("rule {name} now {sentence}"));
+    }
+    let (a, b): (BTreeSet<_>, BTreeSet<_>) = (was.approvers.iter().collect(), now.approvers.iter().collect());
+    for group in b.difference(&a) {
+        changes.more.push(format!("rule {name}: {group} may approve"));
+    }
+    for group in a.difference(&b) {
+        changes.less.push(format!("rule {name}: {group} may no longer approve"));
+    }
+    if was.in_transaction != now.in_transaction {
+        let sentence = match now.in_transaction {
+            InTransaction::Hold => "waits in a transaction too",
+            InTransaction::Refuse => "fails at once in a transaction",
+        };
+        changes.different.push(format!("rule {name} now {sentence}"));
+    }
+}
+
+fn one_block(was: &Block, now: &Block, verbs: &str, changes: &mut Changes) {
     let name = &now.name;
     let strings = |b: &Block| {
         let effects: BTreeSet<String> = lineage::Effects(b.effects).names().map(ToOwned::to_owned).collect();
@@ -464,17 +518,17 @@ fn one_block(was: &Block, now: &Block, changes: &mut Changes) {
         // A condition that was not there narrows the rule; one that is no longer there widens it.
         match (a.is_empty(), b.is_empty()) {
             (true, false) => {
-                changes.more.push(format!("rule {name} now refuses only with {what} {}", added.join(", ")))
+                changes.more.push(format!("rule {name} now {verbs} only with {what} {}", added.join(", ")))
             }
             (false, true) => {
-                changes.less.push(format!("rule {name} now refuses with any {what}, was {}", gone.join(", ")))
+                changes.less.push(format!("rule {name} now {verbs} with any {what}, was {}", gone.join(", ")))
             }
             _ => {
                 if !added.is_empty() {
-                    changes.less.push(format!("rule {name} newly refuses {what} {}", added.join(", ")));
+                    changes.less.push(format!("rule {name} newly {verbs} {what} {}", added.join(", ")));
                 }
                 if !gone.is_empty() {
-                    changes.more.push(format!("rule {name} no longer refuses {what} {}", gone.join(", ")));
+                    changes.more.push(format!("rule {name} no longer {verbs} {what} {}", gone.join(", ")));
                 }
             }
         }

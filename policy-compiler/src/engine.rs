@@ -28,6 +28,8 @@ pub struct Judgement {
     pub role: Option<usize>,
     /// What comes out.
     pub verdict: Verdict,
+    /// Rules that hold it first, in order: indices into the model's.
+    pub held: Vec<usize>,
 }
 
 /// Allowed or refused.
@@ -124,6 +126,12 @@ impl Engine {
         Ok(Self { epochs, bundle })
     }
 
+    /// A holding rule.
+    #[must_use]
+    pub fn hold(&self, index: usize) -> Option<&policy::model::Hold> {
+        self.bundle.model().holds.get(index)
+    }
+
     fn admit(&self, target: usize, who: &Who) -> Result<Grant, Refusal> {
         // A target that is not there is refused by the runtime like any other that nobody may use.
         let empty;
@@ -162,6 +170,7 @@ impl Engine {
         let refused = |role, stage, refusal| Judgement {
             role,
             verdict: Verdict::Refused(Refused { stage, refusal, columns: Vec::new() }),
+            held: Vec::new(),
         };
         let grant = match self.admit(target, who) {
             // Rules are tested and explained as they are meant; the mode is said beside it.
@@ -173,19 +182,21 @@ impl Engine {
             Ok(facts) => facts,
             Err(e) => return refused(role, Stage::Grammar, Refusal::not_understood(&e)),
         };
-        let allowed = match grant.decide(text, &facts, &()) {
-            Decision::Allow(allowed) => allowed,
+        let (allowed, held) = match grant.decide(text, &facts, &()) {
+            Decision::Allow(allowed) => (allowed, Vec::new()),
+            Decision::Hold(allowed, held) => (allowed, held),
             Decision::Refuse(refusal) => {
                 let columns = facts.statements.last().map(|s| grant.plan_columns(s)).unwrap_or_default();
                 let columns = columns.into_iter().map(|p| self.column(&grant, p)).collect();
                 return Judgement {
                     role,
                     verdict: Verdict::Refused(Refused { stage: Stage::Decision, refusal, columns }),
+                    held: Vec::new(),
                 };
             }
         };
         let outcomes = allowed.iter().map(|one| self.outcome(&grant, one)).collect();
-        Judgement { role, verdict: Verdict::Allowed(outcomes) }
+        Judgement { role, verdict: Verdict::Allowed(outcomes), held }
     }
 
     fn outcome(&self, grant: &Grant, allowed: &Allowed) -> Outcome {

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use policy::model::Mode;
+use policy::model::{InTransaction, Mode};
 use serde_json::{Value, json};
 
 use crate::build::{Rules, Who};
@@ -53,6 +53,9 @@ impl<'a> Explanation<'a> {
             let i = self.rules.model.classes.iter().position(|c| c.name == class)?;
             return self.place_of_treatment(i);
         }
+        if let Some(i) = self.rules.model.holds.iter().position(|hold| hold.rule.name == rule) {
+            return self.rules.origins.holds.get(i).copied();
+        }
         let i = self.rules.model.blocks.iter().position(|b| b.name == rule)?;
         self.rules.origins.blocks.get(i).copied()
     }
@@ -91,6 +94,7 @@ impl<'a> Explanation<'a> {
         match &self.judgement.verdict {
             Verdict::Refused(r) => self.refusal(r, paint, &mut out),
             Verdict::Allowed(outcomes) => {
+                self.holds(paint, &mut out);
                 if outcomes.is_empty() {
                     let _ = writeln!(out, "{}: the text has no statement", paint.green("allowed"));
                 }
@@ -101,6 +105,28 @@ impl<'a> Explanation<'a> {
             }
         }
         out
+    }
+
+    /// Which rules hold it, who votes, and on what condition.
+    fn holds(&self, paint: Paint, out: &mut String) {
+        let holds = self.judgement.held.iter().filter_map(|i| self.rules.model.holds.get(*i));
+        for hold in holds {
+            let at = self.at(self.place_of_rule(&hold.rule.name));
+            let when = match hold.rows_over {
+                0 => String::new(),
+                rows => format!(" if more than {rows} rows are expected"),
+            };
+            let _ = writeln!(out, "{}{when}: it waits for approval", paint.yellow("held"));
+            let _ = writeln!(out, "  rule:    {} ({at})", hold.rule.name);
+            let distinct = if hold.distinct_groups { ", from groups all different" } else { "" };
+            let (votes, groups) = (hold.approvals, hold.approvers.join(", "));
+            let _ = writeln!(out, "  votes:   {votes} of {groups}{distinct}");
+            let within = match hold.in_transaction {
+                InTransaction::Refuse => "fails at once; approved, the identical statement runs",
+                InTransaction::Hold => "waits there too",
+            };
+            let _ = writeln!(out, "  in a transaction: {within}");
+        }
     }
 
     fn refusal(&self, r: &Refused, paint: Paint, out: &mut String) {
@@ -273,7 +299,22 @@ impl<'a> Explanation<'a> {
                 value["columns"] = r.columns.iter().map(|c| self.column_json(c)).collect();
             }
             Verdict::Allowed(outcomes) => {
-                value["decision"] = json!("allow");
+                let rules = &self.rules.model.holds;
+                let holds: Vec<Value> = self
+                    .judgement
+                    .held
+                    .iter()
+                    .filter_map(|i| rules.get(*i))
+                    .map(|hold| {
+                        json!({
+                            "rule": hold.rule.name, "rule_at": place(self.place_of_rule(&hold.rule.name)),
+                            "rows_over": hold.rows_over, "approvers": hold.approvers, "approvals": hold.approvals,
+                            "distinct_groups": hold.distinct_groups, "in_transaction": hold.in_transaction,
+                        })
+                    })
+                    .collect();
+                value["decision"] = json!(if holds.is_empty() { "allow" } else { "hold" });
+                value["holds"] = json!(holds);
                 let statements: Vec<Value> = outcomes
                     .iter()
                     .map(|o| {

@@ -242,7 +242,8 @@ fn quarrels(rules: &Rules, catalogs: &Catalogs, report: &mut Report) {
 }
 
 fn blocks_without_objects(rules: &Rules, catalogs: &Catalogs, report: &mut Report) {
-    for (block, place) in rules.model.blocks.iter().zip(&rules.origins.blocks) {
+    let holds = rules.model.holds.iter().map(|hold| &hold.rule).zip(&rules.origins.holds);
+    for (block, place) in rules.model.blocks.iter().zip(&rules.origins.blocks).chain(holds) {
         for s in &block.objects {
             if known_targets(s, rules, catalogs) && !relations(rules, catalogs).any(|(t, r)| matches(s, t, r)) {
                 let all = relations(rules, catalogs).map(|(_, r)| r.name.as_str());

@@ -141,6 +141,15 @@ fn schema() -> Value {
         "effects" => words_of(effects.clone()),
         _ => texts(),
     });
+    let hold = mapping(words::HOLD, |k| match k {
+        "name" | "message" | "hint" => json!({"type": "string", "minLength": 1}),
+        "effects" => words_of(effects.clone()),
+        "rows-over" => json!({"type": "integer", "minimum": 1}),
+        "approvals" => json!({"type": "integer", "minimum": 1, "maximum": 16, "default": 1}),
+        "distinct-groups" => json!({"type": "boolean", "default": false}),
+        "in-transaction" => json!({"enum": words::IN_TRANSACTION, "default": "refuse"}),
+        _ => texts(),
+    });
     let test = mapping(words::TEST, |k| match k {
         "expect" => json!({"enum": words::EXPECT}),
         "groups" => texts(),
@@ -167,6 +176,7 @@ fn schema() -> Value {
         "word-lists" => named("word-list"),
         "roles" => named("role"),
         "block" => json!({"type": "array", "items": block}),
+        "hold" => json!({"type": "array", "items": hold}),
         "tests" => json!({"type": "array", "items": test}),
         _ => texts(),
     });

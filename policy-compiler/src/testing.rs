@@ -27,12 +27,37 @@ pub fn run(rules: &Rules, engine: &Engine) -> Vec<Outcome> {
 fn one(engine: &Engine, test: &Test) -> Vec<String> {
     let judgement = engine.judge(test.target, &test.who, &test.statement);
     let mut failures = Vec::new();
-    compare(&test.expect, &judgement, &mut failures);
+    compare(engine, &test.expect, &judgement, &mut failures);
     failures
 }
 
-fn compare(expect: &Expectation, judgement: &Judgement, failures: &mut Vec<String>) {
+/// Names of the rules that hold a statement, in order.
+fn holding<'a>(engine: &'a Engine, judgement: &Judgement) -> Vec<&'a str> {
+    judgement.held.iter().filter_map(|i| engine.hold(*i)).map(|hold| hold.rule.name.as_str()).collect()
+}
+
+fn compare(engine: &Engine, expect: &Expectation, judgement: &Judgement, failures: &mut Vec<String>) {
     match (expect, &judgement.verdict) {
+        (Expectation::Hold { .. }, Verdict::Refused(r)) => {
+            failures.push(format!("expected to be held, is refused by {}", describe(r)));
+        }
+        (Expectation::Hold { .. }, Verdict::Allowed(_)) if judgement.held.is_empty() => {
+            failures.push("expected to be held, runs at once".to_owned());
+        }
+        (Expectation::Hold { rule }, Verdict::Allowed(_)) => {
+            let rules = holding(engine, judgement);
+            if let Some(rule) = rule.as_ref().filter(|rule| !rules.contains(&rule.as_str())) {
+                failures.push(format!("expected to be held by {rule}, is held by {}", rules.join(", ")));
+            }
+        }
+        (Expectation::Allow(_), Verdict::Allowed(_)) if !judgement.held.is_empty() => {
+            let rules = holding(engine, judgement).join(", ");
+            failures.push(format!("expected to be allowed, is held by {rules}"));
+        }
+        (Expectation::Refuse { .. }, Verdict::Allowed(_)) if !judgement.held.is_empty() => {
+            let rules = holding(engine, judgement).join(", ");
+            failures.push(format!("expected to be refused, is held by {rules}"));
+        }
         (Expectation::Allow(_), Verdict::Refused(r)) => {
             failures.push(format!("expected to be allowed, is refused by {}", describe(r)));
         }

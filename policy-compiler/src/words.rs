@@ -34,6 +34,7 @@ pub const FILE: &[Key] = &[
     key("word-lists", "Lists of words for scanning free text, by name."),
     key("roles", "What people may see and do, by name; an identity gets the first role that has one of its groups."),
     key("block", "Statements that are refused, in order."),
+    key("hold", "Statements that wait until other people approve them, in order."),
     key("tests", "What a statement must give for a role; run by `policy-compiler test`."),
 ];
 /// A target.
@@ -116,6 +117,23 @@ pub const BLOCK: &[Key] = &[
     key("message", "What the client is told."),
     key("hint", "What would be allowed instead."),
 ];
+/// A holding rule; its conditions are those of a blocking rule.
+pub const HOLD: &[Key] = &[
+    must("name", "Name, shown to the client, to approvers and in the audit log."),
+    key("effects", "Hold if the statement does any of these."),
+    key("objects", "Hold if it touches any of these: table, schema.table or target.schema.table."),
+    key("words", "Hold if any of these whole words is in its text, in any case."),
+    key("patterns", "Hold if any of these regular expressions matches its text, in any case."),
+    key("rows-over", "Hold only if the database expects more rows than this to be touched or returned."),
+    key("roles", "Only for these roles."),
+    key("except", "Not for these roles."),
+    must("approvers", "Identity groups whose members vote; nobody votes on what they asked for."),
+    key("approvals", "Votes needed; 1 if not given."),
+    key("distinct-groups", "true: the votes must come from groups all different."),
+    key("in-transaction", "refuse (default): fails at once in a transaction; hold: waits there too."),
+    key("message", "What the client is told while it waits."),
+    key("hint", "What would be allowed without approval."),
+];
 /// A test.
 pub const TEST: &[Key] = &[
     key("name", "Name for reports."),
@@ -123,9 +141,9 @@ pub const TEST: &[Key] = &[
     key("groups", "Identity groups to test as, instead of `as`."),
     must("target", "Target."),
     must("statement", "SQL text."),
-    must("expect", "allow or refuse."),
+    must("expect", "allow, hold or refuse."),
     key("code", "Stable code of the refusal, for instance TG1001."),
-    key("rule", "Name of the rule that refuses."),
+    key("rule", "Name of the rule that refuses or holds."),
     key("columns", "What each output column becomes, by name."),
 ];
 /// A redaction written as a mapping.
@@ -197,7 +215,11 @@ pub const MODE: &[&str] = &["enforce", "migrate", "observe"];
 /// Values of `per`, in seconds.
 pub const PER: &[(&str, u32)] = &[("minute", 60), ("hour", 3_600), ("day", 86_400)];
 /// Values of `expect`.
-pub const EXPECT: &[&str] = &["allow", "refuse"];
+pub const EXPECT: &[&str] = &["allow", "hold", "refuse"];
+/// Values of what is either so or not.
+pub const YES_OR_NO: &[&str] = &["true", "false"];
+/// Values of `in-transaction`.
+pub const IN_TRANSACTION: &[&str] = &["refuse", "hold"];
 
 /// Names of all effects.
 pub fn effects() -> impl Iterator<Item = &'static str> {
@@ -251,6 +273,13 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("mask-with", "redact"),
     ("blocks", "block"),
     ("rules", "block"),
+    ("holds", "hold"),
+    ("approve", "hold"),
+    ("approval", "hold"),
+    ("approver", "approvers"),
+    ("voters", "approvers"),
+    ("quorum", "approvals"),
+    ("rows", "rows-over"),
     ("wordlists", "word-lists"),
     ("test", "tests"),
     ("delete-all", "delete-without-where"),

@@ -1,10 +1,12 @@
 //! What the record of a statement says of it, beside the decision: computed once with it.
 
 use lineage::{Effects, RelationUse, Statement};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::admit::Grant;
 use crate::decide::Names;
+use crate::epoch::Marking;
 use crate::explain::Fate;
 use crate::model::{ClassId, Mode};
 
@@ -27,6 +29,24 @@ impl Grant {
     #[must_use]
     pub fn tables(&self, statements: &[Arc<Statement>], by_path: bool) -> Vec<String> {
         self.named(statements.iter().flat_map(|statement| &statement.relations), by_path)
+    }
+
+    /// Classes of the columns of the relations that statements name, each once: what they could touch.
+    #[must_use]
+    pub fn classes(&self, statements: &[Arc<Statement>], by_path: bool) -> Vec<ClassId> {
+        let mut classes = BTreeSet::new();
+        for used in statements.iter().flat_map(|statement| &statement.relations) {
+            for relation in self.epoch.candidates(used, by_path).filter_map(|i| self.epoch.relations.get(i)) {
+                for column in &relation.columns {
+                    match &column.marking {
+                        Marking::Class(class) => drop(classes.insert(*class)),
+                        Marking::Derived { from, .. } => classes.extend(from.iter().flatten()),
+                        Marking::Clear | Marking::Unclassified => {}
+                    }
+                }
+            }
+        }
+        classes.into_iter().collect()
     }
 
     fn named<'a>(&self, uses: impl Iterator<Item = &'a RelationUse>, by_path: bool) -> Vec<String> {

@@ -5,7 +5,7 @@
 //! Encoding is deterministic: the same model gives the same bytes. Loading trusts nothing: length before hash before
 //! decoding before the check of every index, and an expression that does not compile is refused with the rest. Format 2 has
 //! word lists of any length (an automaton, and a dictionary for long ones) and their expressions; format 3 has roles that are
-//! asked for.
+//! asked for, and rules that hold.
 //! Deliberately absent: rule-file syntax, signatures, compatibility with formats older than its own.
 
 use std::fmt;
@@ -110,7 +110,7 @@ impl fmt::Display for LoadError {
 impl std::error::Error for BuildError {}
 impl std::error::Error for LoadError {}
 
-/// What one pattern of the statement automaton stands for.
+/// What one pattern of the statement automaton stands for. Rules are numbered as in [`Model::conditions`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Needle {
     /// A word of this block: found as a whole word, it matches.
@@ -126,7 +126,7 @@ impl Bundle {
     /// When an index of the model is out of range, an expression does not compile, or a word list is too large.
     pub fn encode(model: &Model) -> Result<Vec<u8>, BuildError> {
         check(model).map_err(BuildError::Inconsistent)?;
-        for block in &model.blocks {
+        for block in model.conditions() {
             for p in &block.patterns {
                 compile(&p.expression).map_err(|e| BuildError::Inconsistent(format!("rule {}: {e}", block.name)))?;
             }
@@ -227,8 +227,7 @@ impl Bundle {
             return Err("bytes after the automata".to_owned());
         }
         let patterns = model
-            .blocks
-            .iter()
+            .conditions()
             .map(|b| b.patterns.iter().map(|p| compile(&p.expression)).collect())
             .collect::<Result<Vec<Vec<_>>, _>>()?;
         Ok(Self { model, digest, statements, needles, patterns, words_of, words, numbers })
@@ -291,7 +290,7 @@ pub fn number_pattern(expression: &str) -> Result<Regex, String> {
 fn needles(model: &Model) -> (Vec<&str>, Vec<Needle>) {
     let mut texts = Vec::new();
     let mut needles = Vec::new();
-    for (block, b) in model.blocks.iter().enumerate() {
+    for (block, b) in model.conditions().enumerate() {
         for w in &b.words {
             texts.push(w.as_str());
             needles.push(Needle::Word { block });
@@ -391,9 +390,14 @@ fn check(model: &Model) -> Result<(), String> {
             return Err(format!("role {} names a redaction that does not exist", role.name));
         }
     }
-    for block in &model.blocks {
+    for block in model.conditions() {
         if block.words.iter().any(String::is_empty) || block.patterns.iter().any(|p| p.literal.is_empty()) {
             return Err(format!("rule {} has an empty word or literal", block.name));
+        }
+    }
+    for hold in &model.holds {
+        if hold.approvers.is_empty() || hold.approvals == 0 {
+            return Err(format!("rule {} holds statements that nobody can approve", hold.rule.name));
         }
     }
     if model.word_lists.iter().any(|l| l.words.iter().any(String::is_empty)) {

@@ -1,7 +1,8 @@
 //! Decisions: may this text run? Everything is judged statement by statement; one refusal refuses the whole text.
 //!
 //! Order: what is not understood; the rule file's blocking rules; built-in rules for everybody; then, for roles that do not
-//! see everything, what could carry a protected value past its column (see `guard`).
+//! see everything, what could carry a protected value past its column (see `guard`); then, for what nothing refuses, the
+//! rule file's holding rules.
 //! Words and patterns of blocking rules are looked for in the whole text, literals and comments included: that is what
 //! "the text contains" means to the person who writes the rule, and it cannot be dodged by quoting.
 //! Deliberately absent: parsing, and memory of what a session did before (the session gives [`Names`]).
@@ -55,6 +56,9 @@ impl Names for () {
 pub enum Decision {
     /// It may run; one entry per statement.
     Allow(Vec<Allowed>),
+    /// It may run once people said so; what [`Decision::Allow`] would have, and the rules that hold it: indices into
+    /// [`Model::holds`](crate::Model::holds), in order, each once.
+    Hold(Vec<Allowed>, Vec<usize>),
     /// None of it may.
     Refuse(Refusal),
 }
@@ -91,8 +95,10 @@ impl Allowed {
 pub(crate) struct Judged {
     /// Keeps the address of the key alive.
     _statement: Arc<Statement>,
-    /// Blocking rules that match but for the text, in order.
+    /// Rules that match but for the text, in order of [`Model::conditions`](crate::Model::conditions).
     armed: Vec<usize>,
+    /// Holding rules that match whatever the text is.
+    holds: Vec<usize>,
     verdict: Result<Allowed, Refusal>,
     /// It holds whatever the session has made.
     lasting: bool,
@@ -100,6 +106,8 @@ pub(crate) struct Judged {
 
 /// Judgements kept per grant; when full all are dropped.
 const MEMO_MAX: usize = 1024;
+/// Places of a text that are shown to who votes.
+const MARKS_MAX: usize = 64;
 /// `EXPLAIN EXECUTE` of a prepared `EXECUTE` … is not followed further.
 const STANDS_FOR_MAX: usize = 4;
 
@@ -107,8 +115,15 @@ impl Grant {
     /// Whether `text`, whose facts are `facts`, may run. `names` says what names of this session stand for.
     pub fn decide(&self, text: &str, facts: &Facts, names: &dyn Names) -> Decision {
         let mut allowed = Vec::with_capacity(facts.statements.len());
+        let mut held: Vec<usize> = Vec::new();
         for statement in &facts.statements {
-            match self.decide_one(text, statement, names) {
+            let decided = self.decide_one(text, statement, names).and_then(|(mut one, holds)| {
+                if !holds.is_empty() {
+                    self.hold(statement, holds, &mut one, &mut held)?;
+                }
+                Ok(one)
+            });
+            match decided {
                 Ok(one) if self.mode == Mode::Observe => allowed.push(Allowed { guarded: false, ..one }),
                 Ok(one) => allowed.push(one),
                 Err(refusal) if self.mode == Mode::Observe => match self.essential(statement, &refusal) {
@@ -130,7 +145,40 @@ impl Grant {
                 Err(refusal) => return Decision::Refuse(refusal),
             }
         }
-        Decision::Allow(allowed)
+        if held.is_empty() {
+            return Decision::Allow(allowed);
+        }
+        held.sort_unstable();
+        held.dedup();
+        Decision::Hold(allowed, held)
+    }
+
+    /// These rules hold a statement that would be allowed.
+    fn hold(
+        &self,
+        statement: &Statement,
+        holds: Vec<usize>,
+        one: &mut Allowed,
+        held: &mut Vec<usize>,
+    ) -> Result<(), Refusal> {
+        let rules = &self.epoch.bundle().model().holds;
+        let by_name = matches!(
+            statement.session,
+            SessionUse::Prepare(_) | SessionUse::Declare(_) | SessionUse::Execute(_) | SessionUse::Fetch(_)
+        );
+        for hold in holds.iter().filter_map(|i| rules.get(*i)) {
+            let refusal = if by_name { cannot_wait(&hold.rule) } else { refuse_hold(&hold.rule) };
+            let refusal = refusal.at(statement.span.start);
+            match self.mode {
+                Mode::Enforce if by_name => return Err(refusal),
+                Mode::Enforce => {}
+                Mode::Migrate | Mode::Observe => one.softened.push(refusal),
+            }
+        }
+        if self.mode == Mode::Enforce {
+            held.extend(holds);
+        }
+        Ok(())
     }
 
     /// What refuses a statement even where it is only observed: the gateway itself depends on it. A refusal that was found
@@ -146,13 +194,19 @@ impl Grant {
         self.memo.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    fn decide_one(&self, text: &str, statement: &Arc<Statement>, names: &dyn Names) -> Result<Allowed, Refusal> {
+    fn decide_one(
+        &self,
+        text: &str,
+        statement: &Arc<Statement>,
+        names: &dyn Names,
+    ) -> Result<(Allowed, Vec<usize>), Refusal> {
         let by_name = matches!(statement.session, SessionUse::Execute(_) | SessionUse::Fetch(_));
         let judged = if by_name { Arc::new(self.judge(statement, names)) } else { self.remembered(statement, names) };
+        let mut holds = judged.holds.clone();
         if !judged.armed.is_empty() {
-            self.blocked_by_text(text, &judged.armed)?;
+            holds.extend(self.matched_by_text(text, &judged.armed)?);
         }
-        judged.verdict.clone()
+        Ok((judged.verdict.clone()?, holds))
     }
 
     fn remembered(&self, statement: &Arc<Statement>, names: &dyn Names) -> Arc<Judged> {
@@ -176,8 +230,10 @@ impl Grant {
     fn judge(&self, statement: &Arc<Statement>, names: &dyn Names) -> Judged {
         let mut armed = Vec::new();
         let verdict = self.verdict(statement, names, &mut armed);
+        let mut holds = Vec::new();
+        self.holds(statement, names, &mut holds, &mut armed);
         let lasting = statement.relations.iter().all(|r| self.epoch.candidates(r, names.by_path()).next().is_some());
-        Judged { _statement: Arc::clone(statement), armed, verdict, lasting }
+        Judged { _statement: Arc::clone(statement), armed, holds, verdict, lasting }
     }
 
     fn verdict(
@@ -260,12 +316,7 @@ impl Grant {
     fn blocks(&self, statement: &Statement, names: &dyn Names, armed: &mut Vec<usize>) -> Result<(), Refusal> {
         let model = self.epoch.bundle().model();
         for (i, block) in model.blocks.iter().enumerate() {
-            let named = |list: &[String]| list.iter().any(|r| r == "*" || r == self.role());
-            let role = (block.roles.is_empty() || named(&block.roles)) && !named(&block.except);
-            let effects = block.effects == 0 || statement.effects.intersects(Effects(block.effects));
-            let objects = block.objects.is_empty()
-                || statement.relations.iter().any(|r| self.is_object(&block.objects, r, names));
-            if !(role && effects && objects) {
+            if !(self.is_for_role(block) && self.is_about(block, statement, names)) {
                 continue;
             }
             if block.words.is_empty() && block.patterns.is_empty() {
@@ -274,6 +325,73 @@ impl Grant {
             armed.push(i);
         }
         Ok(())
+    }
+
+    /// The rule applies to this grant's role.
+    fn is_for_role(&self, rule: &Block) -> bool {
+        let named = |list: &[String]| list.iter().any(|r| r == "*" || r == self.role());
+        (rule.roles.is_empty() || named(&rule.roles)) && !named(&rule.except)
+    }
+
+    /// Its conditions match, but for those on the text.
+    fn is_about(&self, rule: &Block, statement: &Statement, names: &dyn Names) -> bool {
+        let effects = rule.effects == 0 || statement.effects.intersects(Effects(rule.effects));
+        effects
+            && (rule.objects.is_empty() || statement.relations.iter().any(|r| self.is_object(&rule.objects, r, names)))
+    }
+
+    // ---- holding rules of the rule file ----
+
+    /// Rules that hold a statement whatever its text is; those with conditions on the text are armed.
+    fn holds(&self, statement: &Statement, names: &dyn Names, holds: &mut Vec<usize>, armed: &mut Vec<usize>) {
+        let model = self.epoch.bundle().model();
+        if model.holds.is_empty() {
+            return;
+        }
+        let by_name = matches!(statement.session, SessionUse::Execute(_) | SessionUse::Fetch(_));
+        let source = self.source(statement, names, 0).ok().flatten();
+        for (i, hold) in model.holds.iter().enumerate().filter(|(_, hold)| self.is_for_role(&hold.rule)) {
+            let of_text = !hold.rule.words.is_empty() || !hold.rule.patterns.is_empty();
+            let about = self.is_about(&hold.rule, statement, names);
+            match &source {
+                // A text was looked at when the name was given; it is not at hand any more.
+                _ if of_text && about => armed.push(model.blocks.len() + i),
+                _ if of_text => {}
+                Some(source) if about || self.is_about(&hold.rule, source, names) => holds.push(i),
+                None if about || by_name => holds.push(i),
+                _ => {}
+            }
+        }
+    }
+
+    /// Where in a text the holding rule `hold` finds what it is about, as byte ranges: relations, words, or else the whole
+    /// of a statement. `statements` are those of exactly this text.
+    #[must_use]
+    pub fn marks(
+        &self,
+        hold: usize,
+        text: &str,
+        statements: &[Arc<Statement>],
+        names: &dyn Names,
+    ) -> Vec<(usize, usize)> {
+        let Some(rule) = self.epoch.bundle().model().holds.get(hold).map(|hold| &hold.rule) else { return Vec::new() };
+        let mut marks = Vec::new();
+        let span = |span: lineage::facts::Span| (span.start as usize, (span.end as usize).min(text.len()));
+        for statement in statements.iter().filter(|s| self.is_about(rule, s, names)) {
+            if rule.objects.is_empty() {
+                marks.push(span(statement.span));
+            }
+            let objects = statement.relations.iter().filter(|r| self.is_object(&rule.objects, r, names));
+            marks.extend(objects.map(|r| span(r.span)));
+        }
+        let lower = text.to_ascii_lowercase();
+        for word in &rule.words {
+            let found = lower.match_indices(word.as_str()).map(|(at, _)| (at, at + word.len()));
+            marks.extend(found.filter(|(start, end)| scan::whole_word(text.as_bytes(), *start, *end)));
+        }
+        marks.retain(|(start, end)| start < end && text.is_char_boundary(*start) && text.is_char_boundary(*end));
+        marks.truncate(MARKS_MAX);
+        marks
     }
 
     fn is_object(&self, objects: &[Selector], used: &RelationUse, names: &dyn Names) -> bool {
@@ -297,13 +415,18 @@ impl Grant {
         })
     }
 
-    /// Words and patterns of the armed rules.
-    fn blocked_by_text(&self, text: &str, armed: &[usize]) -> Result<(), Refusal> {
+    /// Words and patterns of the armed rules: refuses by a blocking one, or says which holding ones match.
+    fn matched_by_text(&self, text: &str, armed: &[usize]) -> Result<Vec<usize>, Refusal> {
         let bundle = self.epoch.bundle();
         let blocks = &bundle.model().blocks;
         let mut first: Option<usize> = None;
         let mut tried: Vec<(usize, usize)> = Vec::new();
-        let mut keep = |block: usize| first = Some(first.map_or(block, |f: usize| f.min(block)));
+        let mut holds: Vec<usize> = Vec::new();
+        let mut keep = |block: usize| match block.checked_sub(blocks.len()) {
+            Some(hold) if holds.contains(&hold) => {}
+            Some(hold) => holds.push(hold),
+            None => first = Some(first.map_or(block, |f: usize| f.min(block))),
+        };
         let hay = text.as_bytes();
         bundle.statements.for_each(hay, |needle, end| {
             let start = end.saturating_sub(bundle.statements.lengths().get(needle).map_or(0, |n| *n as usize));
@@ -327,7 +450,7 @@ impl Grant {
         });
         match first.and_then(|b| blocks.get(b)) {
             Some(block) => Err(refuse_block(block)),
-            None => Ok(()),
+            None => Ok(holds),
         }
     }
 }
@@ -335,4 +458,15 @@ impl Grant {
 fn refuse_block(block: &Block) -> Refusal {
     let message = block.message.clone().unwrap_or_else(|| format!("blocked by the rule {}", block.name));
     Refusal { hint: block.hint.clone(), ..Refusal::new(code::BLOCKED, block.name.clone(), message) }
+}
+
+fn refuse_hold(rule: &Block) -> Refusal {
+    let message = rule.message.clone().unwrap_or_else(|| format!("held by the rule {}: it needs approval", rule.name));
+    Refusal { hint: rule.hint.clone(), ..Refusal::new(code::HELD, rule.name.clone(), message) }
+}
+
+fn cannot_wait(rule: &Block) -> Refusal {
+    let message = format!("the rule {} holds what this runs by a name, where nobody sees what it is", rule.name);
+    Refusal::new(code::CANNOT_WAIT, rule.name.clone(), message)
+        .hint("send the statement itself, or prepare it by the protocol")
 }

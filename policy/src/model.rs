@@ -27,6 +27,8 @@ pub struct Model {
     pub roles: Vec<Role>,
     /// Blocking rules in source order.
     pub blocks: Vec<Block>,
+    /// Rules that hold a statement until people say so, in source order.
+    pub holds: Vec<Hold>,
     /// Free-text word lists, by name, lower case.
     pub word_lists: Vec<WordList>,
     /// Columns resolved against a catalog snapshot when the bundle was compiled, for reports (`explain`, `coverage`) and
@@ -354,6 +356,35 @@ pub struct Block {
     pub line: u32,
 }
 
+/// A holding rule: a statement that nothing refuses waits until people say so, when every condition that is present
+/// matches. Of several the first decides who is asked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hold {
+    /// Name, conditions, and what the client is told.
+    pub rule: Block,
+    /// Only if the database expects at least this many rows; 0 is no condition.
+    pub rows_over: u64,
+    /// Identity groups whose members vote.
+    pub approvers: Vec<String>,
+    /// Votes needed, at least 1.
+    pub approvals: u16,
+    /// They must come from groups all different.
+    pub distinct_groups: bool,
+    /// What happens in a transaction.
+    pub in_transaction: InTransaction,
+}
+
+/// What happens to a statement that is held in a transaction, whose locks others wait for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InTransaction {
+    /// It fails at once; once approved, the identical statement runs.
+    #[default]
+    Refuse,
+    /// It waits like any other.
+    Hold,
+}
+
 /// A regular expression with the literal that must be present for it to match.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Pattern {
@@ -378,6 +409,13 @@ pub struct ResolvedColumn {
     pub class: Option<ClassId>,
     /// The binding that decided it.
     pub binding: Option<u32>,
+}
+
+impl Model {
+    /// The conditions of blocking rules and, behind them, of holding rules.
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = &Block> {
+        self.blocks.iter().chain(self.holds.iter().map(|hold| &hold.rule))
+    }
 }
 
 impl Selector {

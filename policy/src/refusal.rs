@@ -33,6 +33,12 @@ macro_rules! codes {
 codes! {
     /// A blocking rule of the rule file matched.
     BLOCKED = "TG1001";
+    /// A rule holds the statement: nobody has approved it yet, or somebody refused.
+    HELD = "TG1002";
+    /// A rule holds the statement, and it is written so that it cannot wait.
+    CANNOT_WAIT = "TG1003";
+    /// The requester took back a statement that waited.
+    WITHDRAWN = "TG1004";
     /// The text is not in the grammar.
     NOT_UNDERSTOOD = "TG2001";
     /// A construct that is not understood.

@@ -40,6 +40,7 @@ fn decide(grant: &Grant, text: &str) -> Result<Vec<Allowed>, Refusal> {
     let facts = lineage::analyse(text).map_err(|e| Refusal::not_understood(&e))?;
     match grant.decide(text, &facts, &Session) {
         Decision::Allow(all) => Ok(all),
+        Decision::Hold(..) => unreachable!("nothing is held by these rules"),
         Decision::Refuse(refusal) => Err(refusal),
     }
 }

@@ -245,7 +245,7 @@ impl Judge<'_> {
                     role: actor.role,
                     key,
                     grant,
-                    names: Names::new(false),
+                    names: Names::new(""),
                     plain: true,
                     waiting: BTreeMap::new(),
                 };
@@ -513,6 +513,8 @@ fn judge_text(
     let own = NamesOfText { session: names, statements: &facts.statements, taken: &|_| false };
     let allowed = match grant.decide(text, &facts, &own) {
         Decision::Allow(allowed) => allowed,
+        // What becomes of it depends on people: once they say so, it runs.
+        Decision::Hold(allowed, _) => allowed,
         Decision::Refuse(refusal) => return (refused(&refusal), Vec::new()),
     };
     let observed = grant.mode() == policy::model::Mode::Observe;

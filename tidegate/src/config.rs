@@ -135,6 +135,10 @@ pub struct Limits {
     pub pipeline: u32,
     /// Largest buffer of one direction.
     pub buffer_bytes: u64,
+    /// A statement that is held waits this long for approval before it fails.
+    pub hold_max: Duration,
+    /// Its client is told that it waits, this often.
+    pub hold_notice: Duration,
 }
 
 impl Default for Limits {
@@ -150,6 +154,8 @@ impl Default for Limits {
             prepared_statements: 4096,
             pipeline: 16_384,
             buffer_bytes: 256 << 10,
+            hold_max: Duration::from_secs(600),
+            hold_notice: Duration::from_secs(20),
         }
     }
 }
@@ -487,6 +493,8 @@ fn limits(node: Placed<Node>, report: &mut Report<'_>) -> Limits {
         "prepared_statements",
         "pipeline",
         "buffer_bytes",
+        "hold_max",
+        "hold_notice",
     ];
     const DAY: Duration = Duration::from_secs(86_400);
     const SECOND: Duration = Duration::from_secs(1);
@@ -507,6 +515,8 @@ fn limits(node: Placed<Node>, report: &mut Report<'_>) -> Limits {
             .value("prepared_statements", default.prepared_statements, report, |t| number(t, 1, 1_000_000)),
         pipeline: s.value("pipeline", default.pipeline, report, |t| number(t, 1, 1_000_000)),
         buffer_bytes: s.value("buffer_bytes", default.buffer_bytes, report, |t| size(t, 16 << 10, 64 << 20)),
+        hold_max: s.value("hold_max", default.hold_max, report, |t| within(t, SECOND, DAY)),
+        hold_notice: s.value("hold_notice", default.hold_notice, report, |t| within(t, SECOND, DAY)),
     }
 }
 

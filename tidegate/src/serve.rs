@@ -582,6 +582,8 @@ fn limits(config: &Config) -> Limits {
         login_timeout: from.login_timeout,
         idle_timeout: from.idle_timeout,
         idle_write_timeout: from.idle_write_timeout,
+        hold_max: from.hold_max,
+        hold_notice: from.hold_notice,
         ..default
     }
 }

@@ -11,14 +11,14 @@ use axum::{
     Extension, Form, Router,
     extract::{Path, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use identity::{
     Secret,
     flow::{self, CodeAnswer},
 };
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 use serde::Deserialize;
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
@@ -310,19 +310,7 @@ pub(super) fn failed(problem: &Problem) -> Response {
 }
 
 fn page(status: StatusCode, title: &str, content: Markup) -> Response {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) " · Tidegate" }
-                link rel="stylesheet" href="/assets/console.css";
-            }
-            body.door { main { h1 { (title) } (content) } }
-        }
-    };
-    guarded((status, Html(page.into_string())).into_response())
+    guarded(crate::pages::door(status, title, &content))
 }
 
 /// Pages and ways of a sign-in are kept nowhere and tell nobody where they were.
@@ -335,7 +323,7 @@ pub(super) fn guarded(mut response: Response) -> Response {
         (header::X_FRAME_OPTIONS, "DENY"),
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
         ),
     ] {
         headers.insert(name, HeaderValue::from_static(value));

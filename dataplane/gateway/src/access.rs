@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use zeroize::Zeroizing;
 
-pub use session::{Granted, Proven};
+pub use session::{Granted, HoldAnswer, HoldAsked, Proven, Sent};
 
 /// A question of a session's.
 #[derive(Debug)]
@@ -80,53 +80,6 @@ pub struct AccountWanted {
     pub until_ns: u64,
 }
 
-/// A statement that a rule holds.
-#[derive(Clone, Debug)]
-pub struct HoldAsked {
-    /// Id of the request, made up by the session: `TG-` and eight characters.
-    pub id: String,
-    /// Statement in the session.
-    pub statement: u64,
-    /// Issuer of the requester.
-    pub issuer: String,
-    /// Subject of the requester.
-    pub subject: String,
-    /// Database user name of the requester.
-    pub user: String,
-    /// Role.
-    pub role: String,
-    /// Index of the target.
-    pub target: usize,
-    /// Database upstream.
-    pub database: String,
-    /// Rule that holds.
-    pub rule: String,
-    /// Who may vote: groups.
-    pub approvers: Vec<String>,
-    /// Votes needed.
-    pub approvals: u16,
-    /// Votes must come from distinct groups.
-    pub distinct_groups: bool,
-    /// Everything that approval binds.
-    pub digest: [u8; 32],
-    /// Exact text.
-    pub text: Zeroizing<Vec<u8>>,
-    /// Parameters, shown as the session's rules allow.
-    pub parameters: Vec<String>,
-    /// Tables that it names.
-    pub tables: Vec<String>,
-    /// Classes that it touches, and what becomes of each in the answer.
-    pub classes: Vec<(String, String)>,
-    /// Byte ranges of the text that the rule is about.
-    pub marks: Vec<(usize, usize)>,
-    /// Only if at least this many rows are estimated; 0 holds in any case.
-    pub rows_over: u64,
-    /// Purpose of the session.
-    pub purpose: String,
-    /// Address of the requester.
-    pub source: String,
-}
-
 /// What a session is told.
 #[derive(Debug)]
 pub enum Answer {
@@ -151,34 +104,6 @@ impl std::fmt::Debug for Account {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Account").field("name", &self.name).finish_non_exhaustive()
     }
-}
-
-/// About a statement that is held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HoldAnswer {
-    /// It need not be held: fewer rows than the rule is about.
-    Free,
-    /// It waits for people.
-    Waiting {
-        /// Id of the request that waits; that of an earlier, identical one if there is one.
-        id: String,
-        /// Where people vote.
-        link: String,
-        /// Until when it waits, Unix nanoseconds.
-        until_ns: u64,
-    },
-    /// It may run once; the approval is spent.
-    Granted {
-        /// Id of the request.
-        id: String,
-    },
-    /// It may not run.
-    Refused {
-        /// Id of the request, if there is one.
-        id: String,
-        /// `denied`, `expired`, `revoked`, `too_many`, `unavailable`.
-        why: &'static str,
-    },
 }
 
 /// What the control side knows of people, read by the cores at login.

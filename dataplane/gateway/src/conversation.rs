@@ -7,6 +7,7 @@ use crate::access::{AccountWanted, Live, Question};
 use crate::core::{Core, Handle, SealError, Signal};
 use crate::driver::Socket;
 use crate::ending::{self, CUT_LIMIT, NO_KEY, SHUTDOWN, killed};
+use crate::holds;
 use crate::metrics::{add, subtract};
 use crate::proof;
 use crate::recorder::Recorder;
@@ -110,6 +111,7 @@ async fn talk(core: Rc<Core>, handle: Rc<Handle>, socket: Socket, peer: SocketAd
         // Its last words are recorded too, and the log speaks of the recording before it speaks of the end.
         session.marks().for_each(|mark| recorder.mark(mark));
         session.settle(&*core);
+        holds::post(&core, &handle, &mut session);
         Box::pin(conclude(&core, &handle, &mut session, reason)).await;
         Box::pin(last_words(&core, &handle, &mut session.up, &mut client, reason)).await;
         recorder.close().await;
@@ -117,6 +119,7 @@ async fn talk(core: Rc<Core>, handle: Rc<Handle>, socket: Socket, peer: SocketAd
         return;
     }
     session.end(&*core, reason);
+    holds::post(&core, &handle, &mut session);
     Box::pin(conclude(&core, &handle, &mut session, reason)).await;
     Box::pin(last_words(&core, &handle, &mut session.up, &mut client, reason)).await;
 }
@@ -293,7 +296,7 @@ async fn open(
         return None;
     }
     let settings = &core.settings.targets[target];
-    let own_path = request.parameters.iter().any(|(name, _)| name == "search_path");
+    let path = request.parameters.iter().find(|(name, _)| name == "search_path").map(|(_, path)| path);
     let channels = {
         let roles = &grant.epoch().bundle().model().roles;
         let patterns = match grant.mode() {
@@ -332,7 +335,10 @@ async fn open(
         account: account.unwrap_or_else(|| settings.account.clone()),
         mode: core.mode(target),
         wait_max_ns: u64::try_from(core.settings.audit_wait_max.as_nanos()).unwrap_or(u64::MAX),
-        own_path,
+        path: path.cloned().unwrap_or_default(),
+        purpose: purpose(&proven, granted.as_ref()),
+        hold_max_ns: u64::try_from(limits.hold_max.as_nanos()).unwrap_or(u64::MAX),
+        hold_notice_ns: u64::try_from(limits.hold_notice.as_nanos()).unwrap_or(u64::MAX),
         key,
         recording: policy.mode.word(),
     };
@@ -371,6 +377,12 @@ async fn open(
     }
 }
 
+/// What a session is for: what its grant was given for, or what was said at sign-in.
+fn purpose(proven: &Proven, granted: Option<&Granted>) -> String {
+    let of_grant = granted.map(|granted| granted.purpose.clone()).filter(|purpose| !purpose.is_empty());
+    of_grant.unwrap_or_else(|| proven.purpose.clone())
+}
+
 /// A session, as people see it.
 fn live(
     core: &Core,
@@ -380,7 +392,6 @@ fn live(
     until_ns: u64,
 ) -> Live {
     let info = session.info();
-    let of_grant = granted.map(|granted| granted.purpose.clone()).filter(|purpose| !purpose.is_empty());
     Live {
         session: info.id,
         core: core.index,
@@ -393,7 +404,7 @@ fn live(
         application: info.application.clone(),
         grant: granted.map(|granted| granted.id.clone()).unwrap_or_default(),
         credential: proven.credential.clone(),
-        purpose: of_grant.unwrap_or_else(|| proven.purpose.clone()),
+        purpose: info.purpose.clone(),
         since_ns: core.unix_ns(),
         until_ns,
     }
@@ -623,6 +634,7 @@ fn turn(
                 }
             }
         }
+        holds::deliver(handle, session, ends.client);
         let progress = match session.advance(&**core) {
             Ok(progress) => progress,
             Err(fault) if fault.state == NOT_RECORDED_STATE => {
@@ -639,6 +651,7 @@ fn turn(
             }
         };
         moved |= progress.moved;
+        holds::post(core, handle, session);
         if let Some(recorder) = recorder {
             session.marks().for_each(|mark| recorder.mark(mark));
         }

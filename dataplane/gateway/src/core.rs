@@ -122,6 +122,10 @@ pub(crate) struct Handle {
     pub(crate) warned: Cell<bool>,
     /// It asked the control side something, which is to be told when it is over.
     pub(crate) asked: Cell<bool>,
+    /// A statement of it waits for approval: a cancellation is for that.
+    pub(crate) parked: Cell<bool>,
+    /// The client cancelled that.
+    pub(crate) given_back: Cell<bool>,
     /// Answers that it has not looked at.
     pub(crate) answers: RefCell<VecDeque<Answer>>,
 }
@@ -277,6 +281,8 @@ impl Core {
             warn_ns: Cell::new(0),
             warned: Cell::new(false),
             asked: Cell::new(false),
+            parked: Cell::new(false),
+            given_back: Cell::new(false),
             answers: RefCell::default(),
         });
         sessions[slot as usize] = Some(Rc::clone(&handle));
@@ -306,12 +312,19 @@ impl Core {
         Some(((number >> 24) as usize, number & 0x00ff_ffff))
     }
 
-    /// The session a cancel request means, if its secret is right: where to send what.
+    /// The session a cancel request means, if its secret is right: where to send what. `None` too where the session itself
+    /// takes back what it holds.
     pub(crate) fn cancelled(&self, slot: u32, secret: &[u8]) -> Option<(usize, Bytes)> {
         let sessions = self.sessions.borrow();
         let handle = sessions.get(slot as usize)?.as_ref()?;
         let expected = handle.secret.get(..secret.len())?;
         let same = (secret.len() == 4 || secret.len() == 32) && equal(expected, secret);
+        if same && handle.parked.get() {
+            // Nothing of it is upstream.
+            handle.given_back.set(true);
+            handle.wake();
+            return None;
+        }
         let cancel = handle.cancel.borrow();
         if same { cancel.clone() } else { None }
     }
@@ -550,6 +563,11 @@ impl Host for Core {
 
     fn unix_ns(&self) -> u64 {
         self.shared.began_unix_ns + u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(0)
+    }
+
+    fn random(&self) -> Option<[u8; 5]> {
+        let mut random = [0; 5];
+        getrandom::fill(&mut random).ok().map(|()| random)
     }
 
     fn record(&self, record: &Record<'_>) -> Result<Recorded, Unrecorded> {

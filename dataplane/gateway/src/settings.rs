@@ -71,6 +71,10 @@ pub struct Limits {
     pub idle_write_timeout: Duration,
     /// Connecting and logging in to the database.
     pub dial_timeout: Duration,
+    /// A statement that is held waits this long for approval before it fails.
+    pub hold_max: Duration,
+    /// Its client is told that it waits, this often.
+    pub hold_notice: Duration,
 }
 
 impl Default for Limits {
@@ -83,6 +87,8 @@ impl Default for Limits {
             idle_timeout: Duration::ZERO,
             idle_write_timeout: Duration::from_secs(60),
             dial_timeout: Duration::from_secs(10),
+            hold_max: Duration::from_secs(600),
+            hold_notice: Duration::from_secs(20),
         }
     }
 }

@@ -80,6 +80,8 @@ pub trait Host {
     fn now_ns(&self) -> u64;
     /// Nanoseconds since 1970 that do not jump when somebody sets the clock.
     fn unix_ns(&self) -> u64;
+    /// Random bytes, for the name of a request. `None` if there are none.
+    fn random(&self) -> Option<[u8; 5]>;
     /// Appends a record.
     ///
     /// # Errors

@@ -1,12 +1,13 @@
 //! What the session attaches to a forwarded statement, and to a result shape.
 
-use crate::names;
+use crate::host::Host;
+use crate::names::{self, NamesOfText};
 use audit::record::ClearColumn;
 use contract::{Admitted, Column, CopyOut, Format, Judge, Redacted, Redactor, Refusal, Via};
 use lineage::{Effects, Facts, SessionUse, Statement};
 use policy::ledger::{Ledger, Spent};
 use policy::model::{Mode, Redaction};
-use policy::{Allowed, ColumnShape, Fate, Grant, Grows, Names, PlannedColumn, Spending};
+use policy::{Allowed, ColumnShape, Decision, Fate, Grant, Grows, Names, PlannedColumn, Spending};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -99,6 +100,8 @@ pub struct Judged {
     purse: Option<Purse>,
     /// The role is only observed.
     pub(crate) observed: bool,
+    /// Rules that hold it until people approve: indices into the model's.
+    pub(crate) holds: Vec<usize>,
     /// It changes nothing and calls nothing that could: it may run while its record is on its way to the disk.
     pub(crate) only_reads: bool,
     /// In observe mode, what would have happened to the result.
@@ -149,6 +152,7 @@ impl Judged {
             spending,
             purse,
             observed,
+            holds: Vec::new(),
             only_reads,
             unseen: RefCell::default(),
             copies_out,
@@ -359,6 +363,32 @@ pub fn word(redaction: Option<&Redaction>) -> &'static str {
         Some(Redaction::AgeCap) => "age-cap",
         Some(Redaction::Zip3) => "zip3",
         Some(Redaction::Refuse) => "refuse",
+    }
+}
+
+/// Understands and decides a text.
+pub(crate) fn judge<H: Host>(
+    host: &H,
+    grant: &Grant,
+    session: &names::Names,
+    taken: &dyn Fn(&str) -> bool,
+    purse: &Purse,
+    text: &str,
+    via: Via,
+) -> Result<Judged, Refusal> {
+    let facts = host.facts(text).map_err(|n| neutral(policy::Refusal::not_understood(&n)))?;
+    let names = NamesOfText { session, statements: &facts.statements, taken };
+    let (allowed, holds) = match grant.decide(text, &facts, &names) {
+        Decision::Allow(allowed) => (allowed, Vec::new()),
+        Decision::Hold(allowed, holds) => (allowed, holds),
+        Decision::Refuse(refusal) => return Err(neutral(refusal)),
+    };
+    match copy_behind_moved_names(&facts, &allowed) {
+        Some(refusal) if !grant.sees_everything() && grant.mode() != Mode::Observe => Err(refusal),
+        _ => {
+            let judged = Judged::new(text, via, Arc::clone(&facts), allowed, grant, &names, purse);
+            Ok(Judged { holds, ..judged })
+        }
     }
 }
 

@@ -12,8 +12,11 @@
 //!
 //! Deliberately absent: sockets, clocks, files, logging; they are the [`Host`]'s.
 
+mod approval;
 mod durability;
+mod held;
 mod host;
+mod info;
 mod judged;
 mod login;
 mod names;
@@ -22,10 +25,12 @@ mod release;
 mod sealed;
 mod serve;
 
+pub use approval::{HoldAnswer, HoldAsked, HoldQuestion, Sent};
 pub use durability::Durability;
 pub use host::{Granted, Host, Proven, Stage, Unrecorded, User};
+pub use info::SessionInfo;
 pub use judged::{Judged, Masking, Verdicts, copy_behind_moved_names, word};
 pub use login::{Admitted, Login, LoginNext, WHOEVER};
 pub use names::{Names, NamesOfText, changes as changes_names, moves_path};
 pub use sealed::{Mark, Moment};
-pub use serve::{Progress, Session, SessionInfo};
+pub use serve::{Progress, Session};

@@ -3,8 +3,9 @@
 //! Invariant: it names the tables of a text that was understood, and of no other. Deliberately absent: telling the client.
 
 use crate::host::Host;
+use crate::info::SessionInfo;
 use crate::release::Book;
-use crate::serve::{NOT_RECORDED, SessionInfo};
+use crate::serve::NOT_RECORDED;
 use audit::record::Record;
 use contract::{Fault, Refusal};
 use policy::{Grant, code};

@@ -48,6 +48,13 @@ impl Book {
         Ok(recorded)
     }
 
+    /// The same, and never left out.
+    pub(crate) fn insist<H: Host>(&self, host: &H, record: &Record<'_>) -> Result<Recorded, Unrecorded> {
+        let recorded = host.record(record)?;
+        self.last.set(recorded.sequence());
+        Ok(recorded)
+    }
+
     /// The last record of the session.
     pub(crate) fn last(&self) -> u64 {
         self.last.get()

@@ -2,7 +2,7 @@
 //!
 //! Invariant: with a key, no text and no parameter of a statement is in a record as it came.
 
-use crate::serve::SessionInfo;
+use crate::info::SessionInfo;
 use sealing::field;
 use std::rc::Rc;
 

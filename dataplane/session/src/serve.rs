@@ -1,18 +1,19 @@
 //! The steady state of a session: what arrives is stepped, judged, recorded, forwarded.
 
+use crate::approval::HoldQuestion;
 use crate::durability::Durability;
+use crate::held::Parked;
 use crate::host::{Host, Stage};
-use crate::judged::{Judged, NameKind, Purse, Verdicts, copy_behind_moved_names, neutral};
-use crate::names::{self, Names, NamesOfText};
+use crate::info::SessionInfo;
+use crate::judged::{Judged, NameKind, Purse, Verdicts, judge};
+use crate::names::{self, Names};
 use crate::refused::{Refused, block};
 use crate::release::{Book, Gate};
 use crate::sealed::{Mark, Moment, Parameters};
-use audit::record::{Actor, MaskedColumn, Record, Recorded, SessionId};
+use audit::record::{Actor, MaskedColumn, Record, Recorded};
 use contract::{Ask, Done, Fault, Lane, Outcome, Peer, Refusal, Serving, Step, Verdict, Via};
 use lineage::{Effects, SessionUse};
-use policy::model::Mode;
-use policy::{Decision, Grant, code};
-use sealing::SessionKey;
+use policy::{Grant, code};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -26,43 +27,6 @@ const CATALOG_EFFECTS: Effects = Effects::CREATE
     .with(Effects::CREATE_CODE)
     .with(Effects::ALTER)
     .with(Effects::DROP);
-
-/// What is constant for a session, for its records.
-#[derive(Clone, Debug)]
-pub struct SessionInfo {
-    /// Session id.
-    pub id: SessionId,
-    /// Peer address.
-    pub source: String,
-    /// TLS of the downstream, or empty.
-    pub tls: String,
-    /// Issuer of the identity.
-    pub issuer: String,
-    /// Subject there.
-    pub subject: String,
-    /// Name it logged in with.
-    pub user: String,
-    /// Application name.
-    pub application: String,
-    /// Index of the target.
-    pub target: usize,
-    /// Target's name.
-    pub target_name: String,
-    /// Database upstream.
-    pub database: String,
-    /// Account upstream.
-    pub account: String,
-    /// What statements and answers wait for.
-    pub mode: Durability,
-    /// Nanoseconds that something waits for its record before it fails.
-    pub wait_max_ns: u64,
-    /// The client asked for a search path of its own.
-    pub own_path: bool,
-    /// What texts and parameters are sealed with; `None` records them as they are.
-    pub key: Option<Rc<SessionKey>>,
-    /// How its answers are recorded: `digest`, `rows`, or empty for not at all.
-    pub recording: &'static str,
-}
 
 /// What a turn did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,16 +63,19 @@ pub struct Session<S> {
     pub down: Lane,
     /// Database to client.
     pub up: Lane,
-    serving: S,
-    grant: Grant,
-    info: SessionInfo,
-    names: Names,
+    pub(crate) serving: S,
+    pub(crate) grant: Grant,
+    pub(crate) info: SessionInfo,
+    pub(crate) names: Names,
     purse: Purse,
     pending: Option<Pending>,
-    book: Book,
+    /// A statement that waits for approval.
+    pub(crate) parked: Option<Box<Parked>>,
+    pub(crate) questions: Vec<HoldQuestion>,
+    pub(crate) book: Book,
     /// Only in strict mode.
     gate: Option<Gate>,
-    statements: u64,
+    pub(crate) statements: u64,
     bytes: u64,
     goodbye: bool,
     ended: Option<&'static str>,
@@ -130,7 +97,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         up: Lane,
         host: &H,
     ) -> Result<Self, Fault> {
-        let names = Names::new(info.own_path);
+        let names = Names::new(&info.path);
         let book = Book::new(info.mode);
         let mut session = Self {
             down,
@@ -141,6 +108,8 @@ impl<S: Serving<Verdicts>> Session<S> {
             names,
             purse: Purse { ledger: Arc::clone(host.ledger()), now_ns: Rc::default() },
             pending: None,
+            parked: None,
+            questions: Vec::new(),
             book,
             gate: None,
             statements: 0,
@@ -171,6 +140,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             gate.mark(&mut session.up, &session.book, true, host.now_ns());
             session.gate = Some(gate);
         }
+        session.keep_for_holds();
         Ok(session)
     }
 
@@ -203,6 +173,12 @@ impl<S: Serving<Verdicts>> Session<S> {
         }
         let mut steps = 0;
         loop {
+            if self.parked.is_some() {
+                if !self.look_after(host)? {
+                    break;
+                }
+                progress.moved = true;
+            }
             if let Some(pending) = self.pending.take() {
                 if pending.waits && !host.is_durable(pending.recorded.sequence()) {
                     progress.waits_for = Some(pending.recorded.sequence());
@@ -238,7 +214,8 @@ impl<S: Serving<Verdicts>> Session<S> {
         progress.holds_for = held.map(|(sequence, _)| sequence);
         let pending = self.pending.as_ref().map(|pending| pending.since_ns);
         let since = held.map(|(_, since)| since).into_iter().chain(pending).min();
-        progress.wait_ends_ns = since.map(|since| since.saturating_add(self.info.wait_max_ns));
+        let ends = since.map(|since| since.saturating_add(self.info.wait_max_ns));
+        progress.wait_ends_ns = ends.into_iter().chain(self.parked_until()).min();
         Ok(progress)
     }
 
@@ -280,7 +257,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(not_recorded()))
     }
 
-    fn excuse(&mut self) {
+    pub(crate) fn excuse(&mut self) {
         if let Some(gate) = &mut self.gate {
             gate.excuse(&self.up, &self.book);
         }
@@ -320,6 +297,13 @@ impl<S: Serving<Verdicts>> Session<S> {
     fn forward<H: Host>(&mut self, host: &H, token: Rc<Judged>, number: u64, recorded: Recorded) -> Result<(), Fault> {
         drop(recorded);
         self.close_names(&token);
+        if token.facts.statements.iter().any(|s| names::moves_path(s)) {
+            let text = match token.via {
+                Via::Simple => self.serving.text(&self.down),
+                Via::Prepare | Via::Execute => token.text.as_bytes(),
+            };
+            self.names.path_moves(number, text);
+        }
         if !self.names.own_path && token.facts.statements.iter().any(|s| names::moves_path(s)) {
             // Whatever becomes of it, from here on a name without a schema may mean that of any.
             self.names.own_path = true;
@@ -358,6 +342,10 @@ impl<S: Serving<Verdicts>> Session<S> {
                         let verdict = Verdict::Forward { token: Rc::new(token), number: 0, now_ns: began };
                         self.serving.resolve(&mut self.down, &mut self.up, verdict)
                     }
+                    Ok(token) if !token.holds.is_empty() => {
+                        self.park(Rc::new(token), via, 0, None);
+                        Ok(())
+                    }
                     Ok(token) => self.intend(host, Rc::new(token), via, 0, false, None),
                 }
             }
@@ -383,6 +371,10 @@ impl<S: Serving<Verdicts>> Session<S> {
                     return self.refuse(host, Via::Execute, refusal);
                 }
                 let parameters = parameters.map(|digest| (digest, values));
+                if !resumed && !token.holds.is_empty() {
+                    self.park(token, Via::Execute, row_limit, parameters);
+                    return Ok(());
+                }
                 self.intend(host, token, Via::Execute, row_limit, resumed, parameters)
             }
         }
@@ -406,7 +398,7 @@ impl<S: Serving<Verdicts>> Session<S> {
     }
 
     /// Understands and decides the held text.
-    fn judge<H: Host>(&self, host: &H, via: Via) -> Result<Judged, Refusal> {
+    pub(crate) fn judge<H: Host>(&self, host: &H, via: Via) -> Result<Judged, Refusal> {
         let text = std::str::from_utf8(self.serving.text(&self.down)).map_err(|_| Refusal {
             code: code::ENCODING,
             rule: "default:encoding".to_owned(),
@@ -419,7 +411,7 @@ impl<S: Serving<Verdicts>> Session<S> {
     }
 
     /// Records the intent; the statement is forwarded when that is enough.
-    fn intend<H: Host>(
+    pub(crate) fn intend<H: Host>(
         &mut self,
         host: &H,
         token: Rc<Judged>,
@@ -428,14 +420,28 @@ impl<S: Serving<Verdicts>> Session<S> {
         resumed: bool,
         parameters: Option<Parameters>,
     ) -> Result<(), Fault> {
+        self.intend_as(host, token, via, row_limit, (resumed, None), parameters)
+    }
+
+    /// The same for one that was held: it has its number, and if it was approved, it waits for the disk in any mode.
+    pub(crate) fn intend_as<H: Host>(
+        &mut self,
+        host: &H,
+        token: Rc<Judged>,
+        via: Via,
+        row_limit: u32,
+        (resumed, held): (bool, Option<(u64, bool)>),
+        parameters: Option<Parameters>,
+    ) -> Result<(), Fault> {
         let unpaid = token.pay(resumed).err();
         if let Some(refusal) = &unpaid
             && !token.observed
         {
             return self.refuse_run(host, &token, via, refusal.clone());
         }
-        self.statements += 1;
-        let number = self.statements;
+        let number = held.map_or(self.statements + 1, |(number, _)| number);
+        self.statements = number;
+        let approved = held.is_some_and(|(_, approved)| approved);
         for refusal in token.softened() {
             self.observe(host, number, refusal.code, &refusal.rule, &[])?;
         }
@@ -465,10 +471,12 @@ impl<S: Serving<Verdicts>> Session<S> {
             tables: &tables,
             sealed_parameters: &sealed_parameters,
         };
-        match self.book.write(host, &record) {
+        let written = if approved { self.book.insist(host, &record) } else { self.book.write(host, &record) };
+        match written {
             Ok(recorded) => {
                 self.mark(Moment::Started);
                 let waits = match self.book.mode {
+                    _ if approved => true,
                     Durability::Strict => !token.only_reads,
                     Durability::Intent => true,
                     Durability::Async | Durability::Off => false,
@@ -495,7 +503,7 @@ impl<S: Serving<Verdicts>> Session<S> {
     }
 
     /// Notes a moment of the statement that was counted last.
-    fn mark(&mut self, moment: impl FnOnce(u64) -> Moment) {
+    pub(crate) fn mark(&mut self, moment: impl FnOnce(u64) -> Moment) {
         self.mark_at(moment(self.statements));
     }
 
@@ -561,6 +569,9 @@ impl<S: Serving<Verdicts>> Session<S> {
                 for statement in &token.facts.statements {
                     self.named(token, statement);
                 }
+            }
+            if self.names.is_moving(done.number) {
+                self.names.path_moved(done.number, !self.serving.in_transaction(), &token.facts);
             }
             if token.effects().intersects(CATALOG_EFFECTS) {
                 host.catalog_changed(self.info.target);
@@ -653,8 +664,9 @@ impl<S: Serving<Verdicts>> Session<S> {
             .renew(&epoch)
             .map_err(|_| Fault::downstream("this identity is no longer admitted to the target").with_state("57P01"))?;
         self.grant = grant;
+        self.keep_for_holds();
         self.judge_again(host);
-        Ok(())
+        self.renew_parked(host)
     }
 
     /// Every prepared statement is judged and planned again.
@@ -691,13 +703,13 @@ impl<S: Serving<Verdicts>> Session<S> {
     /// Nothing is in flight.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.pending.is_none() && self.serving.is_idle()
+        self.pending.is_none() && self.parked.is_none() && self.serving.is_idle()
     }
 
     /// Something the client asked for is still running.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.pending.is_some() || self.serving.is_busy()
+        self.pending.is_some() || self.parked.is_some() || self.serving.is_busy()
     }
 
     /// Tells the client something beside the answers to its statements; false if a message to it is half sent.
@@ -715,6 +727,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         if std::mem::replace(&mut self.settled, true) {
             return;
         }
+        self.abandon(host);
         if let Some(pending) = self.pending.take() {
             let _ = self.skipped(host, pending);
         }
@@ -758,32 +771,12 @@ const UNAVAILABLE: Fault =
     Fault::upstream("audit log unavailable: what the statement returned cannot be recorded, so it is not sent")
         .with_state("58030");
 
-fn not_recorded() -> Refusal {
+pub(crate) fn not_recorded() -> Refusal {
     Refusal {
         code: code::NOT_RECORDED,
         rule: "default:audit".to_owned(),
         message: "audit log unavailable: the statement cannot be recorded now, so it is not run".to_owned(),
         hint: Some("The gateway's audit log is full or failing; its operator has been told.".to_owned()),
         position: None,
-    }
-}
-
-fn judge<H: Host>(
-    host: &H,
-    grant: &Grant,
-    session: &Names,
-    taken: &dyn Fn(&str) -> bool,
-    purse: &Purse,
-    text: &str,
-    via: Via,
-) -> Result<Judged, Refusal> {
-    let facts = host.facts(text).map_err(|n| neutral(policy::Refusal::not_understood(&n)))?;
-    let names = NamesOfText { session, statements: &facts.statements, taken };
-    match grant.decide(text, &facts, &names) {
-        Decision::Allow(allowed) => match copy_behind_moved_names(&facts, &allowed) {
-            Some(refusal) if !grant.sees_everything() && grant.mode() != Mode::Observe => Err(refusal),
-            _ => Ok(Judged::new(text, via, Arc::clone(&facts), allowed, grant, &names, purse)),
-        },
-        Decision::Refuse(refusal) => Err(neutral(refusal)),
     }
 }

@@ -207,7 +207,9 @@ fn used(bundle: Bundle) {
             let identity =
                 Identity { issuer: "local".to_owned(), subject: "ana".to_owned(), groups, ..Identity::default() };
             let Ok(grant) = policy::admit(&epoch, &identity) else { continue };
-            let Decision::Allow(allowed) = grant.decide(text, &facts, &()) else { continue };
+            let (Decision::Allow(allowed) | Decision::Hold(allowed, _)) = grant.decide(text, &facts, &()) else {
+                continue;
+            };
             let columns = [ColumnShape { name: b"note", table: 0, attribute: 0, type_oid: 25 }; 2];
             for statement in &allowed {
                 let Ok(plan) = grant.plan(statement, &columns) else { continue };

@@ -7,6 +7,7 @@ use crate::diagnostic::Diagnostic;
 use crate::pattern;
 use crate::read::{Fields, shorten};
 use crate::selector;
+use crate::source::Place;
 use crate::words::{self, did_you_mean};
 use crate::yaml::Node;
 
@@ -24,21 +25,36 @@ impl Build<'_> {
 
     fn block(&mut self, node: &Node) {
         let Some(fields) = Fields::of(node, words::BLOCK, "a blocking rule", self.report) else { return };
+        let (rule, place) = self.conditions(node, &fields, &["effects", "objects", "words", "patterns"], "refuse");
+        self.model.blocks.push(rule);
+        self.origins.blocks.push(place);
+    }
+
+    /// Name, conditions and words of a blocking or holding rule.
+    pub(super) fn conditions(
+        &mut self,
+        node: &Node,
+        fields: &Fields<'_>,
+        conditions: &[&str],
+        verb: &str,
+    ) -> (Block, Place) {
         let name = fields.text("name", self.report).unwrap_or_default().to_owned();
         let place = fields.get("name").map_or(node.place, |n| n.place);
         if !name.is_empty() && (!super::name_is_fit(&name) || name == RESERVED_PREFIX) {
             let message = format!("`{}` cannot be the name of a rule", shorten(&name));
             self.error(place, message, "use letters, digits, `-` and `_`; `default` names the gateway's own rules");
         }
-        if let Some(i) = self.model.blocks.iter().position(|b| !name.is_empty() && b.name == name) {
-            let first = self.origins.blocks[i];
+        let names = self.model.blocks.iter().zip(&self.origins.blocks);
+        let of_holds = self.model.holds.iter().map(|hold| &hold.rule).zip(&self.origins.holds);
+        if let Some((_, first)) = names.chain(of_holds).find(|(b, _)| !name.is_empty() && b.name == name) {
+            let first = *first;
             self.report.push(
-                Diagnostic::error(place, format!("two blocking rules are called `{name}`"))
+                Diagnostic::error(place, format!("two rules are called `{name}`"))
                     .also(first, "the first one")
                     .fix("rename one; refusals and the audit log name the rule"),
             );
         }
-        let effects = self.effects(&fields);
+        let effects = self.effects(fields);
         let mut objects = Vec::new();
         for (text, place) in fields.texts("objects", self.report) {
             match selector::object(text) {
@@ -49,7 +65,7 @@ impl Build<'_> {
                 Err((why, fix)) => self.error(place, why, fix),
             }
         }
-        let search = self.search_words(&fields);
+        let search = self.search_words(fields);
         let mut patterns = Vec::new();
         for (text, place) in fields.texts("patterns", self.report) {
             match pattern::check(text) {
@@ -57,8 +73,8 @@ impl Build<'_> {
                 Err((why, fix)) => self.error(place, why, fix),
             }
         }
-        let roles = self.role_names(&fields, "roles");
-        let except = self.role_names(&fields, "except");
+        let roles = self.role_names(fields, "roles");
+        let except = self.role_names(fields, "except");
         if !roles.is_empty() && roles.iter().all(|r| except.contains(r) || except.iter().any(|e| e == "*")) {
             self.report.push(
                 Diagnostic::warning(
@@ -68,9 +84,8 @@ impl Build<'_> {
                 .fix("remove one of the two"),
             );
         }
-        let conditions = ["effects", "objects", "words", "patterns"];
         if conditions.iter().all(|c| fields.get(c).is_none()) {
-            let message = format!("rule `{name}` has no condition, so it would refuse every statement");
+            let message = format!("rule `{name}` has no condition, so it would {verb} every statement");
             self.error(place, message, "add `effects`, `objects`, `words` or `patterns`");
         }
         for condition in conditions {
@@ -80,22 +95,11 @@ impl Build<'_> {
                 self.error(list.place, message, "remove the key, or say what it should match");
             }
         }
-        let message = self.prose(&fields, "message");
-        let hint = self.prose(&fields, "hint");
+        let message = self.prose(fields, "message");
+        let hint = self.prose(fields, "hint");
         let line = node.place.line;
-        self.model.blocks.push(Block {
-            name,
-            effects,
-            objects,
-            words: search,
-            patterns,
-            roles,
-            except,
-            message,
-            hint,
-            line,
-        });
-        self.origins.blocks.push(place);
+        let rule = Block { name, effects, objects, words: search, patterns, roles, except, message, hint, line };
+        (rule, place)
     }
 
     fn effects(&mut self, fields: &Fields<'_>) -> u64 {

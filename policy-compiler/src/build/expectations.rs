@@ -41,6 +41,11 @@ pub enum Who {
 pub enum Expectation {
     /// The statement runs, and these columns come out like this.
     Allow(Vec<ExpectedColumn>),
+    /// The statement waits for approval.
+    Hold {
+        /// By this rule.
+        rule: Option<String>,
+    },
     /// The statement is refused.
     Refuse {
         /// With this code.
@@ -85,6 +90,16 @@ impl Build<'_> {
             Some("allow") => {
                 self.pointless(&fields, &["code", "rule"], "allow");
                 Some(Expectation::Allow(self.columns(&fields)))
+            }
+            Some("hold") => {
+                self.pointless(&fields, &["columns", "code"], "hold");
+                let rule = fields.text("rule", self.report).map(ToOwned::to_owned);
+                if let (Some(rule), Some(node)) = (&rule, fields.get("rule")) {
+                    let names: Vec<String> = self.model.holds.iter().map(|hold| hold.rule.name.clone()).collect();
+                    let known: Vec<&str> = names.iter().map(String::as_str).collect();
+                    self.known("rule", rule, node.place, &known);
+                }
+                Some(Expectation::Hold { rule })
             }
             Some(_) => {
                 self.pointless(&fields, &["columns"], "refuse");

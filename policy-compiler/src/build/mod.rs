@@ -7,6 +7,7 @@ mod asking;
 mod blocks;
 mod classes;
 mod expectations;
+mod holds;
 mod limits;
 mod roles;
 mod targets;
@@ -58,6 +59,8 @@ pub struct Origins {
     pub treatment: Vec<Vec<Option<Place>>>,
     /// Blocking rules.
     pub blocks: Vec<Place>,
+    /// Holding rules.
+    pub holds: Vec<Place>,
 }
 
 /// Reads the content of word-list files.
@@ -108,6 +111,7 @@ struct Written<'a> {
     word_lists: Vec<Named<'a>>,
     roles: Vec<Named<'a>>,
     blocks: Vec<&'a Node>,
+    holds: Vec<&'a Node>,
     tests: Vec<&'a Node>,
 }
 
@@ -159,6 +163,7 @@ pub fn load(sources: Sources, files: &dyn WordFiles, report: &mut Report) -> Opt
     build.contradictions();
     build.roles(&written.roles);
     build.blocks(&written.blocks);
+    build.holds(&written.holds);
     let tests = build.expectations(&written.tests);
     let Build { model, origins, .. } = build;
     report.is_ok().then_some(Rules { model, origins, tests, sources })
@@ -207,6 +212,7 @@ impl<'a> Written<'a> {
         named(&fields, "roles", &mut self.roles, report);
         self.clear.extend(fields.texts("clear", report));
         items(&fields, "block", &mut self.blocks, report);
+        items(&fields, "hold", &mut self.holds, report);
         items(&fields, "tests", &mut self.tests, report);
     }
 }

@@ -30,6 +30,7 @@ impl Check {
             format!("{} classes", m.classes.len()),
             count(m.roles.len(), "role"),
             count(m.blocks.len(), "blocking rule"),
+            count(m.holds.len(), "holding rule"),
             count(rules.tests.len(), "test"),
         ];
         if !catalogs.is_empty() {

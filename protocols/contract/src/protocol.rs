@@ -207,6 +207,19 @@ pub struct Done<J: Judge> {
     pub started_ns: u64,
 }
 
+/// What a held run of something prepared is given, beside its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// Types of parameters as prepared, 0 where the database decides.
+    pub types: Vec<u32>,
+    /// Formats of parameters as bound: none is text, one is for all.
+    pub formats: Vec<Format>,
+    /// SHA-256 over the values as they came, if there are any.
+    pub digest: Option<[u8; 32]>,
+    /// The values, each with its length before it, if they were kept.
+    pub values: Option<Rc<[u8]>>,
+}
+
 /// What one step found.
 #[derive(Debug)]
 pub enum Step<J: Judge> {
@@ -291,6 +304,20 @@ pub trait Serving<J: Judge> {
     fn wants_cancel(&mut self) -> bool;
     /// The cancellation has been delivered, or cannot be.
     fn cancelled(&mut self);
+    /// Everything before the held statement has been answered. If not, the database is asked to say what it has.
+    fn is_settled(&mut self, down: &mut Lane) -> bool;
+    /// The held statement is not wanted any more: one before it failed, and what follows is skipped. Any verdict will do.
+    fn is_skipping(&self) -> bool;
+    /// The database keeps locks of what ran before the held statement until something that comes behind it.
+    fn in_transaction(&self) -> bool;
+    /// The token that the held run of something prepared has by now, or why it must not run. `None`: a text is held.
+    fn held_token(&self) -> Option<Result<J::Token, Refusal>>;
+    /// What the held run of something prepared is given. `None` if its parameters were not kept.
+    fn given(&self) -> Option<Given>;
+    /// From now on parameters of each Bind are kept for [`Serving::given`]: at most so many bytes of one, and of all.
+    fn keep_parameters(&mut self, each_max: usize, all_max: usize);
+    /// The client said goodbye behind the held statement.
+    fn is_left(&self, down: &Lane) -> bool;
     /// Tells the client something beside the answers to its statements, unless a frame is half sent; true if it was told.
     /// `severity` and `state` are the protocol's words.
     fn notice(&self, up: &mut Lane, severity: &'static str, state: &'static str, message: &str) -> bool;

@@ -57,12 +57,16 @@ fn write_message(
 /// SQLSTATE when a budget is used up: configuration_limit_exceeded. The same statement may be allowed later.
 pub const USED_UP: &str = "53400";
 
+/// SQLSTATE when a statement is cancelled while it waits: query_canceled.
+pub const CANCELLED: &str = "57014";
+
 /// SQLSTATE when the audit log cannot take a record: io_error.
 pub const NOT_RECORDED: &str = "58030";
 
 /// Appends the ErrorResponse of a refusal. `text` is the statement, to turn a byte offset into a character position.
 pub fn write_refusal(out: &mut Vec<u8>, severity: &str, refusal: &Refusal, text: &[u8]) {
     let state = match refusal.code {
+        "TG1004" => CANCELLED,
         "TG2016" => USED_UP,
         "TG5001" => NOT_RECORDED,
         _ => REFUSED,

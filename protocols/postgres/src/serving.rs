@@ -28,7 +28,8 @@ use crate::{faults, frame};
 use bind::BindWalk;
 use bytes::Bytes;
 use contract::{
-    Column, Done, Fault, Flow, Format, Judge, Lane, Limits, Outcome, Refusal, Rejudge, Serving, Step, Verdict, Via,
+    Column, Done, Fault, Flow, Format, Given, Judge, Lane, Limits, Outcome, Refusal, Rejudge, Serving, Step, Verdict,
+    Via,
 };
 use copy_rows::{Copying, Planned};
 use copy_shapes::Shaping;
@@ -59,6 +60,8 @@ struct Prepared<J: Judge> {
     shape: RefCell<SharedShape<J>>,
     /// Resolution of names (see [`Serve::resolution`]) the shape was asked for under.
     resolution: Cell<u64>,
+    /// Types of its parameters, as they came.
+    types: Box<[u8]>,
 }
 
 type SharedShape<J> = Rc<RefCell<Shape<J>>>;
@@ -142,6 +145,8 @@ struct Portal<J: Judge> {
     formats: Formats,
     parameters: Option<[u8; 32]>,
     values: Option<bind::Kept>,
+    /// Formats of its parameters, if they were kept.
+    inputs: Option<Box<[u8]>>,
     cycle: u64,
 }
 
@@ -311,6 +316,10 @@ pub struct Serve<J: Judge> {
     /// The result that arrives was cut: this is its end, in place of the database's.
     cut: Option<Refusal>,
     cancel: Cancel,
+    /// Something prepared has run since the last Sync.
+    ran: bool,
+    /// The database was asked to flush what is before the held statement.
+    settling: bool,
     /// A statement that fails, to be sent before anything else: a Parse or a Query.
     poison: Option<u8>,
     scratch: Vec<u8>,
@@ -372,6 +381,8 @@ impl<J: Judge> Serve<J> {
             meter_flushed: false,
             cut: None,
             cancel: Cancel::None,
+            ran: false,
+            settling: false,
             poison: None,
             scratch: Vec::new(),
         }
@@ -382,6 +393,13 @@ impl<J: Judge> Serve<J> {
     pub fn keeping_parameters(mut self, each_max: usize, all_max: usize) -> Self {
         self.keeping = bind::Keeping { each_max, all_max, kept: Rc::default() };
         self
+    }
+
+    fn held(&self) -> Option<&Held<J>> {
+        match &self.down {
+            Down::Held(held) => Some(held),
+            Down::Frames | Down::Pass(_) | Down::Discard(_) | Down::Bind(_) | Down::Shaping(_) => None,
+        }
     }
 
     /// Transaction status as last reported: `I`, `T` or `E`.
@@ -572,6 +590,61 @@ impl<J: Judge> Serving<J> for Serve<J> {
 
     fn cancelled(&mut self) {
         self.cancel = Cancel::None;
+    }
+
+    fn is_settled(&mut self, down: &mut Lane) -> bool {
+        let settled = self.owed.is_empty() && self.done.is_empty() && matches!(self.up, Up::Frames);
+        if !settled
+            && !std::mem::replace(&mut self.settling, true)
+            && self.held().is_some_and(|h| h.via == Via::Execute)
+        {
+            down.put_with(|out| frame::write(out, b'H', |_| {}));
+        }
+        settled
+    }
+
+    fn is_skipping(&self) -> bool {
+        self.skip_to_sync
+    }
+
+    fn in_transaction(&self) -> bool {
+        self.transaction != b'I' || self.ran
+    }
+
+    fn held_token(&self) -> Option<Result<J::Token, Refusal>> {
+        let prepared = &self.held()?.portal.as_ref()?.prepared;
+        Some(prepared.refusal().map_or_else(|| Ok(prepared.token.borrow().clone()), Err))
+    }
+
+    fn given(&self) -> Option<Given> {
+        let Some(portal) = self.held().and_then(|held| held.portal.as_ref()) else { return Some(Given::default()) };
+        let types = portal.prepared.types.chunks_exact(4).map(|t| u32::from_be_bytes([t[0], t[1], t[2], t[3]]));
+        let formats = portal.inputs.as_deref().unwrap_or_default();
+        if portal.parameters.is_some() && portal.inputs.is_none() {
+            return None;
+        }
+        Some(Given {
+            types: types.collect(),
+            formats: formats.iter().map(|f| if *f == 0 { Format::Text } else { Format::Binary }).collect(),
+            digest: portal.parameters,
+            values: portal.values.as_ref().map(|kept| Rc::clone(&kept.values)),
+        })
+    }
+
+    fn keep_parameters(&mut self, each_max: usize, all_max: usize) {
+        self.keeping.each_max = self.keeping.each_max.max(each_max);
+        self.keeping.all_max = self.keeping.all_max.max(all_max);
+    }
+
+    fn is_left(&self, down: &Lane) -> bool {
+        let Some(mut rest) = self.held().and_then(|held| down.input().get(held.len..)) else { return false };
+        while let Ok(Some(header)) = frame::header(rest, contract::Peer::Downstream) {
+            if header.tag == b'X' {
+                return true;
+            }
+            rest = rest.get(header.len..).unwrap_or_default();
+        }
+        false
     }
 
     fn notice(&self, up: &mut Lane, severity: &'static str, state: &'static str, message: &str) -> bool {

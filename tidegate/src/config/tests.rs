@@ -39,6 +39,8 @@ limits:
   prepared_statements: 16
   pipeline: 32
   buffer_bytes: 128KiB
+  hold_max: 2m
+  hold_notice: 5s
 log: { format: json, level: "info,control=debug" }
 "#;
 
@@ -80,6 +82,8 @@ fn everything_can_be_said() {
             prepared_statements: 16,
             pipeline: 32,
             buffer_bytes: 128 << 10,
+            hold_max: Duration::from_secs(120),
+            hold_notice: Duration::from_secs(5),
         }
     );
     assert_eq!(config.log, Log { format: LogFormat::Json, level: "info,control=debug".to_owned() });

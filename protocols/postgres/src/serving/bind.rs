@@ -15,6 +15,9 @@ use std::rc::Rc;
 
 const MALFORMED: Fault = Fault::downstream("invalid message format in Bind");
 
+/// Formats of parameters that are kept.
+const INPUTS_MAX: usize = 4096;
+
 #[derive(Debug)]
 enum Part {
     FormatCount,
@@ -41,6 +44,8 @@ pub(super) struct BindWalk<J: Judge> {
     values: Option<Vec<u8>>,
     keep_max: usize,
     kept: Rc<Cell<usize>>,
+    /// Formats of the parameters, one byte each, while they are kept.
+    inputs: Option<Vec<u8>>,
 }
 
 impl<J: Judge> BindWalk<J> {
@@ -53,7 +58,9 @@ impl<J: Judge> BindWalk<J> {
     ) -> Self {
         let keep_max = keeping.each_max.min(keeping.all_max.saturating_sub(keeping.kept.get()));
         let kept = Rc::clone(&keeping.kept);
-        Self { name, prepared, part: Part::FormatCount, left, columns_max, digest: None, values: None, keep_max, kept }
+        let inputs = (keeping.each_max > 0).then(Vec::new);
+        let (part, digest, values) = (Part::FormatCount, None, None);
+        Self { name, prepared, part, left, columns_max, digest, values, keep_max, kept, inputs }
     }
 
     /// Walks what has arrived and passes it; true when the frame is complete.
@@ -84,8 +91,10 @@ impl<J: Judge> BindWalk<J> {
                 }
                 Part::Formats(0) => Part::ValueCount,
                 Part::Formats(left) => {
-                    if at + 2 > input.len() {
-                        break;
+                    let Some(code) = i16_at(at) else { break };
+                    match &mut self.inputs {
+                        Some(inputs) if inputs.len() < INPUTS_MAX => inputs.push(u8::from(code != 0)),
+                        inputs => *inputs = None,
                     }
                     at += 2;
                     Part::Formats(*left - 1)
@@ -175,8 +184,8 @@ impl<J: Judge> BindWalk<J> {
         let parameters = self.digest.map(|d| d.finalize().into());
         let values = self.values.map(|values| Kept::new(values, self.kept));
         let shape = Rc::clone(&self.prepared.shape.borrow());
-        let started = Cell::new(false);
-        (self.name, Portal { started, prepared: self.prepared, shape, formats, parameters, values, cycle })
+        let (started, inputs) = (Cell::new(false), self.inputs.map(Vec::into_boxed_slice));
+        (self.name, Portal { started, prepared: self.prepared, shape, formats, parameters, values, inputs, cycle })
     }
 }
 

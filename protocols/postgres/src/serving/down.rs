@@ -84,6 +84,7 @@ impl<J: Judge> Serve<J> {
                 }
                 down.pass(header.len);
                 self.skip_to_sync = false;
+                self.ran = false;
                 self.end_cycle();
                 self.owed.push_back(Owed::Sync { ignored_by_copy: self.copying });
                 Ok(Step::Settled)
@@ -467,6 +468,7 @@ impl<J: Judge> Serve<J> {
     }
 
     pub(super) fn resolve_held(&mut self, down: &mut Lane, _up: &mut Lane, verdict: Verdict<J>) -> Result<(), Fault> {
+        self.settling = false;
         let Down::Held(held) = std::mem::replace(&mut self.down, Down::Frames) else {
             debug_assert!(false, "resolve without a held frame");
             return Ok(());
@@ -522,10 +524,13 @@ impl<J: Judge> Serve<J> {
             Via::Prepare => {
                 let name = down.input()[held.name.0..held.name.1].to_vec();
                 let needs_shape = J::needs_shape(&run.token);
+                // Behind the text: its end, and the number of types.
+                let types = down.input().get(held.text.1 + 3..held.len).unwrap_or_default().into();
                 let prepared = Rc::new(Prepared {
                     token: RefCell::new(run.token),
                     shape: RefCell::new(Rc::new(RefCell::new(Shape::Unknown))),
                     resolution: Cell::new(self.resolution),
+                    types,
                 });
                 down.pass(held.len);
                 self.owed.push_back(Owed::Parse { name: name.clone(), prepared: Rc::clone(&prepared) });
@@ -536,6 +541,7 @@ impl<J: Judge> Serve<J> {
             Via::Execute => {
                 down.pass(held.len);
                 self.copying = J::copies_in(&run.token);
+                self.ran = true;
                 if let Some(portal) = held.portal {
                     portal.started.set(true);
                     self.owed.push_back(Owed::Execute { portal, run });
