@@ -106,7 +106,7 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
     let names: Vec<String> = targets.iter().map(|t| t.name.clone()).collect();
     let users = rules.users.len();
     let required = config.tls.as_ref().is_some_and(|t| t.required);
-    let world = World::new(rules, keys, names, required)?;
+    let mut world = World::new(rules, keys, names, required)?;
     let board = Arc::new(Board::new(State {
         bundle: prepare::hex(world.bundle().digest()),
         observed: prepare::observed(world.bundle()),
@@ -147,10 +147,20 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
             Some(running)
         }
     };
+    let authority = match (&running, &config.access) {
+        (Some(running), Some(access)) if access.certificates && config.tls.is_some() => {
+            let authority = console::Authority::open(&running.engine)
+                .map_err(|e| format!("the authority of client certificates: {e}"))?;
+            world.trust_clients_of(authority.certificate().clone())?;
+            Some(Arc::new(authority))
+        }
+        _ => None,
+    };
+    let vouchers = access::Vouchers { providers, authority };
     let console = match (&config.console, &running) {
         (Some(settings), Some(running)) => {
             let engine = &running.engine;
-            Some(access::serve_console(&config, settings, engine, &board, &in_force, reached, providers, outbound)?)
+            Some(access::serve_console(&config, settings, engine, &board, &in_force, reached, vouchers, outbound)?)
         }
         _ => None,
     };

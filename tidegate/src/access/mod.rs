@@ -12,12 +12,13 @@ mod asks;
 mod console;
 mod directory;
 mod issuers;
+mod saml;
 mod settings;
 mod start;
 mod world;
 
 pub use asks::Asks;
-pub use console::{Served, serve_console};
+pub use console::{Served, Vouchers, serve_console};
 pub use directory::People;
 pub(crate) use issuers::read as read_identity;
 pub use issuers::{IdentitySettings, Written};
