@@ -20,7 +20,7 @@ pub struct Notices(SyncSender<News>);
 impl Notices {
     /// Takes note of news: for the engine's `told`.
     pub fn tell(&self, news: &News) {
-        if matches!(news, News::Request(_)) && self.0.try_send(news.clone()).is_err() {
+        if matches!(news, News::Request(_) | News::Emergency(_)) && self.0.try_send(news.clone()).is_err() {
             tracing::warn!("a notice is dropped: too many wait");
         }
     }
