@@ -108,7 +108,11 @@ impl Served {
         };
         let providers = identity::Providers::new(Vec::new(), identity::Pace::default()).unwrap();
         let url = url::Url::parse(&origin).unwrap();
-        let desk = Desk::new(Arc::clone(&engine), providers, Desks { url, gate, others: Vec::new() });
+        let desk = Desk::new(
+            Arc::clone(&engine),
+            providers,
+            Desks { url, gate, others: Vec::new(), saml: None, authority: None },
+        );
         let state = State::new(Arc::clone(&world) as _, desk, inbound(&origin)).unwrap();
         let running = console::start(Settings { listener, tls: None, notices: outbound(queue) }, state).unwrap();
         Self { engine, world, records, origin, address, _running: running, _folder: folder }
