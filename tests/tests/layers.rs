@@ -100,6 +100,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "audit",
             "tlog",
             "identity",
+            "saml",
             "notary",
             "verifier",
             "sealing",

@@ -108,7 +108,7 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
     let names: Vec<String> = targets.iter().map(|t| t.name.clone()).collect();
     let users = rules.users.len();
     let required = config.tls.as_ref().is_some_and(|t| t.required);
-    let world = World::new(rules, keys, names, required)?;
+    let mut world = World::new(rules, keys, names, required)?;
     let board = Arc::new(Board::new(State {
         bundle: prepare::hex(world.bundle().digest()),
         observed: prepare::observed(world.bundle()),
@@ -129,7 +129,7 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
     let asks = Asks::start(targets.iter().map(|target| target.name.clone()).collect(), url)
         .map_err(|e| format!("the threads for questions about access cannot start: {e}"))?;
     let journal = access::LateJournal::default();
-    let (notices, outbound) = console::notify::queue();
+    let (notices, outbound) = console::notify::queue(Vec::new());
     let in_force = Arc::new(access::InForce::default());
     let providers = config.identity.as_ref().map(access::IdentitySettings::providers).transpose()?.unwrap_or_default();
     let reached =
@@ -149,10 +149,20 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
             Some(running)
         }
     };
+    let authority = match (&running, &config.access) {
+        (Some(running), Some(access)) if access.certificates && config.tls.is_some() => {
+            let authority = console::Authority::open(&running.engine)
+                .map_err(|e| format!("the authority of client certificates: {e}"))?;
+            world.trust_clients_of(authority.certificate().clone())?;
+            Some(Arc::new(authority))
+        }
+        _ => None,
+    };
+    let vouchers = access::Vouchers { providers, authority };
     let console = match (&config.console, &running) {
         (Some(settings), Some(running)) => {
             let engine = &running.engine;
-            Some(access::serve_console(&config, settings, engine, &board, &in_force, reached, providers, outbound)?)
+            Some(access::serve_console(&config, settings, engine, &board, &in_force, reached, vouchers, outbound)?)
         }
         _ => None,
     };

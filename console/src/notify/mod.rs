@@ -34,7 +34,7 @@ pub struct Outbound {
 
 /// A queue of notices. The first end goes to the engine, the second to [`Settings`](crate::Settings).
 #[must_use]
-pub fn queue() -> (Notices, Outbound) {
+pub fn queue(_channels: Vec<()>) -> (Notices, Outbound) {
     let (sender, queue) = sync_channel(QUEUE_MAX);
     (Notices(sender), Outbound { queue })
 }

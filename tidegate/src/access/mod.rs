@@ -13,12 +13,13 @@ mod console;
 mod credentials;
 mod directory;
 mod issuers;
+mod saml;
 mod settings;
 mod start;
 mod world;
 
 pub use asks::Asks;
-pub use console::{Served, serve_console};
+pub use console::{Served, Vouchers, serve_console};
 pub(crate) use credentials::read as read_credentials;
 pub use credentials::{CredentialSettings, Issuer, PerSession, of_target as credentials_of};
 pub use directory::People;

@@ -12,7 +12,9 @@ use lineage::catalog::{Column, Relation, RelationKind};
 use lineage::{Catalog, Facts, NotUnderstood};
 use policy::{Bundle, Epoch, Keys};
 use postgres::{Serve, frame};
-use session::{Durability, HoldAnswer, HoldAsked, HoldQuestion, Host, Progress, Session, SessionInfo, Stage, Unrecorded, Verdicts};
+use session::{
+    Durability, HoldAnswer, HoldAsked, HoldQuestion, Host, Progress, Session, SessionInfo, Stage, Unrecorded, Verdicts,
+};
 
 pub const SECOND: u64 = 1_000_000_000;
 pub const HOLD_MAX: u64 = 600 * SECOND;
@@ -110,8 +112,12 @@ pub fn epoch(rules: &str) -> Arc<Epoch> {
         name: "p".into(),
         kind: RelationKind::Table,
         columns: vec![column(1, "id"), column(2, "ssn")],
+        comment: None,
         definition: None,
-        inherits: Vec::new(),
+        depends_on: Vec::new(),
+        parents: Vec::new(),
+        filled_by: Vec::new(),
+        estimated_rows: 2,
     };
     let catalog = Catalog { relations: vec![relation], ..Catalog::default() };
     Arc::new(Epoch::resolve(Arc::new(bundle), 0, &catalog, &Keys::new()))
