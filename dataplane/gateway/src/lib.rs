@@ -24,8 +24,8 @@ mod tls;
 mod upstream;
 
 pub use audit_handle::AuditHandle;
-pub use metrics::{CoreSnapshot, Counts, Metrics};
 pub use contract::Discovery;
+pub use metrics::{CoreSnapshot, Counts, Metrics};
 pub use session::Durability;
 pub use settings::{
     Credentials, DownstreamTls, DuplicateUser, Limits, Onward, Recording, RecordingMode, Recordings, Rules, Secret,

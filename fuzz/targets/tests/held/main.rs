@@ -40,11 +40,17 @@ fn it_waits_and_runs_once_behind_two_durable_records() {
     let notice = world.client.pop_front().unwrap();
     assert_eq!(notice.tag, b'N');
     let text = notice.text();
-    assert!(text.contains("deleting needs a second person") && text.contains(&asked.id) && text.contains("https://gw/a"), "{text}");
+    assert!(
+        text.contains("deleting needs a second person") && text.contains(&asked.id) && text.contains("https://gw/a"),
+        "{text}"
+    );
     assert!(text.contains("00:30:01 UTC"), "{text}");
     world.host.stalled.set(true);
     world.answer(granted(&asked.id));
-    assert_eq!(world.host.words(), ["open", &format!("request {} 1", asked.id), &format!("consume {} 1", asked.id), "intent 1"]);
+    assert_eq!(
+        world.host.words(),
+        ["open", &format!("request {} 1", asked.id), &format!("consume {} 1", asked.id), "intent 1"]
+    );
     assert!(world.upstream.is_empty(), "before the records are durable");
     world.host.stalled.set(false);
     world.turn();
@@ -104,7 +110,12 @@ fn notices_come_at_intervals_until_it_fails_with_a_hint() {
     let error = world.client.pop_front().unwrap();
     assert_eq!(error.tag, b'E');
     let text = error.text();
-    assert!(text.contains("C42501") && text.contains(&asked.id) && text.contains("run the identical statement again before 00:30:01"), "{text}");
+    assert!(
+        text.contains("C42501")
+            && text.contains(&asked.id)
+            && text.contains("run the identical statement again before 00:30:01"),
+        "{text}"
+    );
     assert_eq!(world.tags(), "Z");
     // The request stays for the next time.
     assert_eq!(world.withdrawn(), [(asked.id.clone(), "timeout")]);
@@ -162,7 +173,9 @@ fn leaving_takes_it_back() {
 
 #[test]
 fn who_is_refused_is_told_why() {
-    for (why, says) in [("denied", "refused"), ("expired", "in time"), ("revoked", "taken back"), ("used", "another run")] {
+    for (why, says) in
+        [("denied", "refused"), ("expired", "in time"), ("revoked", "taken back"), ("used", "another run")]
+    {
         let (mut world, asked) = waiting();
         world.tags();
         world.answer(HoldAnswer::Refused { id: "TG-OTHER000".into(), why });
@@ -430,8 +443,19 @@ mod orders {
     fn event() -> impl Strategy<Value = Event> {
         use Event::*;
         prop_oneof![
-            Just(Query), Just(Extended), Just(Grant), Just(GrantOther), Just(Wait), Just(Free), Just(Deny), Just(Cancel),
-            Just(Pass), Just(PassLong), Just(Renew), Just(Stall), Just(Flow)
+            Just(Query),
+            Just(Extended),
+            Just(Grant),
+            Just(GrantOther),
+            Just(Wait),
+            Just(Free),
+            Just(Deny),
+            Just(Cancel),
+            Just(Pass),
+            Just(PassLong),
+            Just(Renew),
+            Just(Stall),
+            Just(Flow)
         ]
     }
 
