@@ -130,6 +130,15 @@ pub(crate) struct Looking {
     pub(crate) peer: Source,
     /// Theme they chose: `light`, `dark`, or empty for what their system says.
     pub(crate) theme: &'static str,
+    /// Path of the page.
+    pub(crate) path: String,
+}
+
+impl Looking {
+    /// Address, as records have it.
+    pub(crate) fn source(&self) -> String {
+        self.peer.0.to_string()
+    }
 }
 
 /// Theme chosen by a switch on the page.
@@ -160,7 +169,13 @@ impl FromRequestParts<Shared> for Looking {
             .ok_or(access::AccessError::SignedOut)
             .and_then(|token| state.engine.authenticate(token));
         match signed_in {
-            Ok((sign_in, person)) => Ok(Self { sign_in, person, peer: peer(parts), theme: theme(&parts.headers) }),
+            Ok((sign_in, person)) => Ok(Self {
+                sign_in,
+                person,
+                peer: peer(parts),
+                theme: theme(&parts.headers),
+                path: parts.uri.path().to_owned(),
+            }),
             Err(_) if parts.method == Method::GET => {
                 let wanted = parts.uri.path_and_query().map_or("/", |path| path.as_str());
                 let next: String = url::form_urlencoded::byte_serialize(wanted.as_bytes()).collect();

@@ -142,7 +142,7 @@ async fn look(
     Ok(catalog)
 }
 
-async fn connect(access: &Access) -> Result<Client, String> {
+pub(crate) async fn connect(access: &Access) -> Result<Client, String> {
     let mut config = Config::new();
     config
         .host(&access.host)
@@ -174,7 +174,7 @@ async fn connect(access: &Access) -> Result<Client, String> {
 }
 
 /// The server's own sentence where there is one, otherwise the error with its causes.
-fn describe(error: &tokio_postgres::Error) -> String {
+pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(server) = error.as_db_error() {
         return format!("{} ({})", server.message(), server.code().code());
     }

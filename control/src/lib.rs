@@ -4,6 +4,7 @@
 //! waits for it (what then stops is refreshing catalogs, reloading and metrics). Deliberately absent: glommio, sessions,
 //! protocols, policy decisions. Passwords and catalogs never appear in its log.
 
+pub mod accounts;
 mod catalog;
 mod http;
 pub mod names;

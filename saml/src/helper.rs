@@ -143,7 +143,10 @@ pub fn check(program: &Path, request: &Request, timeout: Duration) -> Result<Acc
     let output = output.filter(|o| o.len() as u64 <= VERDICT_BYTES_MAX);
     match output.and_then(|o| serde_json::from_slice(&o).ok()) {
         Some(Verdict::Accepted(accepted)) if accepted.issuer == request.issuer => Ok(accepted),
-        Some(Verdict::Refused(why)) => Err(Denied::Refused(why)),
+        // The helper's words are its own, unless it is not itself any more.
+        Some(Verdict::Refused(why)) if why.len() <= 200 && why.bytes().all(|b| matches!(b, b' '..=b'~')) => {
+            Err(Denied::Refused(why))
+        }
         _ => Err(Denied::Failed("its answer is malformed")),
     }
 }

@@ -79,6 +79,7 @@ fn a_helper_that_misbehaves_denies() {
             format!("cat >/dev/null; echo '{}'", good.replace("\"forget\"", "\"more\":1,\"forget\"")),
             "its answer is malformed",
         ),
+        ("cat >/dev/null; echo '{\"refused\":\"\\u001b[31m\"}'".to_owned(), "its answer is malformed"),
         ("exit 0".to_owned(), "its answer is malformed"),
         ("exec yes".to_owned(), "it was ended"),
     ] {

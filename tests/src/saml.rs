@@ -210,15 +210,15 @@ impl SamlProvider {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).expect("the provider listens");
         socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a limit");
         let jar: Vec<_> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        write!(
-            socket,
+        // In one piece: the server may answer, and close, before it has read to the end.
+        let request = format!(
             "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{}\r\nCookie: {}\r\n\
              Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{form}",
             self.port,
             jar.join("; "),
             form.len()
-        )
-        .expect("it reads");
+        );
+        socket.write_all(request.as_bytes()).expect("it reads");
         let mut answer = String::new();
         socket.read_to_string(&mut answer).expect("it answers");
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer of HTTP");

@@ -8,6 +8,7 @@ pub mod board;
 pub mod config;
 pub mod forwarders;
 pub mod keys;
+pub mod login;
 pub mod metrics;
 pub mod prepare;
 pub mod problems;

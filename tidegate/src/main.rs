@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 use tidegate::{
-    forwarders, keys, prepare, problems::Problems, replays, secrets::SecretSource, serve, status, users, vouch,
+    forwarders, keys, login, prepare, problems::Problems, replays, secrets::SecretSource, serve, status, users, vouch,
 };
 use zeroize::Zeroizing;
 
@@ -72,6 +72,14 @@ enum Command {
         #[arg(long)]
         once: bool,
     },
+    /// Sign in at a gateway, and get a password for its databases
+    Login(login::LoginArgs),
+    /// End the sign-in, and the passwords that were made by it
+    Logout,
+    /// Show who you are to the gateway
+    Whoami(login::WhoamiArgs),
+    /// Open a port on this machine that needs no password and leads to a database
+    Connect(login::ConnectArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -170,6 +178,10 @@ fn main() -> ExitCode {
         Command::Sessions(command) => return replays::sessions(&command),
         Command::Replay(arguments) => return replays::replay(&arguments),
         Command::Forward { config, once } => return forwarders::run(&config.config, once),
+        Command::Login(arguments) => return login::login(&arguments),
+        Command::Logout => return login::logout(),
+        Command::Whoami(arguments) => return login::whoami(&arguments),
+        Command::Connect(arguments) => return login::connect(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tidegate", &mut std::io::stdout());
             Ok(())

@@ -1,25 +1,121 @@
-//! Pages for people: made here, complete without a script, in the visitor's theme.
+//! Pages for people: made here, complete without a script but for security keys, in the visitor's theme.
+//!
+//! After a form comes a redirect, so that reloading repeats nothing; what was done is named by a word of a fixed list.
 
+mod access;
+mod approvals;
+mod csv;
+mod health;
+mod keys;
 mod layout;
+mod moments;
+mod people;
+mod policy;
+mod requests;
+mod sessions;
+mod statement;
 
 use crate::failure::Failure;
 use crate::speak;
-use crate::state::Shared;
+use crate::state::{Looking, Shared, State};
+use crate::webauthn;
+use ::access::{Ballot, Person, Request, Requestable, SignIn, Wanted};
 use axum::Router;
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use maud::html;
+use maud::{Markup, html};
+use serde::Deserialize;
+
+/// A word of what was just done.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Done {
+    #[serde(default)]
+    done: String,
+}
 
 pub(crate) fn router() -> Router<Shared> {
-    Router::new().route("/healthz", get(async || "ok\n")).fallback(async || Failure::not_found())
+    Router::new()
+        .route("/", get(async |_looking: Looking| speak::see("/access")))
+        .route("/healthz", get(async || "ok\n"))
+        .merge(access::router())
+        .merge(approvals::router())
+        .merge(health::router())
+        .merge(keys::router())
+        .merge(people::router())
+        .merge(policy::router())
+        .merge(sessions::router())
+        .fallback(async || Failure::not_found())
 }
 
 /// A page that says why not.
 pub(crate) fn failure(failure: &Failure) -> Response {
-    let body = html! {
-        h1 { (failure.status.canonical_reason().unwrap_or("Error")) }
-        p { (failure.text) }
-        p { a href="/" { "To the start" } }
+    let title = match failure.status {
+        StatusCode::FORBIDDEN => "Not allowed",
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::UNAUTHORIZED => "Not signed in",
+        StatusCode::TOO_MANY_REQUESTS => "Too many",
+        status => status.canonical_reason().unwrap_or("Error"),
     };
-    speak::page(failure.status, layout::bare("Error", "", &body))
+    door(
+        failure.status,
+        title,
+        &html! {
+            p { (failure.text) }
+            p.actions { a.button href="/" { "To the console" } }
+        },
+    )
+}
+
+/// A page without the console around it.
+pub(crate) fn door(status: StatusCode, title: &str, body: &Markup) -> Response {
+    speak::page(status, layout::bare(title, "", &html! { div.card { h1 { (title) } (body) } }))
+}
+
+/// Roles that somebody can ask for on a target and does not have to take in an emergency.
+fn offered(state: &Shared, looking: &Looking, target: &str) -> Vec<Requestable> {
+    state.engine.requestable(&looking.person, target)
+}
+
+/// What approval of a request binds; empty where nothing but its id does.
+pub(crate) fn digest(request: &Request) -> &str {
+    match &request.wanted {
+        Wanted::Statement(wanted) => &wanted.digest,
+        Wanted::Access { .. } => "",
+    }
+}
+
+/// Casts a vote; with what an authenticator signed if there is any, checked here.
+pub(crate) fn cast(
+    state: &State,
+    person: &Person,
+    sign_in: &SignIn,
+    ballot: &Ballot<'_>,
+    answer: &str,
+    until_s: &str,
+) -> Result<Request, Failure> {
+    if answer.is_empty() || !ballot.approve {
+        return Ok(state.engine.vote(person, ballot)?);
+    }
+    let until_s = until_s.parse().map_err(|_| Failure::invalid("the time of the key's question is missing"))?;
+    let now_s = state.engine.clock().now_s();
+    let checked = webauthn::check(person, sign_in, (ballot.digest, ballot.id), (answer, until_s), now_s, state.site());
+    let (known, kept) = checked.inspect_err(|failure| {
+        let told = format!("{}: {}", ballot.id, failure.text);
+        state.engine.refused("vote_refused", &person.who, ballot.source, told);
+    })?;
+    // The counter first: a key's answer that was used once is never good again, whatever becomes of the vote.
+    state.engine.change_person(&person.who, |person| webauthn::put(person, &known))?;
+    Ok(state.engine.vote(person, &Ballot { assertion: Some(&kept), ..*ballot })?)
+}
+
+pub(crate) use sessions::kill;
+
+/// A session's id; zeros for what is none.
+fn session_id(text: &str) -> audit::record::SessionId {
+    let mut id = [0; 16];
+    for (out, pair) in id.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *out = std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()).unwrap_or(0);
+    }
+    audit::record::SessionId(id)
 }

@@ -25,9 +25,9 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 /// Seconds that a password for databases lives unless something else is asked for.
-const PASSWORD_SECONDS: u64 = 3600;
+pub(super) const PASSWORD_SECONDS: u64 = 3600;
 /// Longest purpose, in bytes.
-const PURPOSE_BYTES_MAX: usize = 500;
+pub(super) const PURPOSE_BYTES_MAX: usize = 500;
 
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
@@ -209,7 +209,7 @@ async fn token(
 }
 
 /// The sign-in whose token the request bears.
-async fn signed_in(desk: &Arc<Desk>, headers: &HeaderMap) -> Result<(SignIn, Person), Problem> {
+pub(super) async fn signed_in(desk: &Arc<Desk>, headers: &HeaderMap) -> Result<(SignIn, Person), Problem> {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     let token = value.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(Problem::signed_out)?;
     let (engine, token) = (Arc::clone(&desk.engine), Zeroizing::new(token.to_owned()));

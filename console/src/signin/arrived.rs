@@ -66,7 +66,12 @@ impl Desk {
 
     /// Records that somebody did not get in. Who it would have been is known only after the signature held.
     pub(super) fn turned_away(&self, issuer: &str, source: Source, error: &identity::Error) {
+        self.turned_away_for(issuer, source, error.name());
+    }
+
+    /// The same, for this reason.
+    pub(super) fn turned_away_for(&self, issuer: &str, source: Source, why: &str) {
         let who = Who { issuer: issuer.to_owned(), subject: String::new() };
-        self.engine.refused("sign_in_failed", &who, &source.0.to_string(), error.name().to_owned());
+        self.engine.refused("sign_in_failed", &who, &source.0.to_string(), why.to_owned());
     }
 }

@@ -9,7 +9,7 @@ pub(super) const ATTEMPT_SECONDS: u64 = 600;
 /// How long a one-time code works, in seconds.
 pub(super) const CODE_SECONDS: u64 = 60;
 /// Most attempts of each sort at a time.
-const ATTEMPTS_MAX: usize = 10_000;
+pub(super) const ATTEMPTS_MAX: usize = 10_000;
 
 /// A command line that waits on loopback.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,14 +11,14 @@ use axum::{
     Extension, Form, Router,
     extract::{Path, Query, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
 use identity::{
     Secret,
     flow::{self, CodeAnswer},
 };
-use maud::{DOCTYPE, Markup, html};
+use maud::{Markup, html};
 use serde::Deserialize;
 use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
@@ -37,7 +37,7 @@ pub(super) fn routes() -> Router<Arc<Desk>> {
 
 /// What a sign-in is for: `request` of a command line, or a path to `return` to.
 #[derive(Debug, Default, Deserialize)]
-struct Wanted {
+pub(super) struct Wanted {
     request: Option<String>,
     #[serde(rename = "return")]
     back: Option<String>,
@@ -55,7 +55,7 @@ impl Wanted {
         query.finish()
     }
 
-    fn purpose(&self, desk: &Desk) -> Result<Purpose, Problem> {
+    pub(super) fn purpose(&self, desk: &Desk) -> Result<Purpose, Problem> {
         let Some(request) = &self.request else {
             return Ok(Purpose::Page(inside(self.back.as_deref().unwrap_or("/")).to_owned()));
         };
@@ -91,6 +91,7 @@ async fn choice(State(desk): State<Arc<Desk>>, Query(wanted): Query<Wanted>) -> 
             let name = provider.issuer().name.clone();
             (format!("/login/oidc/{name}?{query}"), name)
         })
+        .chain(desk.settings.saml.iter().flat_map(|saml| saml.ways(&query)))
         .chain(desk.settings.others.iter().map(|way| (format!("{}?{query}", way.path), way.name.clone())))
         .collect();
     match (&purpose, ways.as_slice()) {
@@ -234,7 +235,7 @@ impl Desk {
     }
 
     /// Nobody arrived: tells whoever waits.
-    fn leave_without(&self, purpose: &Purpose, problem: &Problem) -> Response {
+    pub(super) fn leave_without(&self, purpose: &Purpose, problem: &Problem) -> Response {
         match purpose {
             Purpose::Page(_) => failed(problem),
             Purpose::CommandLine(_, waiting) => {
@@ -287,7 +288,7 @@ fn session_token_of(desk: &Desk, headers: &HeaderMap) -> Option<String> {
     cookies::session_token(headers, desk.secure()).map(str::to_owned)
 }
 
-fn go(to: &str, cookie: Option<HeaderValue>) -> Response {
+pub(super) fn go(to: &str, cookie: Option<HeaderValue>) -> Response {
     let Ok(to) = HeaderValue::from_str(to) else { return failed(&Problem::broken()) };
     let mut response = StatusCode::SEE_OTHER.into_response();
     response.headers_mut().insert(header::LOCATION, to);
@@ -297,7 +298,7 @@ fn go(to: &str, cookie: Option<HeaderValue>) -> Response {
     guarded(response)
 }
 
-fn failed(problem: &Problem) -> Response {
+pub(super) fn failed(problem: &Problem) -> Response {
     page(
         problem.status,
         "Not signed in",
@@ -309,23 +310,11 @@ fn failed(problem: &Problem) -> Response {
 }
 
 fn page(status: StatusCode, title: &str, content: Markup) -> Response {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { (title) " · Tidegate" }
-                link rel="stylesheet" href="/assets/console.css";
-            }
-            body.door { main { h1 { (title) } (content) } }
-        }
-    };
-    guarded((status, Html(page.into_string())).into_response())
+    guarded(crate::pages::door(status, title, &content))
 }
 
 /// Pages and ways of a sign-in are kept nowhere and tell nobody where they were.
-fn guarded(mut response: Response) -> Response {
+pub(super) fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),
@@ -334,7 +323,7 @@ fn guarded(mut response: Response) -> Response {
         (header::X_FRAME_OPTIONS, "DENY"),
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
         ),
     ] {
         headers.insert(name, HeaderValue::from_static(value));

@@ -18,18 +18,21 @@ mod api;
 mod arrived;
 mod attempts;
 mod browser;
+mod certificates;
 mod cookies;
 mod device;
 mod limits;
 mod mint;
 mod problem;
 mod remembered;
+mod saml;
 
 pub use arrived::Arrived;
 pub use cookies::session_token;
 pub use limits::Source;
 pub use mint::{password, verifier};
 pub use problem::Problem;
+pub use saml::{Attributes, Saml, SamlWay};
 
 use access::Engine;
 use attempts::Attempts;
@@ -70,6 +73,10 @@ pub struct Settings {
     pub gate: Gate,
     /// Other ways to sign in.
     pub others: Vec<OtherWay>,
+    /// SAML, if there are providers of it.
+    pub saml: Option<Saml>,
+    /// Who makes certificates for logins to databases, if somebody does.
+    pub authority: Option<Arc<crate::Authority>>,
 }
 
 /// All that happens at the door.
@@ -114,7 +121,12 @@ impl Desk {
 
 /// All routes of signing in. Requests carry a [`Source`] as extension, put there by the server.
 pub fn routes(desk: Arc<Desk>) -> Router {
-    browser::routes().merge(api::routes()).merge(device::routes()).with_state(desk)
+    browser::routes()
+        .merge(saml::routes())
+        .merge(certificates::routes())
+        .merge(api::routes())
+        .merge(device::routes())
+        .with_state(desk)
 }
 
 /// Seconds since 1970 by the system's clock, which is what providers' times are compared with.

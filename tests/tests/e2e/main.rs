@@ -23,6 +23,7 @@ mod modes;
 mod notary;
 mod plain;
 mod recordings;
+mod signin;
 mod texts;
 mod tls;
 mod transparency;

@@ -84,7 +84,8 @@ pub fn serve_console(
     let listener = TcpListener::bind(settings.listen.value)
         .map_err(|e| format!("`console.listen`: cannot listen on {}: {e}", settings.listen.value))?;
     let world: Arc<dyn console::World> = Arc::clone(&gate) as _;
-    let door = console::signin::Settings { url: url.clone(), gate: door, others: Vec::new() };
+    let door =
+        console::signin::Settings { url: url.clone(), gate: door, others: Vec::new(), saml: None, authority: None };
     let desk = Desk::new(Arc::clone(engine), providers, door);
     let state = State::new(world, desk, notify::Inbound).map_err(|e| format!("`console.url`: {e}"))?;
     let settings = Settings { listener, tls, notices: Some(notices) };

@@ -1,0 +1,486 @@
+//! Sign-in: a real OpenID provider, a real browser, the command line, and clients that use what it gives them.
+
+use serde_json::{Value, json};
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, ChildStderr, Command, Stdio},
+    time::{Duration, Instant},
+};
+use tests::{
+    browser::Browser,
+    certificates::Authority,
+    clients,
+    endpoint::Endpoint,
+    folder::Folder,
+    gateway::{Gateway, Setup},
+    process::{Finished, run, wait_until},
+    programs::program,
+    provider::{CLIENT_SECRET, Plan, Provider},
+    rules::Bundle,
+    server::{Postgres, free_port},
+};
+
+/// A gateway with a console, its provider, and the home of somebody who signs in.
+struct Door {
+    provider: Provider,
+    gateway: Gateway,
+    console: u16,
+    plain: bool,
+    home: Folder,
+}
+
+const SERVICE_SECRET: &str = "the-secret-of-the-service";
+
+impl Door {
+    /// With TLS, as it is run.
+    fn open() -> Self {
+        Self::with(false)
+    }
+
+    /// Without TLS on loopback, so that requests can be written by hand.
+    fn plain() -> Self {
+        Self::with(true)
+    }
+
+    fn with(plain: bool) -> Self {
+        let console = free_port();
+        let origin = if plain { format!("http://127.0.0.1:{console}") } else { format!("https://localhost:{console}") };
+        let provider = Plan::new()
+            .person("alice", &["everyone", "analysts"])
+            .person("bob", &["everyone"])
+            .service("etl", SERVICE_SECRET, &["everyone"])
+            .redirect(&format!("{origin}/signin/oidc/callback"))
+            .start();
+        let gateway = Setup::new(Bundle::allow_all(), Postgres::shared())
+            .file("client.secret", CLIENT_SECRET)
+            .line("access:\n  store: { directory: access }\n  key_file: access.key\n  admins: [sre]")
+            .line(&format!("console:\n  listen: \"127.0.0.1:{console}\"\n  url: {origin}\n  plain: {plain}"))
+            .line(&format!(
+                "identity:\n  issuers:\n    corp:\n      url: {}\n      client_id: tidegate\n      \
+                 client_secret: {{ file: client.secret }}\n      algorithms: [ES256]\n      \
+                 scopes: [profile, email, groups]\n      audiences: [\"urn:tidegate\"]",
+                provider.issuer()
+            ))
+            .start();
+        let home = Folder::new("home");
+        home.write("ca.crt", &Authority::shared().certificate);
+        Self { provider, gateway, console, plain, home }
+    }
+
+    fn url(&self) -> String {
+        let (scheme, host) = if self.plain { ("http", "127.0.0.1") } else { ("https", "localhost") };
+        format!("{scheme}://{host}:{}", self.console)
+    }
+
+    /// `tidegate` as the person runs it.
+    fn tidegate(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program("tidegate"));
+        let home = self.home.path();
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", home);
+        command.env("PGSERVICEFILE", home.join("services")).env("PGPASSFILE", home.join("passwords"));
+        command.args(arguments);
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Finished {
+        run(&mut self.tidegate(arguments), b"", Duration::from_secs(60))
+    }
+
+    fn login(&self, arguments: &[&str]) -> Login {
+        let (url, ca) = (self.url(), self.home.path().join("ca.crt"));
+        let mut all = vec!["login", &url, "--json", "--ca", ca.to_str().unwrap()];
+        all.extend(arguments);
+        let mut command = self.tidegate(&all);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let says = BufReader::new(child.stderr.take().unwrap());
+        Login { child, says }
+    }
+
+    /// Signs somebody in by a browser.
+    fn sign_in(&self, browser: &Browser, name: &str, arguments: &[&str]) -> Value {
+        let mut all = vec!["--no-browser"];
+        all.extend(arguments);
+        let mut login = self.login(&all);
+        let url = login.said("http");
+        assert!(url.starts_with(&format!("{}/", self.url())), "{url}");
+        browser.goto(&url);
+        browser.click("a[href*='/oidc/corp']");
+        if browser.count("input[name=login]") == 1 {
+            browser.sign_in_at_provider(name);
+        }
+        browser.wait_url("^http://127\\.0\\.0\\.1:[0-9]+/callback");
+        assert!(browser.text("body").contains("You are signed in"), "{}", browser.text("body"));
+        login.done()
+    }
+
+    /// Where clients connect with what was minted.
+    fn endpoint(&self, login: &Value) -> Endpoint {
+        let text = |name: &str| login["credential"][name].as_str().unwrap().to_owned();
+        Endpoint {
+            port: self.gateway.port(),
+            user: text("user"),
+            password: text("password"),
+            database: "plain".into(),
+            sslmode: "require",
+        }
+    }
+
+    /// A request to the console, written by hand. Gives status, head and body.
+    fn http(&self, method: &str, path: &str, headers: &[&str], body: &str) -> (u16, String, String) {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.console)).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let mut head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nContent-Length: {}\r\n",
+            self.console,
+            body.len()
+        );
+        headers.iter().for_each(|header| head.push_str(&format!("{header}\r\n")));
+        write!(socket, "{head}\r\n{body}").unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_owned(), body.to_owned())
+    }
+
+    fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let (status, _, body) = self.http("POST", path, &["Content-Type: application/json"], &body.to_string());
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    /// Records of access of this kind.
+    fn recorded(&self, kind: &str) -> Vec<Value> {
+        let all = self.gateway.records().into_iter();
+        all.filter(|record| record.to_string().contains(&format!("\"{kind}\""))).collect()
+    }
+}
+
+/// A `tidegate login` that runs.
+struct Login {
+    child: Child,
+    says: BufReader<ChildStderr>,
+}
+
+impl Login {
+    /// Waits for a line with this beginning, and gives its last word.
+    fn said(&mut self, beginning: &str) -> String {
+        let mut all = String::new();
+        loop {
+            let mut line = String::new();
+            assert!(self.says.read_line(&mut line).unwrap() > 0, "it ended: {all}");
+            if line.trim().starts_with(beginning) {
+                return line.split_ascii_whitespace().last().unwrap().to_owned();
+            }
+            all.push_str(&line);
+        }
+    }
+
+    fn done(mut self) -> Value {
+        let (mut text, mut said) = (String::new(), String::new());
+        self.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        self.says.read_to_string(&mut said).unwrap();
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}: {said}");
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
+    }
+}
+
+const CONNECTS: &str = "import psycopg; print(psycopg.connect().execute('select current_user').fetchone()[0])";
+
+fn psycopg(endpoint: &Endpoint) -> Finished {
+    run(clients::python_program(endpoint).arg("-c").arg(CONNECTS), b"", Duration::from_secs(30))
+}
+
+#[test]
+fn people_sign_in_by_browser_and_clients_connect_until_it_ends() {
+    let door = Door::open();
+    let browser = Browser::start();
+    let login = door.sign_in(&browser, "alice", &["--write-service", "--write-pgpass"]);
+    assert_eq!(login["person"]["subject"], "alice");
+    assert_eq!(login["person"]["groups"], json!(["analysts", "everyone"]));
+    let endpoint = door.endpoint(&login);
+    assert_eq!(endpoint.user, "alice");
+
+    clients::rows(&endpoint, "select 'psql'").success();
+    psycopg(&endpoint).success();
+    clients::java(&endpoint, "Connects.java", &[]).success();
+    // By the service entry: TLS with the name checked, the password from the file, channel binding.
+    let mut psql = clients::psql_program();
+    psql.env("HOME", door.home.path()).env("PGSERVICEFILE", door.home.path().join("services"));
+    psql.args(["-XAt", "service=tidegate-plain", "-c", "select 'by service'"]);
+    assert_eq!(run(&mut psql, b"", clients::LIMIT).success().text().trim(), "by service");
+    // The same again changes no line of either file.
+    let files = ["services", "passwords"];
+    let read = |name: &str| std::fs::read_to_string(door.home.path().join(name)).unwrap();
+    let before = files.map(|name| read(name).lines().count());
+    door.sign_in(&browser, "alice", &["--write-service", "--write-pgpass"]);
+    assert_eq!(files.map(|name| read(name).lines().count()), before);
+    // The sign-in before has ended, and its password with it.
+    assert_ne!(clients::rows(&endpoint, "select 1").code, 0);
+
+    // A password for some seconds: a session that runs ends with it, and nobody gets in after.
+    let login = door.sign_in(&browser, "alice", &["--ttl", "6s"]);
+    let until = login["credential"]["until"].as_u64().unwrap();
+    let endpoint = door.endpoint(&login);
+    let ended = clients::rows(&endpoint, "select pg_sleep(60)");
+    let late = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64() - until as f64;
+    assert_ne!(ended.code, 0);
+    assert!((-0.1..1.0).contains(&late), "the session ended {late} s after its password: {}", ended.errors());
+    assert_ne!(clients::rows(&endpoint, "select 1").code, 0);
+    assert_ne!(psycopg(&endpoint).code, 0);
+    assert_ne!(clients::java(&endpoint, "Connects.java", &[]).code, 0);
+    assert!(!door.recorded("sign_in").is_empty() && !door.recorded("mint").is_empty());
+}
+
+#[test]
+fn people_sign_in_on_another_device() {
+    let door = Door::open();
+    let mut login = door.login(&["--device"]);
+    let (address, code) = (login.said("Go to"), login.said("and type"));
+    let browser = Browser::start();
+    browser.goto(&address);
+    browser.fill("input[name=user_code]", &code);
+    browser.click("button[type=submit]");
+    // The provider shows who asks, and asks whether that is meant.
+    browser.wait("form[action*='device'] button[type=submit]:has-text('Continue')");
+    browser.click("button[type=submit]:has-text('Continue')");
+    browser.sign_in_at_provider("bob");
+    let login = login.done();
+    assert_eq!(login["person"]["subject"], "bob");
+    let endpoint = door.endpoint(&login);
+    clients::rows(&endpoint, "select 1").success();
+    psycopg(&endpoint).success();
+    clients::java(&endpoint, "Connects.java", &[]).success();
+    assert!(door.recorded("sign_in").iter().any(|record| record.to_string().contains("device")));
+}
+
+#[test]
+fn a_port_on_this_machine_needs_no_password() {
+    let door = Door::open();
+    door.sign_in(&Browser::start(), "alice", &[]);
+    let shown = "select current_user, current_database(), inet_client_addr() is not null";
+    let done = run(
+        &mut door.tidegate(&["connect", "plain", "--", "psql", "-XAt", "-c", shown, "-c", "\\conninfo"]),
+        b"",
+        Duration::from_secs(60),
+    );
+    let text = done.success().text();
+    assert!(text.contains("app|plain|t") && text.contains("user \"alice\""), "{text}");
+    // The command sees no password, and its end is the command's end.
+    let environment = run(&mut door.tidegate(&["connect", "plain", "--", "env"]), b"", Duration::from_secs(60));
+    let text = environment.success().text();
+    assert!(text.contains("PGPORT=") && !text.contains("PGPASSWORD") && !text.contains("tgp_"), "{text}");
+    assert_eq!(door.run(&["connect", "plain", "--", "sh", "-c", "exit 7"]).code, 7);
+    assert_ne!(door.run(&["connect", "nowhere", "--", "true"]).code, 0);
+    // A statement is cancelled through it.
+    let slow = "psql -XAt -c 'select pg_sleep(30)' & pid=$!; sleep 2; kill -INT $pid; wait $pid";
+    let cancelled = door.run(&["connect", "plain", "--", "sh", "-c", slow]);
+    assert!(cancelled.errors().contains("canceling statement"), "{}", cancelled.errors());
+
+    assert!(door.run(&["whoami"]).success().text().contains("alice"));
+    door.run(&["logout"]).success();
+    assert_eq!(door.run(&["whoami"]).code, 3);
+    assert_eq!(door.run(&["connect", "plain", "--", "true"]).code, 3);
+}
+
+#[test]
+fn signing_out_ends_what_runs() {
+    let door = Door::open();
+    let login = door.sign_in(&Browser::start(), "alice", &[]);
+    let endpoint = door.endpoint(&login);
+    let sleeps = std::thread::spawn({
+        let endpoint = endpoint.clone();
+        move || clients::rows(&endpoint, "select pg_sleep(60)")
+    });
+    let active = "select count(*) from pg_stat_activity where query = 'select pg_sleep(60)' and state = 'active'";
+    wait_until("the session runs", Duration::from_secs(20), || {
+        Postgres::shared().sql("plain", active).trim() == "1"
+    });
+    let began = Instant::now();
+    door.run(&["logout"]).success();
+    assert_ne!(sleeps.join().unwrap().code, 0);
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_ne!(clients::rows(&endpoint, "select 1").code, 0);
+}
+
+#[test]
+fn services_sign_in_by_their_token_once() {
+    let door = Door::open();
+    let token = door.provider.service_token("etl", SERVICE_SECRET);
+    let file = door.home.write("token", &token);
+    let arguments = ["--token-file", file.to_str().unwrap()];
+    let login = door.login(&arguments).done();
+    assert_eq!(login["person"]["subject"], "etl");
+    clients::rows(&door.endpoint(&login), "select 1").success();
+    // The same token again was overheard.
+    let url = door.url();
+    let ca = door.home.path().join("ca.crt");
+    let again = door.run(&["login", &url, "--ca", ca.to_str().unwrap(), "--token-file", file.to_str().unwrap()]);
+    assert!(again.code != 0 && again.errors().contains("used before"), "{}", again.errors());
+    assert!(door.recorded("sign_in_failed").iter().any(|record| record.to_string().contains("replayed")));
+    // Keys rotate while it runs.
+    door.provider.rotate(true);
+    let token = door.provider.service_token("etl", SERVICE_SECRET);
+    door.home.write("token", token);
+    door.login(&arguments).done();
+}
+
+/// What a provider would never give, in a form that a careless gateway would take.
+#[test]
+fn tokens_that_are_not_the_providers_are_refused_and_recorded() {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+    let door = Door::plain();
+    let good = door.provider.service_token("etl", SERVICE_SECRET);
+    let parts: Vec<&str> = good.split('.').collect();
+    let header: Value = serde_json::from_slice(&BASE64.decode(parts[0]).unwrap()).unwrap();
+    let claims: Value = serde_json::from_slice(&BASE64.decode(parts[1]).unwrap()).unwrap();
+    let part = |value: &Value| BASE64.encode(value.to_string());
+    let changed = |mut value: Value, name: &str, to: Value| {
+        value[name] = to;
+        part(&value)
+    };
+    let none = changed(header.clone(), "alg", json!("none"));
+    let twice = BASE64.encode(claims.to_string().replacen('{', "{\"sub\":\"root\",", 1));
+    for (code, token) in [
+        ("algorithm", format!("{none}.{}.", parts[1])),
+        ("algorithm", format!("{none}.{}.{}", parts[1], parts[2])),
+        ("algorithm", format!("{}.{}.{}", changed(header.clone(), "alg", json!("HS256")), parts[1], parts[2])),
+        ("header", format!("{}.{}.{}", changed(header.clone(), "jku", json!(door.url())), parts[1], parts[2])),
+        ("key", format!("{}.{}.{}", changed(header.clone(), "kid", json!("../../etc/passwd")), parts[1], parts[2])),
+        ("signature", format!("{}.{}.{}", parts[0], changed(claims.clone(), "sub", json!("root")), parts[2])),
+        ("duplicate", format!("{}.{twice}.{}", parts[0], parts[2])),
+        ("issuer", format!("{}.{}.{}", parts[0], changed(claims, "iss", json!("https://evil.example")), parts[2])),
+        ("form", "not a token".to_owned()),
+    ] {
+        let (status, body) = door.post("/api/v1/login/token", &json!({ "token": token }));
+        assert_eq!(status, 401, "{code}: {body}");
+        let found = body["error"].as_str().or(body["code"].as_str());
+        assert_eq!(found, Some(code), "{body}");
+        let recorded = door.recorded("sign_in_failed");
+        assert!(recorded.iter().any(|record| record.to_string().contains(code)), "{code} is not recorded");
+    }
+    let (status, _) = door.post("/api/v1/login/token", &json!({ "token": "a".repeat(1 << 20) }));
+    assert!((400..500).contains(&status), "{status}");
+    let (status, body) = door.post("/api/v1/login/token", &json!({ "token": good }));
+    assert_eq!(status, 200, "{body}");
+}
+
+#[test]
+fn an_answer_counts_once_and_in_its_own_browser() {
+    let door = Door::plain();
+    let location = |head: &str| {
+        let line = head.lines().find(|line| line.to_ascii_lowercase().starts_with("location:"));
+        line.map(|line| line[9..].trim().to_owned()).unwrap_or_default()
+    };
+    // A state that was begun in another browser: the cookie is missing or another one.
+    let begin = || {
+        let (status, head, _) = door.http("GET", "/login/oidc/corp?return=/", &[], "");
+        assert_eq!(status, 303, "{head}");
+        let to = location(&head);
+        let state = to.split("state=").nth(1).unwrap().split('&').next().unwrap().to_owned();
+        let cookie = head.lines().find(|line| line.to_ascii_lowercase().starts_with("set-cookie:")).unwrap();
+        (state, cookie.split([':', ';']).nth(1).unwrap().trim().to_owned())
+    };
+    let (state, cookie) = begin();
+    let issuer: String = door.provider.issuer().replace(':', "%3A").replace('/', "%2F");
+    let back = |state: &str| format!("/signin/oidc/callback?code=c&iss={issuer}&state={state}");
+    assert_eq!(door.http("GET", &back(&state), &[], "").0, 400, "no cookie");
+    assert_eq!(door.http("GET", &back(&state), &[&format!("Cookie: {cookie}")], "").0, 400, "spent by the try before");
+    let (state, _) = begin();
+    let (_, other) = begin();
+    assert_eq!(door.http("GET", &back(&state), &[&format!("Cookie: {other}")], "").0, 400, "another browser");
+    assert_eq!(door.http("GET", &back("invented"), &[&format!("Cookie: {cookie}")], "").0, 400);
+    // The provider never gave this code.
+    let (state, cookie) = begin();
+    let (status, _, page) = door.http("GET", &back(&state), &[&format!("Cookie: {cookie}")], "");
+    assert_eq!(status, 401, "{page}");
+    assert!(door.recorded("sign_in_failed").iter().any(|record| record.to_string().contains("refused")));
+
+    // Where it may lead: a path of the console, or the loopback port that was named at the start.
+    for elsewhere in ["//evil.example", "https://evil.example", "/%5Cevil.example", "javascript:alert(1)"] {
+        let (_, head, page) = door.http("GET", &format!("/login?return={elsewhere}"), &[], "");
+        assert!(!location(&head).contains("evil") || location(&head).starts_with("/login/oidc/"), "{head}");
+        assert!(!page.contains("javascript:") && !page.contains("href=\"//evil"), "{page}");
+    }
+    let start = |change: &dyn Fn(&mut Value)| {
+        let mut body = json!({"code_challenge": "x".repeat(43), "state": "s".repeat(43), "port": 40000, "client": "<b>"});
+        change(&mut body);
+        door.post("/api/v1/login/start", &body)
+    };
+    assert_eq!(start(&|_| ()).0, 200);
+    let page = start(&|_| ()).1["url"].as_str().unwrap().to_owned();
+    let (_, _, page) = door.http("GET", &page[door.url().len()..], &[], "");
+    assert!(page.contains("&lt;b&gt;") && !page.contains("<b>"), "{page}");
+    for (name, value) in [
+        ("port", json!(80)),
+        ("port", json!(70000)),
+        ("code_challenge", json!("short")),
+        ("state", json!("s")),
+        ("redirect", json!("https://evil.example")),
+        ("client", json!("\u{1b}[2J")),
+    ] {
+        let (status, body) = start(&|start| start[name] = value.clone());
+        assert!((400..500).contains(&status), "{name} {value}: {body}");
+    }
+    let (status, body) = door.post("/api/v1/login/finish", &json!({"code": "guess", "code_verifier": "v".repeat(43)}));
+    assert_eq!(status, 401, "{body}");
+    assert_eq!(door.http("GET", "/api/v1/whoami", &["Authorization: Bearer stale"], "").0, 401);
+    let mint = ["Authorization: Bearer stale", "Content-Type: application/json"];
+    assert_eq!(door.http("POST", "/api/v1/credentials", &mint, "{}").0, 401);
+}
+
+#[test]
+fn one_address_cannot_try_without_end() {
+    let door = Door::plain();
+    let statuses: Vec<u16> =
+        (0..60).map(|_| door.post("/api/v1/login/finish", &json!({"code": "c", "code_verifier": "v"})).0).collect();
+    assert_eq!(statuses[0], 401);
+    assert_eq!(statuses.last(), Some(&429));
+}
+
+#[test]
+fn no_secret_is_in_a_log_a_record_or_a_list_of_processes() {
+    let door = Door::open();
+    let login = door.sign_in(&Browser::start(), "alice", &[]);
+    let kept = std::fs::read_to_string(door.home.path().join(".local/state/tidegate/sign-in.json")).unwrap();
+    let kept: Value = serde_json::from_str(&kept).unwrap();
+    let endpoint = door.endpoint(&login);
+    clients::rows(&endpoint, "select 1").success();
+    let secrets = [endpoint.password.as_str(), kept["token"].as_str().unwrap(), CLIENT_SECRET];
+    let connect = door.tidegate(&["connect", "plain", "--", "sh", "-c", "cat /proc/*/cmdline 2>/dev/null; true"]);
+    let processes = run(&mut { connect }, b"", Duration::from_secs(60)).success().text();
+    let records: String = door.gateway.records().iter().map(Value::to_string).collect();
+    let log = door.gateway.log();
+    for secret in secrets {
+        assert!(secret.len() > 20);
+        for (place, text) in [("log", &log), ("records", &records), ("processes", &processes)] {
+            assert!(!text.contains(secret), "a secret is in the {place}");
+        }
+    }
+    // What lies on the disk holds no password and no token either.
+    for file in walk(door.gateway.folder.path()) {
+        let bytes = std::fs::read(&file).unwrap_or_default();
+        for secret in &secrets[..2] {
+            let found = bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
+            assert!(!found, "a secret is in {}", file.display());
+        }
+    }
+    use std::os::unix::fs::PermissionsExt as _;
+    for file in walk(&door.home.path().join(".local/state/tidegate")) {
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+    }
+}
+
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            files.extend(walk(&entry.path()));
+        } else {
+            files.push(entry.path());
+        }
+    }
+    files
+}
