@@ -3,7 +3,7 @@
 //! Reads never touch the store. Invariant: an entry is applied once, in the order of versions; what ended is told as
 //! [`News`] when the change is applied, on every gateway that shares the store.
 
-use crate::model::{AccessGrant, Minted, Person, Request, SignIn, Who};
+use crate::model::{AccessGrant, Minted, Person, Request, Review, SignIn, Who};
 use crate::store::Entry;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap};
@@ -17,6 +17,7 @@ pub(crate) mod kind {
     pub(crate) const GRANT: &str = "grant";
     pub(crate) const REQUEST: &str = "request";
     pub(crate) const ONCE: &str = "once";
+    pub(crate) const REVIEW: &str = "review";
     pub(crate) const SECRET: &str = "secret";
 }
 
@@ -36,6 +37,8 @@ pub enum News {
     },
     /// A request changed.
     Request(Box<Request>),
+    /// Somebody took a role in an emergency, or its review is overdue. Told on the gateway where it happened only.
+    Emergency(Box<Review>),
 }
 
 /// Who logs in under a name, and with which verifier or certificate.
@@ -62,6 +65,7 @@ pub(crate) struct Cache {
     pub(crate) grants: BTreeMap<String, Kept<AccessGrant>>,
     pub(crate) requests: BTreeMap<String, Kept<Request>>,
     pub(crate) once: HashMap<String, Kept<u64>>,
+    pub(crate) reviews: BTreeMap<String, Kept<Review>>,
     /// Sealed secrets that all gateways share, by name.
     pub(crate) secrets: HashMap<String, Kept<String>>,
     /// Ids of minted credentials by person.
@@ -157,6 +161,10 @@ impl Cache {
             kind::SECRET => match read::<String>(entry) {
                 Some(sealed) => drop(self.secrets.insert(entry.id.clone(), (entry.version, sealed))),
                 None => drop(self.secrets.remove(&entry.id)),
+            },
+            kind::REVIEW => match read::<Review>(entry) {
+                Some(review) => drop(self.reviews.insert(entry.id.clone(), (entry.version, review))),
+                None => drop(self.reviews.remove(&entry.id)),
             },
             kind::ONCE => match read::<u64>(entry) {
                 Some(until_s) => drop(self.once.insert(entry.id.clone(), (entry.version, until_s))),

@@ -266,6 +266,11 @@ impl Engine {
         self.pull()
     }
 
+    /// Tells who listens on this gateway.
+    pub(crate) fn tell(&self, news: &News) {
+        (self.told)(news);
+    }
+
     /// Appends a record.
     ///
     /// # Errors
@@ -719,6 +724,7 @@ impl Engine {
                 self.if_first(self.put::<()>(of, &id, version, None), || Ok(()))?;
             }
         }
+        self.tidy_reviews(now_s, KEPT_S)?;
         self.tidy_requests(now_s, KEPT_S)
     }
 

@@ -9,6 +9,7 @@
 //! approval is used once, by compare-and-set; time comes from a clock that nobody sets back; a store that fails refuses.
 //! Deliberately absent: HTTP, tokens of identity providers (see `identity`), SQL of targets, masking.
 
+mod break_glass;
 mod cache;
 mod clock;
 mod embedded;
@@ -19,12 +20,14 @@ mod shared;
 mod store;
 mod votes;
 
+pub use break_glass::{EMERGENCY_MAX_S, REVIEW_WITHIN_S, REVIEWS};
 pub use cache::{LoginOf, News};
 pub use clock::Clock;
 pub use embedded::Embedded;
 pub use engine::{AccessError, Arrival, Engine, Journal, hex, request_id};
 pub use model::{
-    AccessGrant, Minted, Person, Policy, Request, Requestable, Said, SignIn, State, StatementWanted, Vote, Wanted, Who,
+    AccessGrant, Minted, Person, Policy, Request, Requestable, Review, Reviewed, Said, SignIn, State, StatementWanted,
+    Vote, Wanted, Who,
 };
 pub use sealed::AtRest;
 pub use shared::Shared;

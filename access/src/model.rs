@@ -251,6 +251,60 @@ impl Request {
     }
 }
 
+/// An emergency, to be reviewed by two others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Review {
+    /// Id of the grant.
+    pub id: String,
+    /// Who took it.
+    pub who: Who,
+    /// Handle, to show.
+    pub handle: String,
+    /// Target.
+    pub target: String,
+    /// Role.
+    pub role: String,
+    /// Reason given.
+    pub reason: String,
+    /// When.
+    pub at_s: u64,
+    /// Until when it was good.
+    pub until_s: u64,
+    /// To be reviewed by then.
+    pub due_s: u64,
+    /// Reviews so far.
+    pub reviews: Vec<Reviewed>,
+    /// The alarm that it is overdue was raised.
+    pub alarmed: bool,
+}
+
+impl Review {
+    /// Enough others have looked at it.
+    #[must_use]
+    pub fn is_reviewed(&self) -> bool {
+        self.reviews.len() >= crate::break_glass::REVIEWS
+    }
+
+    /// Too few have, and the time is over.
+    #[must_use]
+    pub fn is_overdue(&self, now_s: u64) -> bool {
+        !self.is_reviewed() && self.due_s <= now_s
+    }
+}
+
+/// What somebody found who reviewed an emergency.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reviewed {
+    /// Who.
+    pub who: Who,
+    /// Handle, to show.
+    pub handle: String,
+    /// What they found.
+    pub finding: String,
+    /// When.
+    pub at_s: u64,
+}
+
 /// A role that can be asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Requestable {

@@ -634,7 +634,7 @@ fn distinct_groups(votes: &[Vote]) -> usize {
 }
 
 /// `*` stands for any run of characters.
-fn matches(glob: &str, name: &str) -> bool {
+pub(crate) fn matches(glob: &str, name: &str) -> bool {
     let mut parts = glob.split('*');
     let Some(first) = parts.next() else { return name.is_empty() };
     let Some(mut rest) = name.strip_prefix(first) else { return false };

@@ -252,3 +252,75 @@ fn one_time_values_are_taken_once() {
     assert!(world.engine.once("assertion 1", until).unwrap());
     assert!(!world.engine.once("assertion 1", until).unwrap());
 }
+
+fn emergency_policy() -> Policy {
+    Policy {
+        break_glass: vec![Requestable {
+            role: "clear".into(),
+            targets: vec!["ware*".into()],
+            groups: vec!["oncall".into()],
+            max_s: 9_999_999,
+            ..Requestable::default()
+        }],
+        auditors: vec!["privacy".into()],
+        admins: vec!["admins".into()],
+        ..Policy::default()
+    }
+}
+
+#[test]
+fn breaking_the_glass_needs_enrolment_a_reason_and_two_reviews_by_others() {
+    let world = world();
+    world.engine.set_policy(emergency_policy());
+    let (_, ann) = world.arrive("ann", &["oncall", "privacy"]);
+    let (_, bob) = world.arrive("bob", &["engineers"]);
+    let (_, pat) = world.arrive("pat", &["privacy"]);
+    let (_, root) = world.arrive("root", &["admins"]);
+    let reason = "the ward's system is down, patient in surgery";
+    let take = |person: &Person, target: &str, role: &str, reason: &str| {
+        world.engine.break_glass(person, target, role, 3600 * 8, reason, "127.0.0.1")
+    };
+    assert!(matches!(take(&bob, "warehouse", "clear", reason), Err(AccessError::Forbidden(_))));
+    assert!(
+        matches!(take(&root, "warehouse", "clear", reason), Err(AccessError::Forbidden(_))),
+        "not for administrators"
+    );
+    assert!(matches!(take(&ann, "crm", "clear", reason), Err(AccessError::Forbidden(_))));
+    assert!(matches!(take(&ann, "warehouse", "other", reason), Err(AccessError::Forbidden(_))));
+    assert!(matches!(take(&ann, "warehouse", "clear", "  hurry   "), Err(AccessError::Invalid(_))));
+    assert_eq!(world.kinds().iter().filter(|kind| *kind == "break_glass_refused").count(), 5);
+
+    let grant = take(&ann, "warehouse", "", reason).unwrap();
+    assert!(grant.break_glass);
+    assert_eq!(grant.until_s - grant.from_s, 3600, "never more than an hour");
+    assert!(matches!(take(&ann, "warehouse", "clear", reason), Err(AccessError::Over(_))));
+    let told = |news: &News| matches!(news, News::Emergency(review) if review.id == grant.id && !review.alarmed);
+    assert_eq!(world.news.lock().unwrap().iter().filter(|news| told(news)).count(), 1);
+    assert_eq!(world.engine.grants(Some(&ann.who)).len(), 1);
+
+    // Reviews: by others, each once, auditors or administrators, with a finding.
+    let review = |person: &Person, finding: &str| world.engine.review(person, &grant.id, finding, "127.0.0.1");
+    assert!(matches!(review(&ann, "it was me and it was fine"), Err(AccessError::Forbidden(_))));
+    assert!(matches!(review(&bob, "looks quite fine to me"), Err(AccessError::Forbidden(_))));
+    assert!(matches!(review(&pat, "ok"), Err(AccessError::Invalid(_))));
+    assert!(!review(&pat, "three charts, all of the patient").unwrap().is_reviewed());
+    assert!(matches!(review(&pat, "and once more the same"), Err(AccessError::Forbidden(_))));
+
+    // Overdue: an alarm, once, and no next one.
+    world.engine.clock().advance_s(24 * 3600 + 1);
+    world.engine.tidy().unwrap();
+    world.engine.tidy().unwrap();
+    assert_eq!(world.kinds().iter().filter(|kind| *kind == "ALARM").count(), 1);
+    assert!(world.engine.grants(Some(&ann.who)).is_empty(), "it has ended");
+    let again = take(&ann, "warehouse", "clear", reason);
+    assert!(matches!(again, Err(AccessError::Forbidden(why)) if why.contains("reviewed")), "{again:?}");
+    assert!(review(&root, "agrees with the ward's own log").unwrap().is_reviewed());
+    assert!(review(&root, "and once more the same").is_err());
+    take(&ann, "warehouse", "clear", reason).unwrap();
+
+    // Who leaves the group loses it.
+    world.arrive("ann", &["privacy"]);
+    assert!(world.engine.login("ann").iter().all(|of| of.grants.is_empty()));
+    let cut = |news: &News| matches!(news, News::Cut { reason: "removed", .. });
+    assert!(world.news.lock().unwrap().iter().any(cut));
+}

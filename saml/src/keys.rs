@@ -163,6 +163,12 @@ impl SigningKey {
         pair.map(Self).map_err(|_| UNFIT)
     }
 
+    /// Its public half is that of this certificate.
+    #[must_use]
+    pub fn is_of(&self, certificate: &Certificate) -> bool {
+        certificate.kind == Kind::Rsa && certificate.key == self.0.public().as_ref()
+    }
+
     /// PKCS#1 v1.5 with SHA-256.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, InvalidKey> {
         let mut out = vec![0; self.0.public().modulus_len()];

@@ -43,6 +43,7 @@ pub struct Setup {
     audit_directory: String,
     files: Vec<(&'static str, String)>,
     lines: Vec<String>,
+    target_lines: Vec<String>,
 }
 
 /// How the gateway reaches its upstream.
@@ -82,6 +83,7 @@ impl Setup {
             audit_directory: "audit".into(),
             files: Vec::new(),
             lines: Vec::new(),
+            target_lines: Vec::new(),
         }
     }
 
@@ -118,6 +120,12 @@ impl Setup {
     /// A line at the top level.
     pub fn line(mut self, line: &str) -> Self {
         self.lines.push(line.into());
+        self
+    }
+
+    /// A line under its target.
+    pub fn target_line(mut self, line: &str) -> Self {
+        self.target_lines.push(line.into());
         self
     }
 
@@ -188,6 +196,7 @@ impl Setup {
             folder.write("upstream.key", &pair.key);
             target.push("client_certificate: upstream.crt\n    client_key: upstream.key".into());
         }
+        target.extend(self.target_lines.iter().cloned());
         let mut text = format!(
             "listen: [\"127.0.0.1:{port}\"]\ncores: {}\nbundle: policy.tgb\nusers: users.yaml\n\
              tls:\n  certificate: server.crt\n  key: server.key\n  required: {}\n\

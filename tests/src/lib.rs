@@ -25,4 +25,5 @@ pub mod rules;
 pub mod saml;
 pub mod server;
 pub mod tls;
+pub mod visitor;
 pub mod wire;

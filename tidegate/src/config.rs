@@ -4,7 +4,7 @@
 //! [`crate::prepare`], so that both kinds of mistake are reported in one run. Relative paths are relative to the file.
 
 use crate::{
-    access::{AccessSettings, ConsoleSettings, IdentitySettings},
+    access::{AccessSettings, ConsoleSettings, CredentialSettings, IdentitySettings},
     problems::{Place, Problems},
     recordings::{self, RecordingSettings},
     secrets::SecretSource,
@@ -110,6 +110,8 @@ pub struct Target {
     pub audit: Option<Durability>,
     /// What is recorded of its sessions, over what `audit` says.
     pub recordings: Option<RecordingSettings>,
+    /// Whose account sessions use.
+    pub credentials: Option<CredentialSettings>,
 }
 
 /// Limits, with the names of the file.
@@ -407,7 +409,7 @@ pub(crate) fn secret(
 
 fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<String, Target> {
     const KNOWN: &[&str] =
-        &["password", "ca", "client_certificate", "client_key", "address", "tls", "audit", "recordings"];
+        &["password", "ca", "client_certificate", "client_key", "address", "tls", "audit", "recordings", "credentials"];
     let section = Section::open_free("targets", node, report);
     let mut targets = BTreeMap::new();
     for (name, node) in section.rest() {
@@ -442,7 +444,11 @@ fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeM
             Durability::named(word).map(Some).ok_or_else(|| format!("`{t}` is none of strict, intent, async, off"))
         });
         let recordings = section.take("recordings").map(|n| recordings::read(n, false, report));
-        targets.insert(name.value, Target { place: name.place, password, ca, client, address, tls, audit, recordings });
+        let credentials = section.take("credentials").and_then(|n| crate::access::read_credentials(n, folder, report));
+        targets.insert(
+            name.value,
+            Target { place: name.place, password, ca, client, address, tls, audit, recordings, credentials },
+        );
     }
     targets
 }
@@ -546,7 +552,7 @@ pub(crate) fn boolean(text: &str) -> Result<bool, String> {
     }
 }
 
-fn number(text: &str, least: u32, most: u32) -> Result<u32, String> {
+pub(crate) fn number(text: &str, least: u32, most: u32) -> Result<u32, String> {
     let in_range = text.parse().ok().filter(|n| (least..=most).contains(n));
     in_range.ok_or_else(|| format!("`{text}` is not a whole number from {least} to {most}"))
 }

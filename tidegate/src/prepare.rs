@@ -4,6 +4,7 @@
 //! what may change while sessions are open: bundle, users, certificate.
 
 use crate::{
+    access::CredentialSettings,
     config::{self, Config},
     problems::Problems,
     process, recordings,
@@ -59,6 +60,8 @@ pub struct Target {
     pub audit: Durability,
     /// The configuration file says so, whatever the rules say.
     pub durability: Option<Durability>,
+    /// Whose account sessions use, and the password of the account that makes them, if it has one.
+    pub credentials: Option<(CredentialSettings, Option<Zeroizing<Vec<u8>>>)>,
 }
 
 /// Everything.
@@ -272,10 +275,10 @@ fn targets(config: &Config, bundle: Option<&Bundle>, problems: &mut Problems) ->
             problems.error(&config.file, Some(target.place), format!("target `{name}` is not in the bundle; {hint}"));
         }
     }
-    model.targets.iter().filter_map(|t| target(t, config, problems)).collect()
+    model.targets.iter().filter_map(|t| target(t, bundle, config, problems)).collect()
 }
 
-fn target(of: &policy::model::Target, config: &Config, problems: &mut Problems) -> Option<Target> {
+fn target(of: &policy::model::Target, bundle: &Bundle, config: &Config, problems: &mut Problems) -> Option<Target> {
     let extra = config.targets.get(&of.name);
     let address = extra.and_then(|e| e.address.as_ref());
     let text = address.map_or(&of.address, |a| &a.value);
@@ -311,6 +314,28 @@ fn target(of: &policy::model::Target, config: &Config, problems: &mut Problems) 
         Some(found) => Some(found?),
         None => None,
     };
+    let credentials = match extra.and_then(|e| e.credentials.as_ref()) {
+        Some(settings @ CredentialSettings::PerSession(per_session)) => {
+            let roles = bundle.model().roles.iter();
+            for role in roles.filter(|role| role.targets.iter().any(|t| policy::glob::matches(t, &of.name))) {
+                if per_session.group(&role.name).is_none() {
+                    let text = format!(
+                        "target `{}`: `credentials.groups` names no role upstream for role `{}`; add it, or `\"*\"`",
+                        of.name, role.name
+                    );
+                    problems.error(&config.file, Some(per_session.admin_account.place), text);
+                }
+            }
+            let what = format!("admin_password of target `{}`", of.name);
+            let password = match &per_session.admin_password {
+                Some(source) => Some(secret(&what, source, config, problems)?),
+                None => None,
+            };
+            Some((settings.clone(), password))
+        }
+        Some(CredentialSettings::Shared) => Some((CredentialSettings::Shared, None)),
+        None => None,
+    };
     let written = Durability::from(of.audit);
     let durability = extra.and_then(|e| e.audit);
     let audit = durability.unwrap_or(written);
@@ -342,6 +367,7 @@ fn target(of: &policy::model::Target, config: &Config, problems: &mut Problems) 
         tls,
         audit,
         durability,
+        credentials,
     })
 }
 

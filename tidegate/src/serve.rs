@@ -33,6 +33,8 @@ use std::{
 
 /// How long the start waits for the first catalogs.
 const FIRST_CATALOGS: Duration = Duration::from_secs(10);
+/// At the end the last accounts upstream are dropped within this time.
+const ACCOUNTS_LIMIT: Duration = Duration::from_secs(8);
 /// How often the loop looks whether the cores still run.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -106,7 +108,7 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
     let names: Vec<String> = targets.iter().map(|t| t.name.clone()).collect();
     let users = rules.users.len();
     let required = config.tls.as_ref().is_some_and(|t| t.required);
-    let world = World::new(rules, keys, names, required)?;
+    let mut world = World::new(rules, keys, names, required)?;
     let board = Arc::new(Board::new(State {
         bundle: prepare::hex(world.bundle().digest()),
         observed: prepare::observed(world.bundle()),
@@ -127,7 +129,7 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
     let asks = Asks::start(targets.iter().map(|target| target.name.clone()).collect(), url)
         .map_err(|e| format!("the threads for questions about access cannot start: {e}"))?;
     let journal = access::LateJournal::default();
-    let (notices, outbound) = console::notify::queue();
+    let (notices, outbound) = console::notify::queue(Vec::new());
     let in_force = Arc::new(access::InForce::default());
     let providers = config.identity.as_ref().map(access::IdentitySettings::providers).transpose()?.unwrap_or_default();
     let reached =
@@ -147,10 +149,20 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
             Some(running)
         }
     };
+    let authority = match (&running, &config.access) {
+        (Some(running), Some(access)) if access.certificates && config.tls.is_some() => {
+            let authority = console::Authority::open(&running.engine)
+                .map_err(|e| format!("the authority of client certificates: {e}"))?;
+            world.trust_clients_of(authority.certificate().clone())?;
+            Some(Arc::new(authority))
+        }
+        _ => None,
+    };
+    let vouchers = access::Vouchers { providers, authority };
     let console = match (&config.console, &running) {
         (Some(settings), Some(running)) => {
             let engine = &running.engine;
-            Some(access::serve_console(&config, settings, engine, &board, &in_force, reached, providers, outbound)?)
+            Some(access::serve_console(&config, settings, engine, &board, &in_force, reached, vouchers, outbound)?)
         }
         _ => None,
     };
@@ -158,6 +170,13 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
         Some(running) => Arc::new(access::People(Arc::clone(&running.engine))),
         None => Arc::new(gateway::access::Empty),
     };
+    let node = config.access.as_ref().and_then(|access| access.node.clone()).unwrap_or_else(access::host_name);
+    let recorder = journal.clone();
+    let issuer =
+        access::Issuer::start(&targets, &node, Arc::new(move |body| ::access::Journal::append(&recorder, body)))?;
+    if let Some(issuer) = &issuer {
+        asks.make_accounts_by(Arc::clone(issuer));
+    }
     let settings = settings(&config, cores, &world, &targets, recipients, people)?;
     let (sender, messages) = mpsc::channel();
     let control = Control::start(
@@ -182,6 +201,7 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
         asks,
         console,
         in_force,
+        issuer,
         access: running,
         journal,
         stops: 0,
@@ -204,6 +224,8 @@ struct Shell {
     forwarding: Option<forward::Running>,
     /// Answers the questions of sessions.
     asks: Arc<Asks>,
+    /// Makes accounts upstream, if a target wants them.
+    issuer: Option<Arc<access::Issuer>>,
     /// Who may do what, if the configuration has it.
     access: Option<access::Running>,
     journal: access::LateJournal,
@@ -246,6 +268,9 @@ impl Shell {
             console.answer_by(&gateway);
         }
         self.journal.ready(gateway.audit());
+        if let Some(issuer) = &self.issuer {
+            issuer.begin();
+        }
         match waiting.begin(gateway.audit()) {
             Ok(service) => {
                 self.board.state().notary = Some(service.status());
@@ -467,6 +492,9 @@ impl Shell {
         if let Some(access) = &mut self.access {
             access.stop();
         }
+        if let Some(issuer) = self.issuer.take() {
+            issuer.stop(ACCOUNTS_LIMIT);
+        }
         let Some(gateway) = self.gateway.take() else {
             return Ok(());
         };
@@ -533,7 +561,7 @@ fn settings(
             password: target.password.clone().map(Secret),
             durability: target.durability,
             recordings: recordings::of_target(config, &target.name),
-            credentials: gateway::Credentials::default(),
+            credentials: access::credentials_of(target.credentials.as_ref().map(|(settings, _)| settings)),
         });
     }
     Ok(Settings {

@@ -52,6 +52,12 @@ impl Call {
         self.caller().map(|caller| &caller.person)
     }
 
+    /// Address it came from, as records have it.
+    #[must_use]
+    pub fn source(&self) -> String {
+        self.peer.0.to_string()
+    }
+
     /// Part of the path; empty if the table does not name it.
     #[must_use]
     pub fn path(&self, name: &str) -> &str {

@@ -7,6 +7,8 @@
 
 mod call;
 mod document;
+mod elsewhere;
+mod shown;
 mod table;
 mod verbs;
 
@@ -33,13 +35,14 @@ pub const BASE: &str = "/api/v1";
 pub(crate) fn router() -> Router<Shared> {
     let mut router = Router::new();
     for verb in all() {
+        let Some(run) = verb.run else { continue };
         let filter = match verb.method {
             Method::POST => MethodFilter::POST,
             Method::DELETE => MethodFilter::DELETE,
             _ => MethodFilter::GET,
         };
         let handler =
-            move |state: State<Shared>, path: RawPathParams, request: Request| serve(state, path, request, verb);
+            move |state: State<Shared>, path: RawPathParams, request: Request| serve(state, path, request, (verb, run));
         router = router.route(&format!("{BASE}{}", verb.path), on(filter, handler));
     }
     router
@@ -47,10 +50,12 @@ pub(crate) fn router() -> Router<Shared> {
         .route("/api/{*rest}", axum::routing::any(async || Failure::not_found().json()))
 }
 
-async fn serve(State(state): State<Shared>, path: RawPathParams, request: Request, verb: &'static Verb) -> Response {
+type Served = (&'static Verb, fn(&crate::State, &Call) -> Reply);
+
+async fn serve(State(state): State<Shared>, path: RawPathParams, request: Request, (verb, run): Served) -> Response {
     let path: Vec<(String, String)> = path.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let outcome = match read(&state, path, request, verb).await {
-        Ok(call) => work(&state, move |state| (verb.run)(state, &call)).await,
+        Ok(call) => work(&state, move |state| run(state, &call)).await,
         Err(failure) => Err(failure),
     };
     match outcome {

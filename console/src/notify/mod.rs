@@ -20,7 +20,7 @@ pub struct Notices(SyncSender<News>);
 impl Notices {
     /// Takes note of news: for the engine's `told`.
     pub fn tell(&self, news: &News) {
-        if matches!(news, News::Request(_)) && self.0.try_send(news.clone()).is_err() {
+        if matches!(news, News::Request(_) | News::Emergency(_)) && self.0.try_send(news.clone()).is_err() {
             tracing::warn!("a notice is dropped: too many wait");
         }
     }
@@ -34,7 +34,7 @@ pub struct Outbound {
 
 /// A queue of notices. The first end goes to the engine, the second to [`Settings`](crate::Settings).
 #[must_use]
-pub fn queue() -> (Notices, Outbound) {
+pub fn queue(_channels: Vec<()>) -> (Notices, Outbound) {
     let (sender, queue) = sync_channel(QUEUE_MAX);
     (Notices(sender), Outbound { queue })
 }

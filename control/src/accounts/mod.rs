@@ -26,6 +26,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// An order is refused when it has waited this long; the session's own limit is longer.
 const ISSUE_LIMIT: Duration = Duration::from_secs(8);
@@ -68,11 +69,12 @@ pub type Journal = Arc<dyn Fn(Body) -> bool + Send + Sync>;
 pub struct Accounts {
     queues: Vec<Option<Arc<Queue>>>,
     stop: Arc<AtomicBool>,
+    begin: Arc<Notify>,
     thread: Mutex<Option<(JoinHandle<()>, Receiver<()>)>>,
 }
 
 impl Accounts {
-    /// Starts. `makers` are by index of the target, `None` for targets whose account is shared; `node` is this gateway's
+    /// Starts; orders are taken, and worked on from [`Accounts::begin`] on. `makers` are by index of the target, `None` for targets whose account is shared; `node` is this gateway's
     /// name, for people who look at the accounts' comments.
     ///
     /// # Errors
@@ -95,8 +97,11 @@ impl Accounts {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (done, ended) = sync_channel(1);
         let (node, stopping) = (node.to_owned(), Arc::clone(&stop));
+        let begin = Arc::new(Notify::new());
+        let begun = Arc::clone(&begin);
         let thread = std::thread::Builder::new().name("accounts".to_owned()).spawn(move || {
             runtime.block_on(async move {
+                begun.notified().await;
                 let mut tasks = tokio::task::JoinSet::new();
                 for (maker, queue) in work {
                     let shared = Arc::new(worker::Shared {
@@ -115,7 +120,12 @@ impl Accounts {
             // Whoever waits for the end may be gone.
             let _gone = done.send(());
         })?;
-        Ok(Self { queues, stop, thread: Mutex::new(Some((thread, ended))) })
+        Ok(Self { queues, stop, begin, thread: Mutex::new(Some((thread, ended))) })
+    }
+
+    /// The log takes records: sweeps, and works on orders.
+    pub fn begin(&self) {
+        self.begin.notify_one();
     }
 
     /// Orders an account. Returns at once.
@@ -140,6 +150,7 @@ impl Accounts {
     /// Drops what is to be dropped and ends, within this time. What is left is swept by the next start.
     pub fn stop(&self, limit: Duration) {
         self.stop.store(true, Ordering::Relaxed);
+        self.begin.notify_one();
         self.queues.iter().flatten().for_each(|queue| queue.wake());
         let Some((thread, ended)) = self.thread.lock().ok().and_then(|mut thread| thread.take()) else { return };
         match ended.recv_timeout(limit) {

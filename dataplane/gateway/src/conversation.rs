@@ -307,7 +307,10 @@ async fn open(
             std::str::from_utf8(channel).is_ok_and(|c| patterns.iter().any(|p| policy::glob::matches(p, c)))
         })
     };
-    let policy = settings.recordings.of(grant.role());
+    let mut policy = settings.recordings.of(grant.role());
+    if granted.as_ref().is_some_and(|granted| granted.emergency) {
+        policy = policy.forced(!core.settings.recipients.is_empty());
+    }
     let sealed = core.session_key(handle.id).and_then(|key| {
         let recorder = match policy.mode {
             RecordingMode::None => None,
@@ -362,6 +365,7 @@ async fn open(
                 handle.signal.set(Some(Signal::Kill(reason)));
             }
             core.expire(handle, until_ns);
+            handle.banner.set(granted.as_ref().is_some_and(|granted| granted.emergency));
             if recorder.is_some() {
                 session.keep_marks();
                 *handle.recorder.borrow_mut() = recorder;

@@ -120,6 +120,8 @@ pub(crate) struct Handle {
     pub(crate) warn_ns: Cell<u64>,
     /// Its client is to be told.
     pub(crate) warned: Cell<bool>,
+    /// Its client is to be told that it has this access because of an emergency.
+    pub(crate) banner: Cell<bool>,
     /// It asked the control side something, which is to be told when it is over.
     pub(crate) asked: Cell<bool>,
     /// A statement of it waits for approval: a cancellation is for that.
@@ -280,6 +282,7 @@ impl Core {
             expired_ns: Cell::new(0),
             warn_ns: Cell::new(0),
             warned: Cell::new(false),
+            banner: Cell::new(false),
             asked: Cell::new(false),
             parked: Cell::new(false),
             given_back: Cell::new(false),

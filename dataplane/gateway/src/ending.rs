@@ -15,6 +15,8 @@ use std::time::Duration;
 const WARNINGS: [Duration; 2] = [Duration::from_secs(300), Duration::from_secs(60)];
 /// What is queued for a client is given this long when its access has ended.
 pub(crate) const CUT_LIMIT: Duration = Duration::from_millis(300);
+/// What a client is told whose access was taken in an emergency.
+const BANNER: &str = "emergency access: this session is recorded, others have been told, and it will be reviewed";
 /// SQLSTATE of the warning: warning.
 const WARNING_STATE: &str = "01000";
 
@@ -99,6 +101,10 @@ fn next_warning(expires: u64, now: u64) -> u64 {
 
 /// Tells a client how long its session still lasts, unless a message to it is half sent; then it is told after that.
 pub(crate) fn warn(core: &Rc<Core>, handle: &Handle, session: &mut Session<Serve<Verdicts>>) {
+    if handle.banner.get() {
+        let told = session.notice("WARNING", WARNING_STATE, BANNER);
+        handle.banner.set(!told);
+    }
     if !handle.warned.get() {
         return;
     }

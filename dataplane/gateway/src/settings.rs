@@ -181,6 +181,16 @@ pub struct Recording {
     pub compress: bool,
 }
 
+impl Recording {
+    /// What holds for sessions that must be recorded: rows where they can be sealed, else digests; without it they end.
+    #[must_use]
+    pub fn forced(self, sealed: bool) -> Self {
+        let mode = if sealed { RecordingMode::Rows } else { RecordingMode::Digest };
+        let mode = if self.mode == RecordingMode::Rows { self.mode } else { mode };
+        Self { mode, on_cap: Onward::Stop, on_error: Onward::Stop, ..self }
+    }
+}
+
 impl Default for Recording {
     fn default() -> Self {
         Self {

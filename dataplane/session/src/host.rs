@@ -51,6 +51,8 @@ pub struct Granted {
     pub until_ns: u64,
     /// Purpose it was given for.
     pub purpose: String,
+    /// Taken in an emergency: its sessions are recorded, whatever the configuration says.
+    pub emergency: bool,
 }
 
 impl Proven {

@@ -67,6 +67,25 @@ pub fn token(data: &[u8]) {
     let _well_formed = token(data);
 }
 
+/// A SAML response: what is parsed has canonical bytes that parse to the same tree, and nothing made up is accepted.
+pub fn saml(data: &[u8]) {
+    use ::saml::{Expected, canonical, check, xml::parse};
+    if let Ok(tree) = parse(data) {
+        let once = canonical(&tree, None, &[]);
+        let again = parse(&once).expect("canonical bytes are of the subset");
+        assert_eq!(canonical(&again, None, &[]), once, "canonical bytes that are not canonical");
+    }
+    let expected = Expected {
+        now: 1_795_371_430,
+        issuer: "http://127.0.0.1:24031/idp",
+        certificates: &[],
+        audience: "urn:gateway:sp",
+        consumer: "http://127.0.0.1:21999/saml/acs",
+        request: "_5f0e",
+    };
+    assert!(check(data, &expected).is_err(), "accepted without any key that is trusted");
+}
+
 /// A catalog with names that seeds use.
 fn index() -> &'static ::lineage::resolve::Index {
     static INDEX: std::sync::OnceLock<::lineage::resolve::Index> = std::sync::OnceLock::new();

@@ -15,7 +15,7 @@ pub mod seeds;
 mod server;
 
 pub use conversation::{downstream, upstream};
-pub use documents::{audit_reader, bundle, lineage, rules, tlog, token};
+pub use documents::{audit_reader, bundle, lineage, rules, saml, tlog, token};
 
 /// A fuzz target: panics on a defect.
 pub type Target = fn(&[u8]);
@@ -30,4 +30,5 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("lineage", lineage),
     ("tlog", tlog),
     ("token", token),
+    ("saml", saml),
 ];

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod accounts;
 mod audit;
 mod bad_input;
 mod blocking;
@@ -22,7 +23,9 @@ mod masking;
 mod modes;
 mod notary;
 mod plain;
+mod proofs;
 mod recordings;
+mod saml;
 mod signin;
 mod texts;
 mod tls;

@@ -295,9 +295,7 @@ fn signing_out_ends_what_runs() {
         move || clients::rows(&endpoint, "select pg_sleep(60)")
     });
     let active = "select count(*) from pg_stat_activity where query = 'select pg_sleep(60)' and state = 'active'";
-    wait_until("the session runs", Duration::from_secs(20), || {
-        Postgres::shared().sql("plain", active).trim() == "1"
-    });
+    wait_until("the session runs", Duration::from_secs(20), || Postgres::shared().sql("plain", active).trim() == "1");
     let began = Instant::now();
     door.run(&["logout"]).success();
     assert_ne!(sleeps.join().unwrap().code, 0);
@@ -405,7 +403,8 @@ fn an_answer_counts_once_and_in_its_own_browser() {
         assert!(!page.contains("javascript:") && !page.contains("href=\"//evil"), "{page}");
     }
     let start = |change: &dyn Fn(&mut Value)| {
-        let mut body = json!({"code_challenge": "x".repeat(43), "state": "s".repeat(43), "port": 40000, "client": "<b>"});
+        let mut body =
+            json!({"code_challenge": "x".repeat(43), "state": "s".repeat(43), "port": 40000, "client": "<b>"});
         change(&mut body);
         door.post("/api/v1/login/start", &body)
     };

@@ -4,6 +4,7 @@
 //! the engine's news are turned into answers. Invariant: an approval is spent on the session that asked for it, and told to
 //! it alone; a session that is gone leaves nothing behind.
 
+use super::credentials::Issuer;
 use super::directory::granted;
 use access::{AccessError, Engine, HoldOutcome, Holding, News, Request, Said, State, Wanted, Who, hex};
 use audit::record::SessionId;
@@ -50,6 +51,7 @@ impl std::fmt::Debug for Asks {
 struct Inner {
     engine: OnceLock<Arc<Engine>>,
     providers: OnceLock<Providers>,
+    issuer: OnceLock<Arc<Issuer>>,
     /// Weak: the gateway's end does not wait for questions.
     gateway: OnceLock<Weak<Gateway>>,
     targets: Vec<String>,
@@ -66,6 +68,7 @@ impl Asks {
         let shared = Arc::new(Inner {
             engine: OnceLock::new(),
             providers: OnceLock::new(),
+            issuer: OnceLock::new(),
             gateway: OnceLock::new(),
             targets,
             url,
@@ -89,6 +92,11 @@ impl Asks {
     /// Says who vouches for tokens.
     pub fn trust(&self, providers: Providers) {
         let _twice = self.shared.providers.set(providers);
+    }
+
+    /// Says who makes accounts upstream.
+    pub fn make_accounts_by(&self, issuer: Arc<Issuer>) {
+        let _twice = self.shared.issuer.set(issuer);
     }
 
     /// Says which gateway asks.
@@ -125,7 +133,7 @@ impl Asks {
                     self.post(&request.id, Job::Changed(request.clone()));
                 }
             }
-            News::Request(_) => {}
+            News::Request(_) | News::Emergency(_) => {}
         }
     }
 
@@ -143,7 +151,7 @@ impl Inner {
         self.gateway.get().and_then(Weak::upgrade)
     }
 
-    fn work(&self, jobs: &Receiver<Job>) {
+    fn work(self: &Arc<Self>, jobs: &Receiver<Job>) {
         while let Ok(job) = jobs.recv() {
             match job {
                 Job::Ask(ask) => self.asked(*ask),
@@ -160,7 +168,7 @@ impl Inner {
         }
     }
 
-    fn asked(&self, ask: Ask) {
+    fn asked(self: &Arc<Self>, ask: Ask) {
         let Ask { core, session, question } = ask;
         match question {
             Question::Hold(asked) => {
@@ -173,9 +181,16 @@ impl Inner {
                 let proven = self.proof(&proof).map(Box::new);
                 self.answer(core, session, Answer::Proven(proven));
             }
-            Question::Account(_) => {
-                self.answer(core, session, Answer::Account(Err("no account can be made for this target".to_owned())));
-            }
+            Question::Account(wanted) => match self.issuer.get() {
+                Some(issuer) => {
+                    let asker = Arc::clone(self);
+                    issuer.issue(session, &wanted, move |made| asker.answer(core, session, Answer::Account(made)));
+                }
+                None => {
+                    let error = "no account can be made for this target".to_owned();
+                    self.answer(core, session, Answer::Account(Err(error)));
+                }
+            },
             Question::Ended => self.ended(session),
         }
     }
@@ -329,6 +344,9 @@ impl Inner {
     }
 
     fn ended(&self, session: SessionId) {
+        if let Some(issuer) = self.issuer.get() {
+            issuer.ended(session);
+        }
         let mine = |waiters: &[Waiter]| waiters.iter().any(|waiter| waiter.session == session);
         let ids: Vec<String> = {
             let waiting = self.lock();

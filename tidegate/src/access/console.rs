@@ -1,5 +1,6 @@
 //! Starting the console: its listener, its TLS, who it asks.
 
+use super::saml::SamlSettings;
 use super::settings::ConsoleSettings;
 use super::{Gate, InForce, Reached};
 use crate::board::Board;
@@ -31,6 +32,15 @@ impl Served {
     }
 }
 
+/// Who vouches for people, and for what the gateway makes itself.
+#[derive(Debug)]
+pub struct Vouchers {
+    /// Issuers of tokens.
+    pub providers: Providers,
+    /// Of client certificates, if clients of databases have TLS.
+    pub authority: Option<Arc<console::Authority>>,
+}
+
 /// Starts the console.
 ///
 /// # Errors
@@ -42,7 +52,7 @@ pub fn serve_console(
     board: &Arc<Board>,
     in_force: &Arc<InForce>,
     targets: Vec<Reached>,
-    providers: Providers,
+    vouchers: Vouchers,
     notices: notify::Outbound,
 ) -> Result<Served, String> {
     let url = url::Url::parse(&settings.url.value).map_err(|e| format!("`console.url`: {e}"))?;
@@ -84,9 +94,11 @@ pub fn serve_console(
     let listener = TcpListener::bind(settings.listen.value)
         .map_err(|e| format!("`console.listen`: cannot listen on {}: {e}", settings.listen.value))?;
     let world: Arc<dyn console::World> = Arc::clone(&gate) as _;
-    let door =
-        console::signin::Settings { url: url.clone(), gate: door, others: Vec::new(), saml: None, authority: None };
-    let desk = Desk::new(Arc::clone(engine), providers, door);
+    let saml = config.identity.as_ref().and_then(|identity| identity.saml.as_ref());
+    let saml = saml.map(SamlSettings::open).transpose().map_err(|e| format!("`identity.saml`: {e}"))?;
+    let authority = vouchers.authority;
+    let door = console::signin::Settings { url: url.clone(), gate: door, others: Vec::new(), saml, authority };
+    let desk = Desk::new(Arc::clone(engine), vouchers.providers, door);
     let state = State::new(world, desk, notify::Inbound).map_err(|e| format!("`console.url`: {e}"))?;
     let settings = Settings { listener, tls, notices: Some(notices) };
     let running = console::start(settings, state).map_err(|e| format!("the console cannot start: {e}"))?;

@@ -40,6 +40,7 @@ pub(crate) fn granted(grant: &access::AccessGrant) -> Granted {
         role: grant.role.clone(),
         until_ns: grant.until_s * SECOND_NS,
         purpose: grant.purpose.clone(),
+        emergency: grant.break_glass,
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Reading checks form; whether an issuer makes sense is the crate `identity`'s, and told with the line of its name.
 
+use super::saml::SamlSettings;
 use crate::config::{boolean, path, secret, within};
 use crate::secrets::SecretSource;
 use crate::yaml::{Node, Placed, Report, Section};
@@ -36,6 +37,8 @@ pub struct IdentitySettings {
     pub tokens_as_passwords: bool,
     /// Name of the issuer whose tokens clients get for OAUTHBEARER.
     pub oauth: Option<Placed<String>>,
+    /// Providers of SAML.
+    pub saml: Option<SamlSettings>,
 }
 
 impl IdentitySettings {
@@ -102,9 +105,10 @@ impl Written {
 
 /// Reads the section `identity:`.
 pub(crate) fn read(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<IdentitySettings> {
-    let mut section = Section::open("identity", node, &["issuers", "tokens_as_passwords", "oauth"], report);
+    let mut section = Section::open("identity", node, &["issuers", "tokens_as_passwords", "oauth", "saml"], report);
     let tokens_as_passwords = section.value("tokens_as_passwords", false, report, boolean);
     let oauth = section.take("oauth").and_then(|node| report.scalar("oauth", node));
+    let saml = section.take("saml").and_then(|node| super::saml::read(node, folder, report));
     let issuers = section.take("issuers").map(|node| Section::open_free("issuers", node, report));
     let mut list: Vec<Written> = Vec::new();
     for (name, node) in issuers.map(|section| section.rest().collect::<Vec<_>>()).unwrap_or_default() {
@@ -115,7 +119,7 @@ pub(crate) fn read(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -
     {
         report.error(oauth.place, format!("`oauth`: there is no issuer `{}`", oauth.value));
     }
-    Some(IdentitySettings { issuers: list, tokens_as_passwords, oauth })
+    Some(IdentitySettings { issuers: list, tokens_as_passwords, oauth, saml })
 }
 
 fn texts(name: &str, section: &mut Section, report: &mut Report<'_>) -> Option<Vec<String>> {

@@ -10,18 +10,22 @@
 
 mod asks;
 mod console;
+mod credentials;
 mod directory;
 mod issuers;
+mod saml;
 mod settings;
 mod start;
 mod world;
 
 pub use asks::Asks;
-pub use console::{Served, serve_console};
+pub use console::{Served, Vouchers, serve_console};
+pub(crate) use credentials::read as read_credentials;
+pub use credentials::{CredentialSettings, Issuer, PerSession, of_target as credentials_of};
 pub use directory::People;
 pub(crate) use issuers::read as read_identity;
 pub use issuers::{IdentitySettings, Written};
 pub use settings::{AccessSettings, ConsoleSettings, StoreSource};
 pub(crate) use settings::{access as read_access, console as read_console};
-pub use start::{LateJournal, Running, policy_of, start};
+pub use start::{LateJournal, Running, host_name, policy_of, start};
 pub use world::{Gate, InForce, Reached};

@@ -49,6 +49,8 @@ pub struct AccessSettings {
     pub credential_max: Duration,
     /// Votes about protected data need an authenticator.
     pub step_up: bool,
+    /// Clients of databases may log in by certificates that this gateway has made.
+    pub certificates: bool,
 }
 
 /// The section `console:`.
@@ -83,6 +85,7 @@ pub(crate) fn access(node: Placed<Node>, folder: &Path, report: &mut Report<'_>)
         "cool_down",
         "credential_max",
         "step_up",
+        "certificates",
     ];
     let mut section = Section::open("access", node, KNOWN, report);
     let store = section.demand("store", report).and_then(|node| store(node, folder, report));
@@ -99,6 +102,7 @@ pub(crate) fn access(node: Placed<Node>, folder: &Path, report: &mut Report<'_>)
     let cool_down = section.value("cool_down", MINUTE, report, |t| within(t, Duration::ZERO, DAY));
     let credential_max = section.value("credential_max", 8 * 60 * MINUTE, report, |t| within(t, MINUTE, DAY));
     let step_up = section.value("step_up", true, report, boolean);
+    let certificates = section.value("certificates", true, report, boolean);
     Some(AccessSettings {
         store: store?,
         key_file: key_file?,
@@ -111,6 +115,7 @@ pub(crate) fn access(node: Placed<Node>, folder: &Path, report: &mut Report<'_>)
         cool_down,
         credential_max,
         step_up,
+        certificates,
     })
 }
 

@@ -138,6 +138,8 @@ fn store_tls(ca: Option<&Path>) -> Result<rustls::ClientConfig, String> {
     crate::tls::client(ca, None).map(Arc::unwrap_or_clone).map_err(|e| format!("`access.store`: {e}"))
 }
 
-fn host_name() -> String {
+/// The machine's name.
+#[must_use]
+pub fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

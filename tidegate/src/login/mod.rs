@@ -220,7 +220,7 @@ fn signed_in(arguments: &LoginArgs) -> Result<(), CliError> {
         notes.push(format!("entries in {}: psql service=tidegate-TARGET", file.display()));
     }
     if arguments.json {
-        return print(&format!("{}\n", json!({"person": state.person, "until": state.until, "credential": answer})));
+        return print(&format!("{}\n", json!({"person": state.person, "until": state.until, "credential": *answer})));
     }
     print(&welcome(&state, &credential, &passfile, &notes))
 }

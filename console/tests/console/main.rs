@@ -1,0 +1,9 @@
+//! The console, served over a gateway that does not exist.
+
+#![allow(clippy::unwrap_used)]
+
+mod authorization;
+mod guard;
+mod made_up;
+mod pages;
+mod served;
