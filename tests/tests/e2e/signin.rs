@@ -253,8 +253,8 @@ fn people_sign_in_on_another_device() {
     browser.fill("input[name=user_code]", &code);
     browser.click("button[type=submit]");
     // The provider shows who asks, and asks whether that is meant.
-    browser.wait("form[action*='device'] button[type=submit]:has-text('Continue')");
-    browser.click("button[type=submit]:has-text('Continue')");
+    browser.wait("button[form='op.deviceConfirmForm'][autofocus]");
+    browser.click("button[form='op.deviceConfirmForm'][autofocus]");
     browser.sign_in_at_provider("bob");
     let login = login.done();
     assert_eq!(login["person"]["subject"], "bob");
