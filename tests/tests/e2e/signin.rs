@@ -150,17 +150,13 @@ impl Door {
         (status, serde_json::from_str(&body).unwrap_or(Value::Null))
     }
 
-    /// Records of access of this kind.
-    /// Waits until the log has a record of this kind with this text: it is written a moment after the answer.
+    /// Waits for a record of this kind that has this word.
     #[track_caller]
-    fn recorded(&self, kind: &str, text: &str) {
+    fn recorded(&self, kind: &str, word: &str) {
         let kind = format!("\"{kind}\"");
-        let has = |record: &Value| {
-            let record = record.to_string();
-            record.contains(&kind) && record.contains(text)
-        };
-        wait_until(&format!("a record {kind} with {text}"), Duration::from_secs(10), || {
-            self.gateway.records().iter().any(has)
+        wait_until(&format!("a record {kind} with {word}"), Duration::from_secs(10), || {
+            let mut all = self.gateway.records().into_iter().map(|record| record.to_string());
+            all.any(|record| record.contains(&kind) && record.contains(word))
         });
     }
 }
@@ -239,8 +235,8 @@ fn people_sign_in_by_browser_and_clients_connect_until_it_ends() {
     assert_ne!(clients::rows(&endpoint, "select 1").code, 0);
     assert_ne!(psycopg(&endpoint).code, 0);
     assert_ne!(clients::java(&endpoint, "Connects.java", &[]).code, 0);
-    door.recorded("sign_in", "");
-    door.recorded("mint", "");
+    door.recorded("sign_in", "oidc");
+    door.recorded("mint", "alice");
 }
 
 #[test]
@@ -251,10 +247,11 @@ fn people_sign_in_on_another_device() {
     let browser = Browser::start();
     browser.goto(&address);
     browser.fill("input[name=user_code]", &code);
-    browser.click("button[type=submit]");
+    browser.click("button[form='op.deviceInputForm']");
     // The provider shows who asks, and asks whether that is meant.
-    browser.wait("button[form='op.deviceConfirmForm'][autofocus]");
-    browser.click("button[form='op.deviceConfirmForm'][autofocus]");
+    browser.wait("button[form='op.deviceConfirmForm']:not([name=abort])");
+    assert!(browser.text("body").contains(&code));
+    browser.click("button[form='op.deviceConfirmForm']:not([name=abort])");
     browser.sign_in_at_provider("bob");
     let login = login.done();
     assert_eq!(login["person"]["subject"], "bob");
@@ -355,7 +352,7 @@ fn tokens_that_are_not_the_providers_are_refused_and_recorded() {
         ("algorithm", format!("{none}.{}.{}", parts[1], parts[2])),
         ("algorithm", format!("{}.{}.{}", changed(header.clone(), "alg", json!("HS256")), parts[1], parts[2])),
         ("header", format!("{}.{}.{}", changed(header.clone(), "jku", json!(door.url())), parts[1], parts[2])),
-        ("key", format!("{}.{}.{}", changed(header, "kid", json!("../../etc/passwd")), parts[1], parts[2])),
+        ("key", format!("{}.{}.{}", changed(header.clone(), "kid", json!("../../etc/passwd")), parts[1], parts[2])),
         ("signature", format!("{}.{}.{}", parts[0], changed(claims.clone(), "sub", json!("root")), parts[2])),
         ("duplicate", format!("{}.{twice}.{}", parts[0], parts[2])),
         ("issuer", format!("{}.{}.{}", parts[0], changed(claims, "iss", json!("https://evil.example")), parts[2])),
@@ -363,7 +360,7 @@ fn tokens_that_are_not_the_providers_are_refused_and_recorded() {
     ] {
         let (status, body) = door.post("/api/v1/login/token", &json!({ "token": token }));
         assert_eq!(status, 401, "{code}: {body}");
-        let found = body["error"].as_str().or_else(|| body["code"].as_str());
+        let found = body["error"].as_str().or(body["code"].as_str());
         assert_eq!(found, Some(code), "{body}");
         door.recorded("sign_in_failed", code);
     }
