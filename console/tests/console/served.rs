@@ -71,6 +71,9 @@ fn policy() -> Policy {
     };
     Policy {
         requestable: vec![rule("oncall", 1), rule("reader", 0)],
+        break_glass: ["oncall", "ward"]
+            .map(|role| Requestable { groups: vec!["enrolled".into()], approvers: Vec::new(), ..rule(role, 0) })
+            .into(),
         admins: vec!["admins".into()],
         auditors: vec!["auditors".into()],
         pending_max: 50,
