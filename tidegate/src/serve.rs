@@ -129,7 +129,7 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
     let asks = Asks::start(targets.iter().map(|target| target.name.clone()).collect(), url)
         .map_err(|e| format!("the threads for questions about access cannot start: {e}"))?;
     let journal = access::LateJournal::default();
-    let (notices, outbound) = console::notify::queue(Vec::new());
+    let (notices, outbound) = console::notify::queue();
     let in_force = Arc::new(access::InForce::default());
     let providers = config.identity.as_ref().map(access::IdentitySettings::providers).transpose()?.unwrap_or_default();
     let reached =
