@@ -174,6 +174,18 @@ impl Client {
         self.read(request.send(body.as_bytes()))
     }
 
+    /// Asks with DELETE.
+    ///
+    /// # Errors
+    /// The console refuses or cannot be reached.
+    pub fn delete(&self, path: &str) -> Result<Answer, CliError> {
+        let mut request = self.agent.delete(self.at(path));
+        if let Some(bearer) = &self.bearer {
+            request = request.header("authorization", bearer.as_str());
+        }
+        self.read(request.call())
+    }
+
     fn at(&self, path: &str) -> String {
         format!("{}/api/v1/{path}", self.url)
     }
