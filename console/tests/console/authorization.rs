@@ -96,6 +96,7 @@ fn body(operation: &Value) -> Option<Value> {
             ("finding", _) => json!("what it was taken for was done"),
             ("vote", _) => json!("deny"),
             ("digest", _) => json!(""),
+            ("public_key", _) => json!(rcgen::KeyPair::generate().unwrap().public_key_pem()),
             ("issuer", _) => json!("https://id.example"),
             ("subject", _) => json!("eve"),
             ("seconds" | "ttl", _) => json!(600),
