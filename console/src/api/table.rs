@@ -21,6 +21,8 @@ pub enum Allowed {
     Approver,
     /// Whom it concerns: the requester, approvers, auditors; checked by the engine.
     Concerned,
+    /// Whom the rules enrol for emergencies; checked by the engine.
+    Enrolled,
     /// Auditors and administrators.
     Auditor,
     /// Administrators.
@@ -38,6 +40,7 @@ impl Allowed {
             Self::Requester => "requester",
             Self::Approver => "approver",
             Self::Concerned => "concerned",
+            Self::Enrolled => "enrolled",
             Self::Auditor => "auditor",
             Self::Admin => "admin",
         }

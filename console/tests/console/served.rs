@@ -71,6 +71,7 @@ fn policy() -> Policy {
     };
     Policy {
         requestable: vec![rule("oncall", 1), rule("reader", 0)],
+        break_glass: vec![Requestable { groups: vec!["engineers".into()], ..rule("rescue", 0) }],
         admins: vec!["admins".into()],
         auditors: vec!["auditors".into()],
         pending_max: 50,
