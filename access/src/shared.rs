@@ -14,12 +14,16 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-const TABLE: &str = "CREATE TABLE IF NOT EXISTS tidegate_access_1 (
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS public.tidegate_access_1 (
     kind text NOT NULL, id text NOT NULL, version bigint NOT NULL UNIQUE, body bytea,
+    changed timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (kind, id));
-  CREATE SEQUENCE IF NOT EXISTS tidegate_access_1_version";
+  CREATE SEQUENCE IF NOT EXISTS public.tidegate_access_1_version";
 /// Key of the writers' advisory lock.
 const LOCK: i64 = 0x7469_6465_6761_7465;
+/// Removed entries are forgotten after this long: nobody reads a feed that is so far behind, since nothing that a removal
+/// ends lasts longer than eight hours.
+const FORGET: &str = "DELETE FROM public.tidegate_access_1 WHERE body IS NULL AND changed < now() - interval '2 days'";
 /// A call fails after this long.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
 /// Between attempts to connect.
@@ -39,6 +43,14 @@ pub struct Shared {
 
 fn failed(error: impl std::fmt::Display) -> StoreError {
     StoreError::Unavailable(error.to_string())
+}
+
+/// The server's own words where there are some.
+fn said(error: tokio_postgres::Error) -> StoreError {
+    match error.as_db_error() {
+        Some(server) => StoreError::Unavailable(format!("{} ({})", server.message(), server.code().code())),
+        None => StoreError::Unavailable(error.to_string()),
+    }
 }
 
 fn down(why: &str) -> StoreError {
@@ -80,20 +92,21 @@ async fn connect(
 ) -> Result<Client, StoreError> {
     let client = match tls {
         None => {
-            let (client, connection) = config.connect(NoTls).await.map_err(failed)?;
+            let (client, connection) = config.connect(NoTls).await.map_err(said)?;
             drive(connection, Arc::clone(told));
             client
         }
         Some(tls) => {
-            let (client, connection) = config.connect(MakeRustlsConnect::new(tls.clone())).await.map_err(failed)?;
+            let (client, connection) = config.connect(MakeRustlsConnect::new(tls.clone())).await.map_err(said)?;
             drive(connection, Arc::clone(told));
             client
         }
     };
-    client.batch_execute("SET search_path = pg_catalog, public; SET statement_timeout = '4s'").await.map_err(failed)?;
+    client.batch_execute("SET search_path = pg_catalog; SET statement_timeout = '4s'").await.map_err(said)?;
     // Two gateways that start at the same time would both make it.
-    let make = format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK}); {TABLE}; COMMIT; LISTEN tidegate_access_1");
-    client.batch_execute(&make).await.map_err(failed)?;
+    let make =
+        format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK}); {TABLE}; {FORGET}; COMMIT; LISTEN tidegate_access_1");
+    client.batch_execute(&make).await.map_err(said)?;
     Ok(client)
 }
 
@@ -188,12 +201,15 @@ async fn work(client: &mut Client, job: Job) {
 }
 
 async fn put(client: &mut Client, kind: &str, id: &str, expected: u64, body: Option<&[u8]>) -> Result<u64, StoreError> {
-    let write = client.transaction().await.map_err(failed)?;
-    write.query("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(failed)?;
+    let write = client.transaction().await.map_err(said)?;
+    write.query("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await.map_err(said)?;
     let old = write
-        .query_opt("SELECT version, body IS NULL FROM tidegate_access_1 WHERE kind = $1 AND id = $2", &[&kind, &id])
+        .query_opt(
+            "SELECT version, body IS NULL FROM public.tidegate_access_1 WHERE kind = $1 AND id = $2",
+            &[&kind, &id],
+        )
         .await
-        .map_err(failed)?;
+        .map_err(said)?;
     let at = match old {
         Some(row) if !row.get::<_, bool>(1) => u64::try_from(row.get::<_, i64>(0)).unwrap_or(0),
         Some(_) | None => 0,
@@ -203,25 +219,28 @@ async fn put(client: &mut Client, kind: &str, id: &str, expected: u64, body: Opt
     }
     let row = write
         .query_one(
-            "INSERT INTO tidegate_access_1 (kind, id, version, body)
-               VALUES ($1, $2, nextval('tidegate_access_1_version'), $3)
-               ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, body = excluded.body
+            "INSERT INTO public.tidegate_access_1 (kind, id, version, body)
+               VALUES ($1, $2, nextval('public.tidegate_access_1_version'), $3)
+               ON CONFLICT (kind, id) DO UPDATE SET version = excluded.version, body = excluded.body, changed = now()
                RETURNING version",
             &[&kind, &id, &body],
         )
         .await
-        .map_err(failed)?;
-    write.batch_execute("NOTIFY tidegate_access_1").await.map_err(failed)?;
-    write.commit().await.map_err(failed)?;
+        .map_err(said)?;
+    write.batch_execute("NOTIFY tidegate_access_1").await.map_err(said)?;
+    write.commit().await.map_err(said)?;
     Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or(0))
 }
 
 async fn changes(client: &Client, since: u64) -> Result<Vec<Entry>, StoreError> {
     let since = i64::try_from(since).unwrap_or(i64::MAX);
     let rows = client
-        .query("SELECT kind, id, version, body FROM tidegate_access_1 WHERE version > $1 ORDER BY version", &[&since])
+        .query(
+            "SELECT kind, id, version, body FROM public.tidegate_access_1 WHERE version > $1 ORDER BY version",
+            &[&since],
+        )
         .await
-        .map_err(failed)?;
+        .map_err(said)?;
     let entry = |row: &tokio_postgres::Row| Entry {
         kind: row.get(0),
         id: row.get(1),

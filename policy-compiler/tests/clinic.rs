@@ -126,6 +126,7 @@ fn the_manual_describes_every_word() {
         words::REQUEST,
         words::BREAK_GLASS,
         words::BLOCK,
+        words::HOLD,
         words::TEST,
         words::REDACTION,
         words::TOKEN,

@@ -67,7 +67,7 @@ fn each_mistake_has_place_reason_and_fix() {
         (
             "block: [{name: x, words: [a]}, {name: x, words: [b]}]",
             "r.yaml:5:39",
-            "two blocking rules are called `x`",
+            "two rules are called `x`",
             "rename one",
         ),
         ("  b: {groups: [b], targets: [w], mode: watch}", "r.yaml:5:40", "`mode: watch`", "enforce, migrate, observe"),

@@ -23,7 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("verifier", &["audit", "tlog", "notary", "sealing"]),
     ("evidence", &["audit", "sealing", "tlog", "verifier"]),
     ("forward", &["audit", "notary"]),
-    ("access", &["audit"]),
+    ("access", &["audit", "tests"]),
     ("identity", &[]),
     ("saml", &[]),
     ("console", &["access", "audit", "evidence", "identity", "policy", "policy-compiler", "replay", "saml"]),

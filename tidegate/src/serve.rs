@@ -158,11 +158,10 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
         }
         _ => None,
     };
-    let vouchers = access::Vouchers { providers, authority };
     let console = match (&config.console, &running) {
         (Some(settings), Some(running)) => {
-            let engine = &running.engine;
-            Some(access::serve_console(&config, settings, engine, &board, &in_force, reached, vouchers, outbound)?)
+            let vouchers = access::Vouchers { engine: &running.engine, providers, authority };
+            Some(access::serve_console(&config, settings, &board, &in_force, reached, vouchers, outbound)?)
         }
         _ => None,
     };

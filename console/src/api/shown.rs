@@ -1,7 +1,7 @@
 //! Things as the API shows them. What is sealed, hashed or a verifier is in none of them.
 
 use crate::world::Live;
-use access::{AccessGrant, Minted, Person, Request, Review, Said, State, Vote, Wanted, Who};
+use access::{AccessGrant, Minted, Person, Request, Said, State, Vote, Wanted, Who};
 use serde_json::{Value, json};
 
 pub(super) fn who(who: &Who) -> Value {
@@ -52,19 +52,6 @@ pub(super) fn grant(of: &AccessGrant) -> Value {
     json!({
         "id": of.id, "who": who(&of.who), "target": of.target, "role": of.role, "from": of.from_s,
         "until": of.until_s, "purpose": of.purpose, "break_glass": of.break_glass,
-    })
-}
-
-pub(super) fn emergency(of: &Review) -> Value {
-    let reviews: Vec<Value> = of
-        .reviews
-        .iter()
-        .map(|one| json!({"who": who(&one.who), "handle": one.handle, "finding": one.finding, "at": one.at_s}))
-        .collect();
-    json!({
-        "id": of.id, "who": who(&of.who), "handle": of.handle, "target": of.target, "role": of.role,
-        "reason": of.reason, "at": of.at_s, "until": of.until_s, "due": of.due_s, "reviews": reviews,
-        "reviewed": of.is_reviewed(),
     })
 }
 

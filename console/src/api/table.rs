@@ -19,10 +19,10 @@ pub enum Allowed {
     Requester,
     /// Members of the request's approvers who did not ask for it; checked by the engine.
     Approver,
+    /// Members of the groups that the rules name for emergencies; checked by the engine.
+    Enrolled,
     /// Whom it concerns: the requester, approvers, auditors; checked by the engine.
     Concerned,
-    /// Whom the rules enrol for emergencies; checked by the engine.
-    Enrolled,
     /// Auditors and administrators.
     Auditor,
     /// Administrators.

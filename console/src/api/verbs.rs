@@ -1,7 +1,7 @@
 //! The verbs that are served here. Each is a line of the table and a function that asks the engine or the gateway.
 
 use super::table::{Allowed, Field, Kind, Reply, Shape, Verb};
-use super::{Call, elsewhere, shown};
+use super::{Call, elsewhere, emergencies, shown};
 use crate::failure::Failure;
 use crate::pages;
 use crate::state::State;
@@ -15,7 +15,7 @@ const LISTED_MAX: usize = 1000;
 
 /// All verbs of the API.
 pub(crate) fn all() -> impl Iterator<Item = &'static Verb> {
-    HERE.iter().chain(elsewhere::VERBS)
+    HERE.iter().chain(emergencies::VERBS).chain(elsewhere::VERBS)
 }
 
 type Member = (&'static str, &'static str, &'static str);
@@ -92,19 +92,6 @@ const PERSON: &[Member] = &[
     ("seen", "integer", "Last sign-in"),
     ("suspended", "boolean", "May do nothing"),
     ("authenticators", "integer", "Registered keys"),
-];
-const EMERGENCY: &[Member] = &[
-    ("id", "string", "Id, also of the grant"),
-    ("who", "object", "Who took it"),
-    ("handle", "string", "To show"),
-    ("target", "string", "Target"),
-    ("role", "string", "Role"),
-    ("reason", "string", "What had happened"),
-    ("at", "integer", "When, Unix seconds"),
-    ("until", "integer", "Until"),
-    ("due", "integer", "To be reviewed until"),
-    ("reviews", "array", "Reviews so far: who, handle, finding, at"),
-    ("reviewed", "boolean", "There are enough"),
 ];
 const REASON: Field = Field::may("reason", Kind::Text(1000), "Why");
 
@@ -219,44 +206,6 @@ static HERE: &[Verb] = &[
         ],
         gives: Shape::Object(REQUEST),
         run: Some(vote),
-    },
-    Verb {
-        method: Method::POST,
-        path: "/emergencies",
-        name: "breakGlass",
-        tag: "emergencies",
-        summary: "Take a role at once in an emergency. Where keys are needed, only the console can: this answers step_up.",
-        allowed: Allowed::Enrolled,
-        takes: &[
-            Field::needed("target", Kind::Text(200), "Target"),
-            Field::may("role", Kind::Text(200), "Role; the first you are enrolled for if it is not given"),
-            Field::needed("seconds", Kind::Number(1, 3600), "How long"),
-            Field::needed("reason", Kind::Text(1000), "What has happened"),
-        ],
-        gives: Shape::Object(GRANT),
-        run: Some(break_glass),
-    },
-    Verb {
-        method: Method::GET,
-        path: "/emergencies",
-        name: "emergencies",
-        tag: "emergencies",
-        summary: "Emergencies and their reviews.",
-        allowed: Allowed::Auditor,
-        takes: &[],
-        gives: Shape::List("emergencies", EMERGENCY),
-        run: Some(emergencies),
-    },
-    Verb {
-        method: Method::POST,
-        path: "/emergencies/{id}/reviews",
-        name: "reviewEmergency",
-        tag: "emergencies",
-        summary: "Review somebody else's emergency.",
-        allowed: Allowed::Auditor,
-        takes: &[Field::needed("finding", Kind::Text(1000), "What you found")],
-        gives: Shape::Object(EMERGENCY),
-        run: Some(review),
     },
     Verb {
         method: Method::GET,
@@ -514,27 +463,6 @@ fn vote(state: &State, call: &Call) -> Reply {
 fn whose(state: &State, call: &Call) -> Result<Option<Who>, Failure> {
     let person = call.person()?;
     Ok((!state.engine.is_auditor(person)).then(|| person.who.clone()))
-}
-
-fn break_glass(state: &State, call: &Call) -> Reply {
-    let person = call.person()?;
-    let (target, role, source) = (call.text("target"), call.text("role"), call.source());
-    if state.engine.policy().step_up && !state.engine.emergencies(person, target).is_empty() {
-        state.engine.refused("break_glass_refused", &person.who, &source, format!("{target} {role}: no key"));
-        let text = "an emergency needs your security key or passkey: take it in the console";
-        return Err(Failure::new(axum::http::StatusCode::FORBIDDEN, "step_up", text));
-    }
-    let seconds = call.number("seconds").unwrap_or_default();
-    Ok(shown::grant(&state.engine.break_glass(person, target, role, seconds, call.text("reason"), &source)?))
-}
-
-fn emergencies(state: &State, _call: &Call) -> Reply {
-    Ok(json!({"emergencies": state.engine.reviews().iter().map(shown::emergency).collect::<Vec<_>>()}))
-}
-
-fn review(state: &State, call: &Call) -> Reply {
-    let done = state.engine.review(call.person()?, call.path("id"), call.text("finding"), &call.source())?;
-    Ok(shown::emergency(&done))
 }
 
 fn grants(state: &State, call: &Call) -> Reply {

@@ -168,13 +168,12 @@ fn ask_form(target: &Target, asked: &[access::Requestable], looking: &Looking) -
 
 fn emergency_form(state: &Shared, target: &Target, rules: &[access::Requestable], looking: &Looking) -> Markup {
     let id = format!("glass-{}", encoded(&target.name));
-    let step_up = state.engine.policy().step_up;
-    let keys = webauthn::of(&looking.person).len();
+    let with_key = state.engine.policy().step_up && !webauthn::of(&looking.person).is_empty();
     html! {
         details.ask {
             summary { "Emergency access" }
             p.warn { "At once and without a vote. Everyone responsible is told now, and two others review it within a day." }
-            form.fields method="post" action="/access/emergency" data-vote=[step_up.then_some("/access/emergency/ask")] {
+            form.fields method="post" action="/access/emergency" data-vote=[with_key.then_some("/access/emergency/ask")] {
                 (csrf(looking))
                 input type="hidden" name="target" value=(target.name);
                 input type="hidden" name="answer" value="";
@@ -193,8 +192,7 @@ fn emergency_form(state: &Shared, target: &Target, rules: &[access::Requestable]
                     label for={ (id) "-reason" } { "What has happened?" }
                     input #{ (id) "-reason" } name="reason" required minlength="10" maxlength="500" autocomplete="off";
                 }
-                button.bad type="submit" disabled[step_up && keys == 0] { "Take it" @if step_up { " with your key" } }
-                @if step_up && keys == 0 { p.error { "Register a security key first: see below." } }
+                button.bad type="submit" { "Take it" @if with_key { " with your key" } }
                 p.error role="alert" data-told hidden {}
             }
         }
@@ -438,7 +436,8 @@ async fn emergency(State(state): State<Shared>, acting: Acting) -> Result<Respon
         let Acting { looking, fields } = &acting;
         let (person, source) = (&looking.person, looking.source());
         let (target, role, reason) = (fields.get("target"), fields.get("role"), fields.get("reason"));
-        if state.engine.policy().step_up {
+        // Whoever has a key shows it: a stolen session alone opens nothing.
+        if state.engine.policy().step_up && !webauthn::of(person).is_empty() {
             let digest = emergency_digest(target, role, reason);
             let until = fields.get("until");
             super::key(state, person, &looking.sign_in, (&digest, EMERGENCY), (fields.get("answer"), until), &source)

@@ -71,7 +71,9 @@ fn policy() -> Policy {
     };
     Policy {
         requestable: vec![rule("oncall", 1), rule("reader", 0)],
-        break_glass: vec![Requestable { groups: vec!["engineers".into()], ..rule("rescue", 0) }],
+        break_glass: ["oncall", "ward"]
+            .map(|role| Requestable { groups: vec!["enrolled".into()], approvers: Vec::new(), ..rule(role, 0) })
+            .into(),
         admins: vec!["admins".into()],
         auditors: vec!["auditors".into()],
         pending_max: 50,
@@ -112,7 +114,13 @@ impl Served {
         let desk = Desk::new(
             Arc::clone(&engine),
             providers,
-            Desks { url, gate, others: Vec::new(), saml: None, authority: None },
+            Desks {
+                url,
+                gate,
+                others: Vec::new(),
+                saml: None,
+                authority: Some(Arc::new(console::Authority::open(&engine).unwrap())),
+            },
         );
         let state = State::new(Arc::clone(&world) as _, desk, inbound(&origin)).unwrap();
         let running = console::start(Settings { listener, tls: None, notices: outbound(queue) }, state).unwrap();

@@ -98,6 +98,8 @@ enum Next {
     Run(Option<String>),
     /// It does not run.
     Refuse(Refusal),
+    /// It does not run, and the log cannot take even that.
+    Unrecorded,
 }
 
 impl<S: Serving<Verdicts>> Session<S> {
@@ -151,6 +153,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             }
             Next::Run(approval) => self.run(host, parked, approval).map(|()| true),
             Next::Refuse(refusal) => self.end_parked(host, &parked, refusal).map(|()| true),
+            Next::Unrecorded => self.unrecorded(host).map(|()| true),
         }
     }
 
@@ -214,7 +217,7 @@ impl<S: Serving<Verdicts>> Session<S> {
                     parked.waits = Waits::People;
                     if own && self.requested(host, parked).is_err() {
                         self.withdraw(parked, "changed");
-                        return Ok(Next::Refuse(not_recorded()));
+                        return Ok(Next::Unrecorded);
                     }
                     if self.must_not_wait(parked) {
                         return Ok(Next::Refuse(self.later(parked, "it does not wait in a transaction")));
@@ -418,13 +421,17 @@ impl<S: Serving<Verdicts>> Session<S> {
             let rule = self.rule(&parked).map(|hold| hold.rule.name).unwrap_or_default();
             let record = Record::Approval(Approval { kind: "consume", ..self.record(&parked, id, &rule) });
             if self.book.write(host, &record).is_err() {
-                host.given_up();
-                self.excuse();
-                return self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(not_recorded()));
+                return self.unrecorded(host);
             }
         }
         let Parked { token, via, row_limit, parameters, number, .. } = *parked;
         self.intend_as(host, token, via, row_limit, (false, Some((number, approval.is_some()))), parameters)
+    }
+
+    fn unrecorded<H: Host>(&mut self, host: &H) -> Result<(), Fault> {
+        host.given_up();
+        self.excuse();
+        self.serving.resolve(&mut self.down, &mut self.up, Verdict::Refuse(not_recorded()))
     }
 
     /// It does not run: recorded, and said in its turn.

@@ -40,8 +40,8 @@ impl Book {
             return host.leave_out(record);
         }
         let recorded = host.record(record).inspect_err(|_| {
-            // A statement whose intent is not taken does not run; everything else is about what did.
-            let broken = !matches!(record, Record::Intent { .. });
+            // A statement whose intent or approval is not taken does not run; everything else is about what did.
+            let broken = !matches!(record, Record::Intent { .. } | Record::Approval(_));
             self.broken.set(self.broken.get() || broken);
         })?;
         self.last.set(recorded.sequence());

@@ -16,17 +16,17 @@ use session::{
     Durability, HoldAnswer, HoldAsked, HoldQuestion, Host, Progress, Session, SessionInfo, Stage, Unrecorded, Verdicts,
 };
 
-pub const SECOND: u64 = 1_000_000_000;
-pub const HOLD_MAX: u64 = 600 * SECOND;
-pub const NOTICE: u64 = 20 * SECOND;
+pub(crate) const SECOND: u64 = 1_000_000_000;
+pub(crate) const HOLD_MAX: u64 = 600 * SECOND;
+pub(crate) const NOTICE: u64 = 20 * SECOND;
 
 /// Rules: DELETE is held; TRUNCATE needs two; UPDATE only of many rows, and waits in transactions; DROP is blocked.
-pub const RULES: &str = r"
+pub(crate) const RULES: &str = r"
 version: 1
 targets: {t: {address: 'db:5432', account: a}}
 classes: {ssn: {columns: ['t.public.p.ssn']}}
 roles:
-  r: {groups: ['*'], targets: ['*'], default: clear, redact: {ssn: null}}
+  r: {groups: [g], targets: ['*'], default: clear, redact: {ssn: null}}
   watched: {groups: [w], targets: ['*'], default: clear, redact: {ssn: null}, mode: observe}
 block:
   - {name: no-drop, effects: drop}
@@ -52,14 +52,14 @@ fn word(record: &Record<'_>) -> String {
     }
 }
 
-pub struct TestHost {
-    pub now_ns: Cell<u64>,
+pub(crate) struct TestHost {
+    pub(crate) now_ns: Cell<u64>,
     ring: RefCell<Ring>,
-    pub records: RefCell<Vec<(u64, String)>>,
+    pub(crate) records: RefCell<Vec<(u64, String)>>,
     /// The disk does not take anything.
-    pub stalled: Cell<bool>,
+    pub(crate) stalled: Cell<bool>,
     /// The log does not take records of this word.
-    pub full: RefCell<Option<&'static str>>,
+    pub(crate) full: RefCell<Option<&'static str>>,
     epoch: RefCell<Arc<Epoch>>,
     ledger: Arc<policy::ledger::Ledger>,
     random: Cell<u8>,
@@ -79,7 +79,7 @@ impl TestHost {
         }
     }
 
-    pub fn commit(&self) {
+    pub(crate) fn commit(&self) {
         if self.stalled.get() {
             return;
         }
@@ -90,12 +90,12 @@ impl TestHost {
         }
     }
 
-    pub fn words(&self) -> Vec<String> {
+    pub(crate) fn words(&self) -> Vec<String> {
         self.records.borrow().iter().map(|(_, word)| word.clone()).collect()
     }
 }
 
-pub fn epoch(rules: &str) -> Arc<Epoch> {
+pub(crate) fn epoch(rules: &str) -> Arc<Epoch> {
     let (rules, report, sources) = policy_compiler::load_str("held.yaml", rules);
     let shown = report.render(&sources, policy_compiler::Paint(false));
     let bundle = Bundle::load(&Bundle::encode(&rules.expect(&shown).model).unwrap()).unwrap();
@@ -112,12 +112,12 @@ pub fn epoch(rules: &str) -> Arc<Epoch> {
         name: "p".into(),
         kind: RelationKind::Table,
         columns: vec![column(1, "id"), column(2, "ssn")],
-        comment: None,
         definition: None,
+        comment: None,
         depends_on: Vec::new(),
         parents: Vec::new(),
         filled_by: Vec::new(),
-        estimated_rows: 2,
+        estimated_rows: -1,
     };
     let catalog = Catalog { relations: vec![relation], ..Catalog::default() };
     Arc::new(Epoch::resolve(Arc::new(bundle), 0, &catalog, &Keys::new()))
@@ -177,13 +177,13 @@ impl Host for TestHost {
 
 /// A frame that arrived somewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
-    pub tag: u8,
-    pub body: Vec<u8>,
+pub(crate) struct Frame {
+    pub(crate) tag: u8,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Frame {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).replace('\0', "|")
     }
 }
@@ -202,12 +202,12 @@ fn frames(bytes: &mut Vec<u8>) -> Vec<Frame> {
 }
 
 /// How a session begins.
-pub struct Start {
-    pub rules: &'static str,
-    pub role: &'static str,
-    pub mode: Durability,
-    pub path: &'static str,
-    pub subject: &'static str,
+pub(crate) struct Start {
+    pub(crate) rules: &'static str,
+    pub(crate) role: &'static str,
+    pub(crate) mode: Durability,
+    pub(crate) path: &'static str,
+    pub(crate) subject: &'static str,
 }
 
 impl Default for Start {
@@ -216,29 +216,31 @@ impl Default for Start {
     }
 }
 
-pub struct World {
-    pub host: TestHost,
-    pub session: Session<Serve<Verdicts>>,
+pub(crate) struct World {
+    pub(crate) host: TestHost,
+    pub(crate) session: Session<Serve<Verdicts>>,
     buffers: Buffers,
     /// What reached the database.
-    pub upstream: Vec<Frame>,
+    pub(crate) upstream: Vec<Frame>,
     to_upstream: Vec<u8>,
     /// What reached the client and was not looked at.
-    pub client: VecDeque<Frame>,
+    pub(crate) client: VecDeque<Frame>,
     to_client: Vec<u8>,
-    pub questions: Vec<HoldQuestion>,
-    pub progress: Progress,
+    pub(crate) questions: Vec<HoldQuestion>,
+    pub(crate) progress: Progress,
     transaction: u8,
     /// An error was reported and Sync has not come.
     failed: bool,
     /// The database answers.
-    pub answers: bool,
+    pub(crate) answers: bool,
+    /// The session has ended.
+    pub(crate) ended: bool,
     /// Answers that wait for Flush or Sync.
     owed: Vec<u8>,
 }
 
 impl World {
-    pub fn new(start: &Start) -> Self {
+    pub(crate) fn new(start: &Start) -> Self {
         let host = TestHost::new(start.rules);
         let grant = policy::preview(&host.epoch(0), start.role).unwrap();
         let info = SessionInfo {
@@ -279,6 +281,7 @@ impl World {
             transaction: b'I',
             failed: false,
             answers: true,
+            ended: false,
             owed: Vec::new(),
         };
         world.turn();
@@ -286,7 +289,7 @@ impl World {
     }
 
     /// The client sends this, and everything that follows from it happens.
-    pub fn send(&mut self, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, bytes: &[u8]) {
         let mut rest = bytes;
         while !rest.is_empty() {
             let slot = self.session.down.slot(&mut self.buffers);
@@ -299,14 +302,24 @@ impl World {
         }
     }
 
-    pub fn query(&mut self, text: &str) {
+    pub(crate) fn query(&mut self, text: &str) {
         self.send(&query(text));
     }
 
     /// Everything goes as far as it goes.
-    pub fn turn(&mut self) {
+    pub(crate) fn turn(&mut self) {
         for _ in 0..1000 {
-            self.progress = self.session.advance(&self.host).unwrap();
+            if self.ended {
+                return;
+            }
+            match self.session.advance(&self.host) {
+                Ok(progress) => self.progress = progress,
+                Err(fault) => {
+                    assert_eq!(fault.state, "58030", "{fault}");
+                    self.session.end(&self.host, "audit_failed");
+                    self.ended = true;
+                }
+            }
             self.questions.extend(self.session.questions());
             self.host.commit();
             let mut moved = self.progress.moved;
@@ -401,19 +414,19 @@ impl World {
     }
 
     /// Time passes.
-    pub fn pass(&mut self, ns: u64) {
+    pub(crate) fn pass(&mut self, ns: u64) {
         self.host.now_ns.set(self.host.now_ns.get() + ns);
         self.turn();
     }
 
-    pub fn answer(&mut self, answer: HoldAnswer) {
+    pub(crate) fn answer(&mut self, answer: HoldAnswer) {
         self.session.answer(answer);
         self.turn();
     }
 
     /// The last question, which must be one.
     #[track_caller]
-    pub fn asked(&mut self) -> HoldAsked {
+    pub(crate) fn asked(&mut self) -> HoldAsked {
         match self.questions.pop() {
             Some(HoldQuestion::Ask(asked)) => *asked,
             other => panic!("asked nothing: {other:?}"),
@@ -421,7 +434,7 @@ impl World {
     }
 
     /// Ids and reasons of what was withdrawn, and forgets what was asked.
-    pub fn withdrawn(&mut self) -> Vec<(String, &'static str)> {
+    pub(crate) fn withdrawn(&mut self) -> Vec<(String, &'static str)> {
         let said = self.questions.drain(..).filter_map(|question| match question {
             HoldQuestion::Withdraw { id, reason } => Some((id, reason)),
             HoldQuestion::Ask(_) => None,
@@ -430,41 +443,41 @@ impl World {
     }
 
     /// The question waits for people.
-    pub fn waits(&mut self, asked: &HoldAsked) {
+    pub(crate) fn waits(&mut self, asked: &HoldAsked) {
         let until_ns = self.host.now_ns.get() + 1800 * SECOND;
         self.answer(HoldAnswer::Waiting { id: asked.id.clone(), link: "https://gw/a".into(), until_ns });
     }
 
     /// Runs of a text that reached the database.
-    pub fn runs(&self, text: &str) -> usize {
+    pub(crate) fn runs(&self, text: &str) -> usize {
         let text = format!("{text}|");
         self.upstream.iter().filter(|frame| frame.tag == b'Q' && frame.text() == text).count()
     }
 
-    pub fn executes(&self) -> usize {
+    pub(crate) fn executes(&self) -> usize {
         self.upstream.iter().filter(|frame| frame.tag == b'E').count()
     }
 
     /// Tags that reached the client since the last call.
-    pub fn tags(&mut self) -> String {
+    pub(crate) fn tags(&mut self) -> String {
         self.client.drain(..).map(|frame| char::from(frame.tag)).collect()
     }
 
-    pub fn renew(&mut self, rules: &str) {
+    pub(crate) fn renew(&mut self, rules: &str) {
         *self.host.epoch.borrow_mut() = epoch(rules);
         self.session.renew(&self.host).unwrap();
         self.turn();
     }
 }
 
-pub fn query(text: &str) -> Vec<u8> {
+pub(crate) fn query(text: &str) -> Vec<u8> {
     let mut out = Vec::new();
     frame::write(&mut out, b'Q', |b| frame::text(b, text.as_bytes()));
     out
 }
 
 /// Parse, Bind with one text parameter if there is one, Execute.
-pub fn extended(text: &str, types: &[u32], parameter: Option<&str>) -> Vec<u8> {
+pub(crate) fn extended(text: &str, types: &[u32], parameter: Option<&str>) -> Vec<u8> {
     let mut out = Vec::new();
     frame::write(&mut out, b'P', |b| {
         b.push(0);
@@ -485,7 +498,7 @@ pub fn extended(text: &str, types: &[u32], parameter: Option<&str>) -> Vec<u8> {
     out
 }
 
-pub fn tag(tag: u8) -> Vec<u8> {
+pub(crate) fn tag(tag: u8) -> Vec<u8> {
     let mut out = Vec::new();
     frame::write(&mut out, tag, |_| {});
     out
