@@ -98,7 +98,6 @@ fn body(operation: &Value) -> Option<Value> {
     for (name, property) in schema["properties"].as_object().unwrap() {
         let value = match (name.as_str(), property["type"].as_str().unwrap()) {
             ("target", _) => json!("warehouse"),
-            ("role", _) if operation["operationId"] == "breakGlass" => json!("rescue"),
             ("role", _) => json!("oncall"),
             ("reason", _) => json!("for the test of who may"),
             ("finding", _) => json!("what it was taken for was done"),
