@@ -19,6 +19,8 @@ pub enum Allowed {
     Requester,
     /// Members of the request's approvers who did not ask for it; checked by the engine.
     Approver,
+    /// Members of the groups that the rules name for emergencies; checked by the engine.
+    Enrolled,
     /// Whom it concerns: the requester, approvers, auditors; checked by the engine.
     Concerned,
     /// Auditors and administrators.
@@ -37,6 +39,7 @@ impl Allowed {
             Self::OwnerOrAdmin => "owner-or-admin",
             Self::Requester => "requester",
             Self::Approver => "approver",
+            Self::Enrolled => "enrolled",
             Self::Concerned => "concerned",
             Self::Auditor => "auditor",
             Self::Admin => "admin",

@@ -48,6 +48,8 @@ fn expected(word: &str, role: Role) -> Expected {
         ("requester", _) => Hidden,
         ("concerned", OtherUser) => Hidden,
         ("concerned", _) => May,
+        ("enrolled", User) => May,
+        ("enrolled", _) => Forbidden,
         ("approver", Approver) => May,
         ("approver", User | Auditor | Admin) => Forbidden,
         ("approver", OtherUser) => Hidden,
@@ -66,7 +68,7 @@ fn scene() -> Scene {
     let served = Served::start();
     let person = |role, name: &str, groups: &[&str]| (role, served.sign_in(name, groups));
     let people = vec![
-        person(Role::User, "ann", &["engineers"]),
+        person(Role::User, "ann", &["engineers", "enrolled"]),
         person(Role::OtherUser, "eve", &["engineers"]),
         person(Role::Approver, "bob", &["leads"]),
         person(Role::Auditor, "cara", &["auditors"]),
@@ -77,7 +79,8 @@ fn scene() -> Scene {
     let request = served.engine.ask(&ann, "warehouse", "oncall", 3600, reason, "127.0.0.1").unwrap().id;
     let grant = served.engine.ask(&ann, "warehouse", "reader", 3600, reason, "127.0.0.1").unwrap().id;
     let minted = served.engine.mint(&people[0].1.sign_in, "SCRAM-SHA-256$x", "", "", "", 3600).unwrap().id;
-    let ids = json!({"requests": request, "grants": grant, "credentials": minted, "sessions": SESSION});
+    let emergency = served.engine.break_glass(&ann, "warehouse", "ward", 600, reason, "127.0.0.1").unwrap().id;
+    let ids = json!({"emergencies": emergency, "requests": request, "grants": grant, "credentials": minted, "sessions": SESSION});
     Scene { served, people, ids: ids.as_object().unwrap().clone() }
 }
 
@@ -90,6 +93,7 @@ fn body(operation: &Value) -> Option<Value> {
             ("target", _) => json!("warehouse"),
             ("role", _) => json!("oncall"),
             ("reason", _) => json!("for the test of who may"),
+            ("finding", _) => json!("what it was taken for was done"),
             ("vote", _) => json!("deny"),
             ("digest", _) => json!(""),
             ("issuer", _) => json!("https://id.example"),

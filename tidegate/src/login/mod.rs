@@ -74,6 +74,9 @@ pub struct LoginArgs {
     /// Write the password to .pgpass, so that clients need no other
     #[arg(long)]
     write_pgpass: bool,
+    /// Get a client certificate too; its key is made here and stays here
+    #[arg(long)]
+    certificate: bool,
     /// The answer as JSON; it holds the password
     #[arg(long)]
     json: bool,
@@ -220,6 +223,15 @@ fn signed_in(arguments: &LoginArgs) -> Result<(), CliError> {
         let file = files::home_service()?;
         files::write_service(&file, &credential, &passfile, state.ca.as_deref())?;
         notes.push(format!("entries in {}: psql service=tidegate-TARGET", file.display()));
+    }
+    if arguments.certificate {
+        let key = rcgen::KeyPair::generate().map_err(|e| CliError::failed(format!("a key cannot be made: {e}")))?;
+        let mut body = arguments.wanted.body();
+        body["public_key"] = key.public_key_pem().into();
+        let answer = client.post("certificates", &body)?;
+        let certificate = answer["certificate"].as_str().ok_or_else(|| CliError::failed("no certificate came back"))?;
+        let (at, beside) = files::write_certificate(&folder, certificate, &Zeroizing::new(key.serialize_pem()))?;
+        notes.push(format!("certificate: sslcert={} sslkey={}", at.display(), beside.display()));
     }
     if arguments.json {
         return print(&format!("{}\n", json!({"person": state.person, "until": state.until, "credential": *answer})));
