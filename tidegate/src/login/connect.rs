@@ -65,7 +65,8 @@ pub(super) fn run(arguments: &ConnectArgs) -> Result<ExitCode, CliError> {
         let code = serve(Arc::clone(&door), &user, arguments).await;
         // The password was for this port alone.
         let id = door.credential.lock().await.id.clone();
-        let ended = door.state.client().and_then(|client| client.delete(&format!("credentials/{id}"), &serde_json::json!({"reason": "the port was closed"})));
+        let reason = json!({"reason": "the port was closed"});
+        let ended = door.state.client().and_then(|client| client.delete(&format!("credentials/{id}"), &reason));
         if let Err(error) = ended {
             eprintln!("tidegate connect: the password could not be ended: {error}");
         }
