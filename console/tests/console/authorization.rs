@@ -136,7 +136,7 @@ fn every_verb_is_open_to_the_roles_that_the_document_names_and_no_other() {
                     let after = scene.served.engine.requests().iter().map(|r| r.votes.len()).sum::<usize>();
                     assert_eq!(before, after, "{told}");
                     assert!(scene.served.world.killed.lock().unwrap().is_empty(), "{told}");
-                    assert_eq!(scene.served.engine.grants(None).len(), 1, "{told}");
+                    assert_eq!(scene.served.engine.grants(None).len(), 2, "{told}");
                     assert_eq!(scene.served.engine.minted(None).len(), 1, "{told}");
                     assert!(scene.served.engine.people().iter().all(|person| !person.suspended), "{told}");
                 }
