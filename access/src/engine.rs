@@ -458,6 +458,10 @@ impl Engine {
         seconds: u64,
     ) -> Result<Minted, AccessError> {
         let policy = self.policy();
+        if purpose.trim().is_empty() && policy.purpose_needed(target) {
+            let all = policy.purpose_targets.join(", ");
+            return Err(AccessError::Invalid(format!("say what for: {all} needs a purpose")));
+        }
         let now_s = self.clock.now_s();
         let until_s = (now_s + seconds.clamp(1, policy.minted_max_s)).min(sign_in.until_s);
         let handle = {

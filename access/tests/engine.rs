@@ -340,3 +340,20 @@ fn breaking_the_glass_needs_enrolment_a_reason_and_two_reviews_by_others() {
     let cut = |news: &News| matches!(news, News::Cut { reason: "removed", .. });
     assert!(world.news.lock().unwrap().iter().any(cut));
 }
+
+#[test]
+fn what_needs_a_purpose_is_not_had_without_one() {
+    let world = world();
+    let (sign_in, _) = world.arrive("ann", &["engineers"]);
+    let mut policy = (*world.engine.policy()).clone();
+    policy.purpose_targets = vec!["warehouse".into()];
+    world.engine.set_policy(policy);
+    let mint = |target: &str, purpose: &str| world.engine.mint(&sign_in, "SCRAM-SHA-256$x", "", target, purpose, 60);
+    for (target, purpose) in [("warehouse", ""), ("warehouse", "  "), ("", "")] {
+        assert!(matches!(mint(target, purpose), Err(AccessError::Invalid(_))), "{target:?} {purpose:?}");
+    }
+    // For one target alone that needs none; or with a purpose, which the credential keeps.
+    assert_eq!(mint("crm", "").unwrap().target, "crm");
+    assert_eq!(mint("warehouse", "ticket 7").unwrap().purpose, "ticket 7");
+    assert_eq!(mint("", "ticket 7").unwrap().purpose, "ticket 7");
+}
