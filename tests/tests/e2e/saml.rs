@@ -7,12 +7,14 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     net::TcpListener,
     sync::OnceLock,
+    time::Duration,
 };
 use tests::{
     browser::Browser,
     clients,
     folder::Folder,
     gateway::{Gateway, Setup},
+    process::wait_until,
     rules::Bundle,
     saml::{SamlProvider, Service, key_pair},
     server::{Postgres, free_port},
@@ -213,6 +215,10 @@ fn what_nobody_asked_for_is_refused() {
         "<samlp:LogoutRequest xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\" ID=\"_1\" Version=\"2.0\"/>";
     let logout = base64::engine::general_purpose::STANDARD.encode(logout);
     assert!(answered(site, &visitor, &logout, relay).location().contains("error=saml"));
+    wait_until("the refusal is recorded", Duration::from_secs(10), || {
+        let shown = site.gateway.tidegate(&["audit", "show", "audit"]).success().text();
+        shown.contains("sign_in_failed") && shown.contains("saml: not a SAML response")
+    });
     // Megabytes are refused before they are read, and what is no form too.
     let large = visitor.post_from_elsewhere("/signin/saml/acs", "http://evil.example", &"a=b&".repeat(1 << 20));
     assert!((400..500).contains(&large.status), "{}", large.status);
