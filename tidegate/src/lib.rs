@@ -4,6 +4,7 @@
 //! reload alike. Deliberately absent: protocols and policy; this crate names them only to pass values on.
 
 pub mod access;
+pub mod access_cli;
 pub mod board;
 pub mod config;
 pub mod forwarders;

@@ -7,7 +7,8 @@ use std::{
     process::ExitCode,
 };
 use tidegate::{
-    forwarders, keys, login, prepare, problems::Problems, replays, secrets::SecretSource, serve, status, users, vouch,
+    access_cli, forwarders, keys, login, prepare, problems::Problems, replays, secrets::SecretSource, serve, status,
+    users, vouch,
 };
 use zeroize::Zeroizing;
 
@@ -80,6 +81,19 @@ enum Command {
     Whoami(login::WhoamiArgs),
     /// Open a port on this machine that needs no password and leads to a database
     Connect(login::ConnectArgs),
+    /// Ask for a role on a target for a time
+    Request(access_cli::RequestArgs),
+    /// Access for a time: list it, end it
+    Grants(access_cli::GrantsArgs),
+    /// Requests and votes
+    Approvals(access_cli::ApprovalsArgs),
+    /// Take a role in an emergency: at once, recorded, reviewed by two others
+    Breakglass(access_cli::BreakGlassArgs),
+    /// Emergencies to be reviewed
+    Reviews(access_cli::ReviewsArgs),
+    /// People who signed in: list them, suspend somebody
+    #[command(subcommand)]
+    People(access_cli::PeopleCommand),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -182,6 +196,12 @@ fn main() -> ExitCode {
         Command::Logout => return login::logout(),
         Command::Whoami(arguments) => return login::whoami(&arguments),
         Command::Connect(arguments) => return login::connect(&arguments),
+        Command::Request(arguments) => return access_cli::request(&arguments),
+        Command::Grants(arguments) => return access_cli::grants(&arguments),
+        Command::Approvals(arguments) => return access_cli::approvals(&arguments),
+        Command::Breakglass(arguments) => return access_cli::break_glass(&arguments),
+        Command::Reviews(arguments) => return access_cli::reviews(&arguments),
+        Command::People(command) => return access_cli::people(&command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tidegate", &mut std::io::stdout());
             Ok(())

@@ -46,6 +46,20 @@ pub enum SessionsCommand {
         #[arg(long)]
         json: bool,
     },
+    /// List the sessions that run now on the gateway that you signed in to
+    Live {
+        /// The answer as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a session that runs on the gateway that you signed in to
+    Kill {
+        /// Session: the first hexadecimal digits of its id are enough
+        session: String,
+        /// Why
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
     /// Show the statements of a session
     Show {
         /// Session: the first hexadecimal digits of its id are enough
@@ -161,6 +175,8 @@ fn code(outcome: Result<u8, Failure>) -> ExitCode {
 /// Runs `tidegate sessions`.
 pub fn sessions(command: &SessionsCommand) -> ExitCode {
     code(match command {
+        SessionsCommand::Live { json } => return crate::access_cli::live(*json),
+        SessionsCommand::Kill { session, reason } => return crate::access_cli::kill(session, reason),
         SessionsCommand::List { directory, which, json } => list(directory, which, *json),
         SessionsCommand::Show { session, directory, opening, json } => show(session, directory, opening, *json),
     })

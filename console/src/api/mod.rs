@@ -8,6 +8,7 @@
 mod call;
 mod document;
 mod elsewhere;
+mod emergencies;
 mod shown;
 mod table;
 mod verbs;

@@ -19,6 +19,8 @@ pub enum Allowed {
     Requester,
     /// Members of the request's approvers who did not ask for it; checked by the engine.
     Approver,
+    /// Members of the groups that the rules name for emergencies; checked by the engine.
+    Enrolled,
     /// Whom it concerns: the requester, approvers, auditors; checked by the engine.
     Concerned,
     /// Auditors and administrators.
@@ -38,6 +40,7 @@ impl Allowed {
             Self::Requester => "requester",
             Self::Approver => "approver",
             Self::Concerned => "concerned",
+            Self::Enrolled => "enrolled",
             Self::Auditor => "auditor",
             Self::Admin => "admin",
         }

@@ -1,7 +1,7 @@
 //! The verbs that are served here. Each is a line of the table and a function that asks the engine or the gateway.
 
 use super::table::{Allowed, Field, Kind, Reply, Shape, Verb};
-use super::{Call, elsewhere, shown};
+use super::{Call, elsewhere, emergencies, shown};
 use crate::failure::Failure;
 use crate::pages;
 use crate::state::State;
@@ -15,7 +15,7 @@ const LISTED_MAX: usize = 1000;
 
 /// All verbs of the API.
 pub(crate) fn all() -> impl Iterator<Item = &'static Verb> {
-    HERE.iter().chain(elsewhere::VERBS)
+    HERE.iter().chain(emergencies::VERBS).chain(elsewhere::VERBS)
 }
 
 type Member = (&'static str, &'static str, &'static str);

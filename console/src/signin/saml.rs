@@ -240,11 +240,12 @@ async fn consume(
     Form(posted): Form<Posted>,
 ) -> Response {
     let put_aside = || {
-        desk.limits.spend(source)?;
         let saml = configured(&desk)?;
         let at = now();
         let first = saml.at_provider.with(&posted.relay, at, |attempt| !std::mem::replace(&mut attempt.answered, true));
         if first != Some(true) {
+            // Who answers an attempt has paid for it by beginning it; who guesses pays for the guess.
+            desk.limits.spend(source)?;
             return Err(foreign());
         }
         if !saml.answers.keep(&posted.relay, at + ANSWER_SECONDS, posted.response, at) {
@@ -268,13 +269,14 @@ async fn come_back(
     headers: HeaderMap,
 ) -> Response {
     let came_back = async {
-        desk.limits.spend(source)?;
         let saml = configured(&desk)?;
         // Taken whatever comes next: an attempt and its answer are used once.
         let attempt = saml.at_provider.take(&back.state, now());
         let answer = saml.answers.take(&back.state, now());
-        let attempt = attempt.ok_or_else(foreign)?;
-        let answer = answer.ok_or_else(foreign)?;
+        let (Some(attempt), Some(answer)) = (attempt, answer) else {
+            desk.limits.spend(source)?;
+            return Err(foreign());
+        };
         let cookie = cookies::attempt(&headers, desk.secure()).ok_or_else(foreign)?;
         if !bool::from(hash(cookie).ct_eq(&attempt.browser)) {
             return Err(foreign());

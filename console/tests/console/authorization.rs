@@ -48,6 +48,8 @@ fn expected(word: &str, role: Role) -> Expected {
         ("requester", _) => Hidden,
         ("concerned", OtherUser) => Hidden,
         ("concerned", _) => May,
+        ("enrolled", User) => May,
+        ("enrolled", _) => Forbidden,
         ("approver", Approver) => May,
         ("approver", User | Auditor | Admin) => Forbidden,
         ("approver", OtherUser) => Hidden,
@@ -66,7 +68,7 @@ fn scene() -> Scene {
     let served = Served::start();
     let person = |role, name: &str, groups: &[&str]| (role, served.sign_in(name, groups));
     let people = vec![
-        person(Role::User, "ann", &["engineers"]),
+        person(Role::User, "ann", &["engineers", "enrolled"]),
         person(Role::OtherUser, "eve", &["engineers"]),
         person(Role::Approver, "bob", &["leads"]),
         person(Role::Auditor, "cara", &["auditors"]),
@@ -77,9 +79,17 @@ fn scene() -> Scene {
     let request = served.engine.ask(&ann, "warehouse", "oncall", 3600, reason, "127.0.0.1").unwrap().id;
     let grant = served.engine.ask(&ann, "warehouse", "reader", 3600, reason, "127.0.0.1").unwrap().id;
     let minted = served.engine.mint(&people[0].1.sign_in, "SCRAM-SHA-256$x", "", "", "", 3600).unwrap().id;
-    let ids = json!({"requests": request, "grants": grant, "credentials": minted, "sessions": SESSION});
+    let emergency = served.engine.break_glass(&ann, "warehouse", "ward", 600, reason, "127.0.0.1").unwrap().id;
+    let ids = json!({"emergencies": emergency, "requests": request, "grants": grant, "credentials": minted, "sessions": SESSION});
     Scene { served, people, ids: ids.as_object().unwrap().clone() }
 }
+
+/// A key whose private half nobody has.
+const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAERt8zDLtaeGzpyuVH6gSFuFs7r4Dp
+3qvDj9NWUUd/Z7nODUV/Al5Vy1IGuknG3gOC1Nl4phX269RoAPOrVEkoGw==
+-----END PUBLIC KEY-----
+";
 
 /// A body that the verb takes.
 fn body(operation: &Value) -> Option<Value> {
@@ -90,8 +100,11 @@ fn body(operation: &Value) -> Option<Value> {
             ("target", _) => json!("warehouse"),
             ("role", _) => json!("oncall"),
             ("reason", _) => json!("for the test of who may"),
+            ("finding", _) => json!("what it was taken for was done"),
+            ("public_key", _) => json!(PUBLIC_KEY),
             ("vote", _) => json!("deny"),
             ("digest", _) => json!(""),
+            ("public_key", _) => json!(rcgen::KeyPair::generate().unwrap().public_key_pem()),
             ("issuer", _) => json!("https://id.example"),
             ("subject", _) => json!("eve"),
             ("seconds" | "ttl", _) => json!(600),
@@ -132,7 +145,7 @@ fn every_verb_is_open_to_the_roles_that_the_document_names_and_no_other() {
                     let after = scene.served.engine.requests().iter().map(|r| r.votes.len()).sum::<usize>();
                     assert_eq!(before, after, "{told}");
                     assert!(scene.served.world.killed.lock().unwrap().is_empty(), "{told}");
-                    assert_eq!(scene.served.engine.grants(None).len(), 1, "{told}");
+                    assert_eq!(scene.served.engine.grants(None).len(), 2, "{told}");
                     assert_eq!(scene.served.engine.minted(None).len(), 1, "{told}");
                     assert!(scene.served.engine.people().iter().all(|person| !person.suspended), "{told}");
                 }

@@ -378,7 +378,7 @@ async fn run(seed: Seed) {
         while let Some(message) = core.shared.mailboxes[index].next() {
             match message {
                 Message::Reload(rules) => core.reload(rules),
-                Message::Append(body) => core.append(*body),
+                Message::Append(body, durable) => core.append(*body, durable),
                 Message::Cancel { slot, secret } => upstream::cancel_here(&core, slot, &secret),
                 Message::Answer(session, answer) => core.answer(session, *answer),
                 Message::End(session, reason) => core.end(session, reason),

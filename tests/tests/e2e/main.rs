@@ -15,6 +15,7 @@ mod durable;
 mod evidence_pack;
 mod exports;
 mod forwarding;
+mod grants;
 mod hostile_server;
 mod identity;
 mod lifecycle;

@@ -121,6 +121,9 @@ pub fn of_target(settings: Option<&CredentialSettings>) -> Credentials {
     }
 }
 
+/// How accounts are made, and the password of the account that makes them.
+type With = (Box<PerSession>, Option<Zeroizing<Vec<u8>>>);
+
 /// Accounts for sessions, if any target wants them.
 pub struct Issuer {
     accounts: Accounts,
@@ -149,7 +152,7 @@ impl Issuer {
         if wanted.iter().all(Option::is_none) {
             return Ok(None);
         }
-        let maker = |(target, wanted): (&prepare::Target, &Option<(Box<PerSession>, Option<Zeroizing<Vec<u8>>>)>)| {
+        let maker = |(target, wanted): (&prepare::Target, &Option<With>)| {
             let (per_session, password) = wanted.as_ref()?;
             let admin = control::Access {
                 name: target.name.clone(),

@@ -174,6 +174,19 @@ impl Client {
         self.read(request.send(body.as_bytes()))
     }
 
+    /// Asks with DELETE.
+    ///
+    /// # Errors
+    /// The console refuses or cannot be reached.
+    pub fn delete(&self, path: &str, body: &Value) -> Result<Answer, CliError> {
+        let mut request = self.agent.delete(self.at(path)).header("content-type", "application/json");
+        if let Some(bearer) = &self.bearer {
+            request = request.header("authorization", bearer.as_str());
+        }
+        let body = Zeroizing::new(body.to_string());
+        self.read(request.force_send_body().send(body.as_bytes()))
+    }
+
     fn at(&self, path: &str) -> String {
         format!("{}/api/v1/{path}", self.url)
     }
