@@ -572,13 +572,14 @@ fn a_text_that_hides_something_is_shown_as_it_is() {
     let token = court.token("dora");
     write!(
         socket,
-        "GET /approvals/{id} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nCookie: tidegate={token}; tidegate_session={token}\r\n\r\n",
+        "GET /approvals/{id} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nCookie: tidegate={token}\r\n\r\n",
         court.console
     )
     .unwrap();
     let mut page = Vec::new();
     socket.read_to_end(&mut page).unwrap();
     let page = String::from_utf8_lossy(&page);
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains(id), "{page}");
     assert!(!page.contains("<script>alert"), "{page}");
     assert!(!page.contains('\u{202e}'), "{page}");
 }
