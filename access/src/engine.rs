@@ -30,7 +30,7 @@ const ATTEMPTS: usize = 8;
 
 /// Where records go.
 pub trait Journal: Send + Sync {
-    /// Takes a record; false if the log does not.
+    /// Takes a record, which is durable when this returns true; false if the log does not take it, or not in time.
     fn append(&self, body: Body) -> bool;
 }
 

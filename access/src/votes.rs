@@ -431,7 +431,9 @@ impl Engine {
                 let least = self.policy().reason_min;
                 return Err(AccessError::Invalid(format!("give a reason of at least {least} characters")));
             }
-            if request.step_up && ballot.approve && ballot.assertion.is_none() {
+            // A program counts as one vote beside a person's; alone it never does.
+            let beside = ballot.channel == "webhook" && request.needed > 1;
+            if request.step_up && ballot.approve && ballot.assertion.is_none() && !beside {
                 return Err(AccessError::StepUp);
             }
             Ok(())
@@ -509,7 +511,8 @@ impl Engine {
             return self.finish(version, request, "denied", "");
         }
         let enough = request.votes.len() >= usize::from(request.needed)
-            && (!request.distinct || distinct_groups(&request.votes) >= usize::from(request.needed));
+            && (!request.distinct || distinct_groups(&request.votes) >= usize::from(request.needed))
+            && (!request.step_up || request.votes.iter().any(|vote| vote.step_up));
         if !enough {
             return Ok(());
         }

@@ -131,7 +131,7 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
     let asks = Asks::start(targets.iter().map(|target| target.name.clone()).collect(), url)
         .map_err(|e| format!("the threads for questions about access cannot start: {e}"))?;
     let journal = access::LateJournal::default();
-    let (notices, outbound) = console::notify::queue(Vec::new());
+    let (notices, outbound) = console::notify::queue();
     let in_force = Arc::new(access::InForce::default());
     let providers = config.identity.as_ref().map(access::IdentitySettings::providers).transpose()?.unwrap_or_default();
     let reached =
@@ -160,11 +160,10 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
         }
         _ => None,
     };
-    let vouchers = access::Vouchers { providers, authority };
     let console = match (&config.console, &running) {
         (Some(settings), Some(running)) => {
-            let engine = &running.engine;
-            Some(access::serve_console(&config, settings, engine, &board, &in_force, reached, vouchers, outbound)?)
+            let vouchers = access::Vouchers { engine: &running.engine, providers, authority };
+            Some(access::serve_console(&config, settings, &board, &in_force, reached, vouchers, outbound)?)
         }
         _ => None,
     };
@@ -183,13 +182,14 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
     let (sender, messages) = mpsc::channel();
     let again = sender.clone();
     let known = passwords_of(&targets);
-    let reached_by: Vec<Access> = targets.into_iter().map(access).collect();
-    let passwords = reached_by.iter().map(|of| (of.name.clone(), of.password.clone())).collect();
+    let reachable: Vec<Access> = targets.into_iter().map(access).collect();
+    let passwords = reachable.iter().map(|of| (of.name.clone(), of.password.clone())).collect();
+    asks.estimate_by(reachable.clone());
     let control = Control::start(
         control::Settings {
             listener,
             pages: Arc::new(BoardPages(Arc::clone(&board))),
-            targets: reached_by,
+            targets: reachable,
             catalog_refresh: config.catalog_refresh,
         },
         Arc::new(Mailbox(sender)),

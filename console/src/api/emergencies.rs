@@ -2,9 +2,11 @@
 
 use super::table::{Allowed, Field, Kind, Reply, Shape, Verb};
 use super::{Call, shown};
+use crate::failure::Failure;
 use crate::state::State;
+use crate::webauthn;
 use access::{REVIEWS, Review};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 const REVIEW: &[(&str, &str, &str)] = &[
@@ -41,7 +43,7 @@ pub(super) static VERBS: &[Verb] = &[
         path: "/emergencies",
         name: "breakGlass",
         tag: "emergencies",
-        summary: "Take a role in an emergency, if you are enrolled for it: at once, recorded, told to everybody concerned.",
+        summary: "Take a role in an emergency, if you are enrolled for it: at once, recorded, told to everybody concerned. Whoever has a security key uses it, in the console.",
         allowed: Allowed::Enrolled,
         takes: &[
             Field::needed("target", Kind::Text(200), "Target"),
@@ -98,7 +100,14 @@ fn emergencies(state: &State, call: &Call) -> Reply {
 fn break_glass(state: &State, call: &Call) -> Reply {
     let seconds = call.number("seconds").unwrap_or_default();
     let (target, role, source) = (call.text("target"), call.text("role"), call.source());
-    let grant = state.engine.break_glass(call.person()?, target, role, seconds, call.text("reason"), &source)?;
+    let person = call.person()?;
+    // Whoever has a key shows it: a stolen token alone opens nothing.
+    if state.engine.policy().step_up && !webauthn::of(person).is_empty() {
+        state.engine.refused("break_glass_refused", &person.who, &source, format!("{target} {role}: no key"));
+        let text = "you have a security key: take it in the console, with your key";
+        return Err(Failure::new(StatusCode::FORBIDDEN, "step_up", text));
+    }
+    let grant = state.engine.break_glass(person, target, role, seconds, call.text("reason"), &source)?;
     Ok(shown::grant(&grant))
 }
 

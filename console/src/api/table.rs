@@ -39,8 +39,8 @@ impl Allowed {
             Self::OwnerOrAdmin => "owner-or-admin",
             Self::Requester => "requester",
             Self::Approver => "approver",
-            Self::Enrolled => "enrolled",
             Self::Concerned => "concerned",
+            Self::Enrolled => "enrolled",
             Self::Auditor => "auditor",
             Self::Admin => "admin",
         }

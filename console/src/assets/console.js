@@ -72,11 +72,10 @@ const sign = async (asked) => {
 
 async function vote(event) {
   const form = event.target
-  if (event.submitter?.value !== 'approve' || form.elements.answer.value) return
+  if (event.submitter?.value === 'deny' || form.elements.answer.value) return
   event.preventDefault()
   try {
-    const { csrf, digest } = form.elements
-    const asked = await send(form.dataset.vote, { csrf: csrf.value, digest: digest.value })
+    const asked = await send(form.dataset.vote, new FormData(form))
     form.elements.answer.value = JSON.stringify(await sign(asked))
     form.elements.until.value = asked.until
     form.requestSubmit(event.submitter)

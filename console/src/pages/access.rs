@@ -11,9 +11,11 @@ use crate::webauthn;
 use crate::world::{Standing, Target};
 use axum::Router;
 use axum::extract::{Query, State};
+use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use maud::{Markup, html};
+use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use zeroize::Zeroizing;
 
@@ -29,6 +31,8 @@ pub(super) fn router() -> Router<Shared> {
         .route("/access/mint", post(mint))
         .route("/access/end", post(end))
         .route("/access/withdraw", post(withdraw))
+        .route("/access/emergency", post(emergency))
+        .route("/access/emergency/ask", post(emergency_ask))
 }
 
 /// A value of a connection string of libpq (manual, "Connection Strings").
@@ -91,7 +95,9 @@ fn copyable(text: &str, what: &str) -> Markup {
     }
 }
 
-fn target(target: &Target, standing: &[Standing], looking: &Looking, asked: &[access::Requestable]) -> Markup {
+fn target(state: &Shared, target: &Target, standing: &[Standing], looking: &Looking) -> Markup {
+    let asked = &offered(state, looking, &target.name)[..];
+    let emergencies = state.engine.emergencies(&looking.person, &target.name);
     let roles: Vec<&str> = standing.iter().filter(|of| of.target == target.name).map(|of| of.role.as_str()).collect();
     html! {
         section.card {
@@ -114,6 +120,7 @@ fn target(target: &Target, standing: &[Standing], looking: &Looking, asked: &[ac
                 }
             }
             @if !asked.is_empty() { (ask_form(target, asked, looking)) }
+            @if !emergencies.is_empty() { (emergency_form(state, target, &emergencies, looking)) }
         }
     }
 }
@@ -154,6 +161,39 @@ fn ask_form(target: &Target, asked: &[access::Requestable], looking: &Looking) -
                     input #{ (id) "-reason" } name="reason" required minlength="10" maxlength="500" autocomplete="off";
                 }
                 button type="submit" { "Ask" }
+            }
+        }
+    }
+}
+
+fn emergency_form(state: &Shared, target: &Target, rules: &[access::Requestable], looking: &Looking) -> Markup {
+    let id = format!("glass-{}", encoded(&target.name));
+    let with_key = state.engine.policy().step_up && !webauthn::of(&looking.person).is_empty();
+    html! {
+        details.ask {
+            summary { "Emergency access" }
+            p.warn { "At once and without a vote. Everyone responsible is told now, and two others review it within a day." }
+            form.fields method="post" action="/access/emergency" data-vote=[with_key.then_some("/access/emergency/ask")] {
+                (csrf(looking))
+                input type="hidden" name="target" value=(target.name);
+                input type="hidden" name="answer" value="";
+                input type="hidden" name="until" value="";
+                div {
+                    label for={ (id) "-role" } { "Role" }
+                    select #{ (id) "-role" } name="role" { @for rule in rules { option value=(rule.role) { (rule.role) } } }
+                }
+                div {
+                    label for={ (id) "-for" } { "For" }
+                    select #{ (id) "-for" } name="seconds" {
+                        @for seconds in [900_u64, 1800, 3600] { option value=(seconds) { (span(seconds)) } }
+                    }
+                }
+                div.wide {
+                    label for={ (id) "-reason" } { "What has happened?" }
+                    input #{ (id) "-reason" } name="reason" required minlength="10" maxlength="500" autocomplete="off";
+                }
+                button.bad type="submit" { "Take it" @if with_key { " with your key" } }
+                p.error role="alert" data-told hidden {}
             }
         }
     }
@@ -234,7 +274,7 @@ fn body(state: &Shared, looking: &Looking, standing: &[Standing], targets: &[Tar
         section aria-labelledby="targets-title" {
             h2.unseen #targets-title { "Targets" }
             div.cards {
-                @for of in targets { (target(of, standing, looking, &offered(state, looking, &of.name))) }
+                @for of in targets { (target(state, of, standing, looking)) }
             }
             @if targets.is_empty() { p.empty { "No target is configured." } }
         }
@@ -360,6 +400,55 @@ async fn withdraw(State(state): State<Shared>, acting: Acting) -> Result<Respons
     work(&state, move |state| {
         state.engine.withdraw(&acting.looking.person.who, acting.fields.get("id"), "")?;
         Ok(speak::see("/access?done=withdrawn"))
+    })
+    .await
+}
+
+/// What an authenticator signs for an emergency, in the place of a statement's digest.
+fn emergency_digest(target: &str, role: &str, reason: &str) -> String {
+    let mut hash = Sha256::new();
+    for part in ["tidegate-emergency/v1", target, role, reason.trim()] {
+        hash.update(u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    access::hex(&hash.finalize())
+}
+
+/// In the place of a request's id.
+const EMERGENCY: &str = "emergency";
+
+async fn emergency_ask(State(state): State<Shared>, acting: Acting) -> Response {
+    let asked = work(&state, move |state| {
+        let Acting { looking, fields } = &acting;
+        let until_s = state.engine.clock().now_s() + webauthn::CHALLENGE_S;
+        let digest = emergency_digest(fields.get("target"), fields.get("role"), fields.get("reason"));
+        let challenge = webauthn::challenge(&digest, EMERGENCY, &looking.sign_in.id, until_s);
+        webauthn::ask(&looking.person, &challenge, until_s, state.site())
+    });
+    match asked.await {
+        Ok(value) => speak::json(StatusCode::OK, &value),
+        Err(failure) => failure.json(),
+    }
+}
+
+async fn emergency(State(state): State<Shared>, acting: Acting) -> Result<Response, Failure> {
+    work(&state, move |state| {
+        let Acting { looking, fields } = &acting;
+        let (person, source) = (&looking.person, looking.source());
+        let (target, role, reason) = (fields.get("target"), fields.get("role"), fields.get("reason"));
+        // Whoever has a key shows it: a stolen session alone opens nothing.
+        if state.engine.policy().step_up && !webauthn::of(person).is_empty() {
+            let digest = emergency_digest(target, role, reason);
+            let until = fields.get("until");
+            super::key(state, person, &looking.sign_in, (&digest, EMERGENCY), (fields.get("answer"), until), &source)
+                .inspect_err(|failure| {
+                let detail = format!("{target} {role}: {}", failure.text);
+                state.engine.refused("break_glass_refused", &person.who, &source, detail);
+            })?;
+        }
+        let seconds = fields.get("seconds").parse().map_err(|_| Failure::invalid("say for how long"))?;
+        state.engine.break_glass(person, target, role, seconds, reason, &source)?;
+        Ok(speak::see("/access?done=glass"))
     })
     .await
 }

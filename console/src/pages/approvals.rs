@@ -22,6 +22,7 @@ pub(super) fn router() -> Router<Shared> {
     Router::new()
         .route("/approvals", get(list))
         .route("/approvals/{id}", get(show))
+        .route("/approvals/{id}/review", post(review))
         .route("/approvals/{id}/ask", post(ask))
         .route("/approvals/{id}/vote", post(vote))
 }
@@ -56,13 +57,63 @@ async fn list(State(state): State<Shared>, looking: Looking, Query(done): Query<
     let (pending, past): (Vec<_>, Vec<_>) = seen.partition(|request| request.state == Standing::Pending);
     let (yours, others): (Vec<_>, Vec<_>) =
         pending.into_iter().partition(|request| engine.may_vote(person, request).is_ok());
+    let reviews: Vec<_> =
+        engine.reviews().into_iter().filter(|of| engine.is_auditor(person) || of.who == person.who).collect();
     let past: Vec<Request> = past.into_iter().take(PAST_MAX).collect();
     let body = html! {
         (part("Waiting for your vote", "yours", &yours, now_s, "Nothing waits for you."))
         @if !others.is_empty() { (part("Waiting for others", "others", &others, now_s, "")) }
+        @if !reviews.is_empty() { (reviews_part(&reviews, &looking, engine.is_auditor(person), now_s)) }
         (part("Before", "past", &past, now_s, "Nothing yet today."))
     };
     page(&state, &looking, &Page { title: "Approvals", here: "/approvals", done: &done.done, refresh: 10 }, &body)
+}
+
+fn reviews_part(all: &[access::Review], looking: &Looking, auditor: bool, now_s: u64) -> Markup {
+    html! {
+        section aria-labelledby="reviews-title" {
+            h2 #reviews-title { "Emergencies" }
+            ul.rows {
+                @for of in all {
+                    @let done = of.is_reviewed();
+                    @let may = auditor && !done && of.who != looking.person.who && of.reviews.iter().all(|one| one.who != looking.person.who);
+                    li.row data-row {
+                        div {
+                            strong tabindex="0" { (of.handle) " took " (of.role) " on " (of.target) }
+                            span.quiet { (of.id) " · " (ago(of.at_s, now_s)) }
+                            span.reason { (of.reason) }
+                            @for one in &of.reviews { span.quiet { (one.handle) " found: " (one.finding) } }
+                        }
+                        @if done { span.tag.good { "reviewed" } }
+                        @else if of.is_overdue(now_s) { span.tag.bad { "review overdue" } }
+                        @else { span.tag.wait { (of.reviews.len()) " of " (access::REVIEWS) " reviews, due " (left(of.due_s, now_s)) } }
+                        @if may {
+                            details.end {
+                                summary { "Review" }
+                                form.fields method="post" action={ "/approvals/" (of.id) "/review" } {
+                                    (csrf(looking))
+                                    div.wide {
+                                        label for={ "finding-" (of.id) } { "What did you find?" }
+                                        input #{ "finding-" (of.id) } name="finding" required minlength="10" maxlength="1000" autocomplete="off";
+                                    }
+                                    button type="submit" { "Record the review" }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn review(State(state): State<Shared>, Path(id): Path<String>, acting: Acting) -> Result<Response, Failure> {
+    work(&state, move |state| {
+        let Acting { looking, fields } = &acting;
+        state.engine.review(&looking.person, &id, fields.get("finding"), &looking.source())?;
+        Ok(speak::see("/approvals?done=reviewed"))
+    })
+    .await
 }
 
 fn facts(request: &Request, now_s: u64) -> Markup {

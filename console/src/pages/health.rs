@@ -1,7 +1,7 @@
 //! Health: how the parts are doing, and what the data path adds to statements on each core.
 
 use super::layout::{Page, page};
-use super::moments::{ago, span};
+use super::moments::ago;
 use crate::failure::Failure;
 use crate::state::{Looking, Shared, work};
 use crate::world::{Core, Health, Light, Part};
@@ -90,7 +90,7 @@ async fn show(State(state): State<Shared>, looking: Looking) -> Result<Response,
         let Health { version, node, since_s, light: all, cores: each, parts } = state.world.health();
         let now_s = state.engine.clock().now_s();
         let body = html! {
-            p.lead { (light(all)) " " (node) " · version " (version) " · up for " (span(now_s.saturating_sub(since_s))) " (" (ago(since_s, now_s)) ")" }
+            p.lead { (light(all)) " " (node) " · version " (version) " · started " (ago(since_s, now_s)) }
             div.cards { @for of in &parts { (part(of)) } }
             @if !each.is_empty() { (cores(&each)) }
         };

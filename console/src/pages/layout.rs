@@ -32,6 +32,7 @@ fn message(word: &str) -> Option<&'static str> {
         "unsuspended" => "Not suspended any more.",
         "registered" => "The key is registered.",
         "removed" => "The key is removed.",
+        "reviewed" => "Your review is recorded.",
         "glass" => "Emergency access is open. Everyone responsible has been told.",
         _ => return None,
     })

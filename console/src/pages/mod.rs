@@ -97,16 +97,37 @@ pub(crate) fn cast(
     if answer.is_empty() || !ballot.approve {
         return Ok(state.engine.vote(person, ballot)?);
     }
-    let until_s = until_s.parse().map_err(|_| Failure::invalid("the time of the key's question is missing"))?;
-    let now_s = state.engine.clock().now_s();
-    let checked = webauthn::check(person, sign_in, (ballot.digest, ballot.id), (answer, until_s), now_s, state.site());
-    let (known, kept) = checked.inspect_err(|failure| {
+    let asked = (ballot.digest, ballot.id);
+    let kept = key(state, person, sign_in, asked, (answer, until_s), ballot.source).inspect_err(|failure| {
         let told = format!("{}: {}", ballot.id, failure.text);
         state.engine.refused("vote_refused", &person.who, ballot.source, told);
     })?;
-    // The counter first: a key's answer that was used once is never good again, whatever becomes of the vote.
-    state.engine.change_person(&person.who, |person| webauthn::put(person, &known))?;
     Ok(state.engine.vote(person, &Ballot { assertion: Some(&kept), ..*ballot })?)
+}
+
+/// Checks what an authenticator signed about (digest, id); gives what records keep of it. Each answer is good once.
+fn key(
+    state: &State,
+    person: &Person,
+    sign_in: &SignIn,
+    asked: (&str, &str),
+    (answer, until_s): (&str, &str),
+    source: &str,
+) -> Result<Vec<u8>, Failure> {
+    if answer.is_empty() {
+        return Err(::access::AccessError::StepUp.into());
+    }
+    let until_s = until_s.parse().map_err(|_| Failure::invalid("the time of the key's question is missing"))?;
+    let now_s = state.engine.clock().now_s();
+    let (known, kept) = webauthn::check(person, sign_in, asked, (answer, until_s), now_s, state.site())?;
+    // Not every key counts its signatures, so it is remembered until the question is over.
+    let first = state.engine.once(&format!("key/{}/{answer}", sign_in.id), until_s)?;
+    if !first {
+        state.engine.refused("key_replayed", &person.who, source, asked.1.to_owned());
+        return Err(Failure::forbidden("this answer of your key was used already"));
+    }
+    state.engine.change_person(&person.who, |person| webauthn::put(person, &known))?;
+    Ok(kept)
 }
 
 pub(crate) use sessions::kill;

@@ -5,5 +5,6 @@
 mod authorization;
 mod guard;
 mod made_up;
+mod notices;
 mod pages;
 mod served;

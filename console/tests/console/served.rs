@@ -94,7 +94,7 @@ impl Served {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Embedded::open(&folder.path().join("access.redb")).unwrap());
         let records = Arc::new(Records::default());
-        let (notices, queue) = notify::queue(Vec::new());
+        let (notices, queue) = notify::queue();
         let told = Box::new(move |news: &access::News| notices.tell(news));
         let at_rest = AtRest::new(&[7; 32]).unwrap();
         let engine = Engine::new(store, Arc::clone(&records) as _, at_rest, "gate-1".into(), policy(), told).unwrap();
@@ -111,10 +111,11 @@ impl Served {
         };
         let providers = identity::Providers::new(Vec::new(), identity::Pace::default()).unwrap();
         let url = url::Url::parse(&origin).unwrap();
+        let authority = Arc::new(console::Authority::open(&engine).unwrap());
         let desk = Desk::new(
             Arc::clone(&engine),
             providers,
-            Desks { url, gate, others: Vec::new(), saml: None, authority: None },
+            Desks { url, gate, others: Vec::new(), saml: None, authority: Some(authority) },
         );
         let state = State::new(Arc::clone(&world) as _, desk, inbound(&origin)).unwrap();
         let running = console::start(Settings { listener, tls: None, notices: outbound(queue) }, state).unwrap();
@@ -139,6 +140,11 @@ impl Served {
 
     /// A statement that waits for a vote of `leads`.
     pub(crate) fn hold(&self, of: &Somebody, text: &str, number: u8) -> String {
+        self.hold_for(of, text, number, 1)
+    }
+
+    /// For so many votes.
+    pub(crate) fn hold_for(&self, of: &Somebody, text: &str, number: u8, needed: u16) -> String {
         let holding = Holding {
             id: access::request_id().unwrap(),
             session: [number; 16],
@@ -155,7 +161,7 @@ impl Served {
             marks: vec![(0, 6)],
             estimate: Some(120),
             approvers: vec!["leads".into()],
-            needed: 1,
+            needed,
             distinct: false,
             reason: "CASE-4711: clean up".into(),
             source: "10.1.2.3".into(),

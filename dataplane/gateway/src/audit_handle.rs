@@ -7,6 +7,8 @@ use crate::Shared;
 use crate::core::Message;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
 /// A way to the audit log of a running gateway, for threads of the control side. Clones are cheap, and do not keep the
 /// gateway alive.
@@ -21,7 +23,18 @@ impl AuditHandle {
     #[must_use]
     pub fn append(&self, body: audit::Body) -> bool {
         let first = self.shared.mailboxes.first();
-        body.is_administrative() && first.is_some_and(|mailbox| mailbox.post(Message::Append(Box::new(body))))
+        body.is_administrative() && first.is_some_and(|mailbox| mailbox.post(Message::Append(Box::new(body), None)))
+    }
+
+    /// The same, and waits until the record is durable. False if that takes longer than `limit`: what the record is about
+    /// must not happen then, although the log may yet say that it was about to. Blocks: not for cores.
+    #[must_use]
+    pub fn append_durable(&self, body: audit::Body, limit: Duration) -> bool {
+        let (tell, told) = sync_channel(1);
+        let first = self.shared.mailboxes.first();
+        body.is_administrative()
+            && first.is_some_and(|mailbox| mailbox.post(Message::Append(Box::new(body), Some(tell))))
+            && told.recv_timeout(limit).is_ok()
     }
 
     /// For each core, the number of the block that becomes durable next: all blocks before it are on disk.

@@ -3,7 +3,7 @@
 //! Invariants: nothing here is seen by another core but the metrics and the mailbox; a session is found by its slot only.
 
 use crate::access::{Answer, Ask, Question};
-use crate::driver::Ringer;
+use crate::driver::{self, Ringer};
 use crate::metrics::{CoreMetrics, add};
 use crate::recorder::{Recorder, Studio};
 use crate::ring_writer::CoreAudit;
@@ -13,6 +13,7 @@ use audit::record::{Record, Recorded, SessionId};
 use bytes::Bytes;
 use contract::Buffers;
 use crossbeam_queue::ArrayQueue;
+use futures_lite::future::poll_fn;
 use lineage::{Facts, FactsCache, NotUnderstood};
 use policy::Epoch;
 use postgres::scram::{ClientKeys, Verifier};
@@ -25,6 +26,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
@@ -47,7 +49,7 @@ pub(crate) enum Message {
     /// Stop listening; sessions end when idle, or after this long.
     Drain(Duration),
     /// A record of the control side's.
-    Append(Box<audit::Body>),
+    Append(Box<audit::Body>, Option<SyncSender<()>>),
     /// A cancel request for one of this core's sessions.
     Cancel { slot: u32, secret: Vec<u8> },
     /// An answer to a question of a session's.
@@ -170,7 +172,7 @@ pub(crate) struct Core {
     pub(crate) oauth: Option<Rc<contract::Discovery>>,
     pub(crate) studio: Rc<Studio>,
     /// Records of the control side's that the log did not take yet.
-    posted: RefCell<VecDeque<audit::Body>>,
+    posted: RefCell<VecDeque<(audit::Body, Option<SyncSender<()>>)>>,
     rules: RefCell<Arc<Rules>>,
     /// Per target, the mode that the log knows of.
     modes: RefCell<Vec<Option<Durability>>>,
@@ -397,14 +399,14 @@ impl Core {
     }
 
     /// Takes a record of the control side's: into the log now, or as soon as it has room.
-    pub(crate) fn append(&self, body: audit::Body) {
+    pub(crate) fn append(&self, body: audit::Body, durable: Option<SyncSender<()>>) {
         let mut posted = self.posted.borrow_mut();
         if posted.len() >= MAIL_MAX {
             add(&self.metrics.counters.unrecorded, 1);
             tracing::error!(record = body.name(), "the audit log takes no records, and too many wait");
             return;
         }
-        posted.push_back(body);
+        posted.push_back((body, durable));
         drop(posted);
         self.append_posted();
     }
@@ -412,11 +414,21 @@ impl Core {
     /// Appends what was posted, as far as the log takes it.
     pub(crate) fn append_posted(&self) {
         let mut posted = self.posted.borrow_mut();
-        while let Some(body) = posted.front() {
-            match body.lend().map(|record| self.audit.append(&record)) {
+        while let Some((body, _)) = posted.front() {
+            let sequence = match body.lend().map(|record| self.audit.append(&record)) {
                 Some(Err(_)) => return,
-                Some(Ok(_)) | None => drop(posted.pop_front()),
-            }
+                Some(Ok(recorded)) => recorded.sequence(),
+                None => 0,
+            };
+            let Some((_, Some(tell))) = posted.pop_front() else { continue };
+            let audit = Rc::clone(&self.audit);
+            driver::spawn(async move {
+                let durable = poll_fn(|cx| audit.poll_durable(cx, sequence)).await.is_ok();
+                if durable && sequence > 0 {
+                    // Whoever waited may have given up.
+                    let _gone = tell.send(());
+                }
+            });
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariants: a certificate is looked at only after rustls has checked it against the gateway's own authority, and counts
 //! only while the directory knows its serial number; a token is asked for and sent on only inside TLS, and only from a client
-//! that offers one; a user of the rules is asked for a password whatever it says. Deliberately absent: whether a token is
+//! that offers one; no token and no certificate logs in under the name of a user of the rules. Deliberately absent: whether a token is
 //! good, which the control side says.
 
 use crate::access::{Answer, Proof, Question};
@@ -22,12 +22,12 @@ pub(crate) fn ask(core: &Core, client: &Stream, login: &mut Login<Greet>) -> Opt
     let user = user.clone();
     let of_rules = core.users().has(&user);
     let shows = shows.or(match user.as_str() {
-        "token" => Some(Shows::Token),
-        "oauth" => Some(Shows::Oauth),
+        "token" if !of_rules => Some(Shows::Token),
+        "oauth" if !of_rules => Some(Shows::Oauth),
         _ => None,
     });
-    let shows = shows.filter(|_| !of_rules);
-    let discovery = core.oauth.clone().filter(|_| !of_rules);
+    // The same for every name, so that what is offered does not tell who is in the users file.
+    let discovery = core.oauth.clone();
     if let Some(certificate) = client.peer_certificate().filter(|_| !of_rules) {
         let serial = serial(certificate);
         login.certified(core, serial.and_then(|serial| core.settings.directory.certificate(&serial)));
@@ -54,6 +54,8 @@ pub(crate) async fn judge(
     shows: Shows,
     Token(token): Token,
 ) -> Result<Proven, &'static str> {
+    // Said only after the token was judged: how long a refusal takes does not tell who is in the users file.
+    let of_rules = |proven: &Proven| core.users().has(&request.user) || core.users().has(&proven.user);
     let user = if WHOEVER.contains(&request.user.as_str()) { String::new() } else { request.user.clone() };
     let proof = Proof { user, target: request.database.clone(), source: peer.to_string(), how: shows.word(), token };
     core.ask(handle, Question::Proof(proof));
@@ -67,6 +69,7 @@ pub(crate) async fn judge(
     })
     .await;
     match answer {
+        Some(Answer::Proven(Ok(proven))) if of_rules(&proven) => Err("user_of_rules"),
         Some(Answer::Proven(verdict)) => verdict.map(|proven| *proven),
         Some(_) | None => Err("token_not_judged"),
     }

@@ -384,7 +384,7 @@ async fn run(seed: Seed) {
         while let Some(message) = core.shared.mailboxes[index].next() {
             match message {
                 Message::Reload(rules) => core.reload(rules),
-                Message::Append(body) => core.append(*body),
+                Message::Append(body, durable) => core.append(*body, durable),
                 Message::Cancel { slot, secret } => upstream::cancel_here(&core, slot, &secret),
                 Message::Answer(session, answer) => core.answer(session, *answer),
                 Message::Passwords(passwords) => core.rotate(&passwords),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod accounts;
+mod approvals;
 mod audit;
 mod bad_input;
 mod blocking;

@@ -1,13 +1,14 @@
 //! What clients of databases show instead of a password of the users file: tokens and certificates. Plaintext and downgrades.
 
 use serde_json::{Value, json};
-use std::sync::OnceLock;
+use std::{os::unix::fs::PermissionsExt as _, process::Command, sync::OnceLock};
 use tests::{
     certificates::Authority,
     clients,
     folder::Folder,
     gateway::{Gateway, Setup},
-    process::Finished,
+    process::{Finished, run},
+    programs::program,
     provider::{AUDIENCE, CLIENT_ID, CLIENT_SECRET, Plan, Provider},
     rules::Bundle,
     server::{Postgres, free_port},
@@ -110,7 +111,7 @@ fn psql_and_psycopg_show_a_token_as_password() {
                   print(c.execute('select 6 * 7').fetchone()[0])\n";
     let mut command = clients::python_program(&endpoint);
     command.args(["-c", script]).env("CA", ca).env_remove("PGHOST");
-    let done = tests::process::run(&mut command, b"", clients::LIMIT).success();
+    let done = run(&mut command, b"", clients::LIMIT).success();
     assert_eq!(done.text(), "42\n");
 
     // Somebody else's name, a token that was changed, one without rights here.
@@ -152,13 +153,15 @@ fn no_token_is_asked_for_outside_of_tls() {
         assert_eq!((answer.tag, state(&answer).as_str()), (b'E', "28000"), "{user}: {answer:?}");
         assert!(wire.closes());
     }
-    // A user of the users file is asked for a password, whatever it says it shows.
-    let (_, asked) = site.asked(&[("user", "app"), ("tidegate.auth", "token")]);
-    assert_eq!((asked.tag, &asked.body[..4]), (b'R', &10u32.to_be_bytes()[..]));
-    assert!(!asked.body.windows(11).any(|w| w == b"OAUTHBEARER"), "{asked:?}");
-    // Whoever says nothing is never asked for anything in clear; PLUS comes first.
-    let (_, asked) = site.asked(&[("user", "robot")]);
-    assert_eq!(asked.body[4..], *b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0OAUTHBEARER\0\0", "{asked:?}");
+    // What is offered does not tell who is in the users file, and no token logs in under such a name.
+    for user in ["app", "robot", "nobody at all"] {
+        let (_, asked) = site.asked(&[("user", user)]);
+        assert_eq!(asked.body[4..], *b"SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0OAUTHBEARER\0\0", "{user}: {asked:?}");
+        let (mut wire, asked) = site.asked(&[("user", user), ("tidegate.auth", "token")]);
+        assert_eq!((asked.tag, asked.body.as_slice()), (b'R', &3u32.to_be_bytes()[..]), "{user}");
+        wire.send(&frame(b'p', &zero(if user == "robot" { "a.b.c".to_owned() } else { site.token() }.as_str())));
+        assert_eq!(state(&wire.read().unwrap()), "28000", "{user}");
+    }
 }
 
 #[test]
@@ -248,7 +251,7 @@ fn certificates_are_made_for_who_is_signed_in_and_end_with_that() {
     let shows = |certificate: &str, key: &str| {
         let certificate = folder.write("client.crt", certificate);
         let key = folder.write("client.key", key);
-        std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
         format!("sslcert={} sslkey={}", certificate.display(), key.display())
     };
     let certificate = made["certificate"].as_str().unwrap();
@@ -282,4 +285,26 @@ fn certificates_are_made_for_who_is_signed_in_and_end_with_that() {
     assert!(visitor.api("POST", "/logout", bearer, &Value::Null).status < 300);
     let over = site.psql("robot", "", &own);
     assert!(over.code != 0 && over.both().contains("no longer"), "{}", over.both());
+}
+
+#[test]
+fn the_command_line_gets_a_certificate_whose_key_never_leaves_it() {
+    let site = site();
+    let folder = Folder::new("login");
+    let token = folder.write("token", site.token());
+    let tidegate = |arguments: &[&str]| {
+        let mut command = Command::new(program("tidegate"));
+        command.args(arguments).env("XDG_STATE_HOME", folder.path()).env("HOME", folder.path());
+        run(&mut command, b"", clients::LIMIT)
+    };
+    let console = format!("http://127.0.0.1:{}", site.console);
+    let done = tidegate(&["login", &console, "--token-file", token.to_str().unwrap(), "--certificate"]).success();
+    let kept = |name: &str| folder.path().join("tidegate").join(name);
+    let (certificate, key) = (kept("client.crt"), kept("client.key"));
+    assert!(done.text().contains("sslcert="), "{}", done.text());
+    assert_eq!(std::fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    let shows = format!("sslcert={} sslkey={}", certificate.display(), key.display());
+    assert_eq!(site.psql("robot", "", &shows).success().text(), "in\n");
+    tidegate(&["logout"]).success();
+    assert!(!certificate.exists() && !key.exists());
 }

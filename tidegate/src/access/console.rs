@@ -34,7 +34,9 @@ impl Served {
 
 /// Who vouches for people, and for what the gateway makes itself.
 #[derive(Debug)]
-pub struct Vouchers {
+pub struct Vouchers<'a> {
+    /// The rules about people.
+    pub engine: &'a Arc<Engine>,
     /// Issuers of tokens.
     pub providers: Providers,
     /// Of client certificates, if clients of databases have TLS.
@@ -48,13 +50,13 @@ pub struct Vouchers {
 pub fn serve_console(
     config: &Config,
     settings: &ConsoleSettings,
-    engine: &Arc<Engine>,
     board: &Arc<Board>,
     in_force: &Arc<InForce>,
     targets: Vec<Reached>,
-    vouchers: Vouchers,
+    vouchers: Vouchers<'_>,
     notices: notify::Outbound,
 ) -> Result<Served, String> {
+    let engine = vouchers.engine;
     let url = url::Url::parse(&settings.url.value).map_err(|e| format!("`console.url`: {e}"))?;
     // A port that the system chooses is known only when the gateway listens.
     let port = config.listen.first().map_or(0, |listen| listen.value.port());
@@ -99,7 +101,7 @@ pub fn serve_console(
     let authority = vouchers.authority;
     let door = console::signin::Settings { url: url.clone(), gate: door, others: Vec::new(), saml, authority };
     let desk = Desk::new(Arc::clone(engine), vouchers.providers, door);
-    let state = State::new(world, desk, notify::Inbound).map_err(|e| format!("`console.url`: {e}"))?;
+    let state = State::new(world, desk, notify::Inbound::default()).map_err(|e| format!("`console.url`: {e}"))?;
     let settings = Settings { listener, tls, notices: Some(notices) };
     let running = console::start(settings, state).map_err(|e| format!("the console cannot start: {e}"))?;
     tracing::info!("console on {}, at {}", running.address(), url);

@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
+/// An act of a person waits so long for its record to be on disk.
+const RECORD_LIMIT: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// The audit log of a gateway that is still to start: until then nothing is recorded, so nothing is done.
 #[derive(Clone, Debug, Default)]
 pub struct LateJournal(Arc<OnceLock<AuditHandle>>);
@@ -23,7 +26,7 @@ impl LateJournal {
 
 impl Journal for LateJournal {
     fn append(&self, body: Body) -> bool {
-        self.0.get().is_some_and(|handle| handle.append(body))
+        self.0.get().is_some_and(|handle| handle.append_durable(body, RECORD_LIMIT))
     }
 }
 

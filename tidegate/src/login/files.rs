@@ -42,6 +42,20 @@ pub(super) fn write_pgpass(file: &Path, credential: &Credential) -> Result<(), C
     change(file, |text| with_password(text, credential))
 }
 
+/// Certificate and key of this program, as `sslcert` and `sslkey` of connection strings.
+fn certificate(folder: &Path) -> (PathBuf, PathBuf) {
+    (folder.join("client.crt"), folder.join("client.key"))
+}
+
+/// Keeps a client certificate and its key (PEM), in the place of older ones; where they are.
+pub(super) fn write_certificate(folder: &Path, pem: &str, key: &str) -> Result<(PathBuf, PathBuf), CliError> {
+    let (at, beside) = certificate(folder);
+    for (file, text) in [(&beside, key), (&at, pem)] {
+        replace(file, text).map_err(|e| CliError::failed(format!("{}: {e}", file.display())))?;
+    }
+    Ok((at, beside))
+}
+
 /// Puts an entry for each target into a service file.
 pub(super) fn write_service(
     file: &Path,
@@ -66,12 +80,16 @@ pub(super) fn forget(folder: &Path, user: &str) -> Result<(), CliError> {
     if service.exists() {
         change(&service, |text| with_services(text, None))?;
     }
-    match std::fs::remove_file(&own) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(CliError::failed(format!("{}: {error}", own.display())))
+    let (at, beside) = certificate(folder);
+    for file in [beside, at, own] {
+        match std::fs::remove_file(&file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(CliError::failed(format!("{}: {error}", file.display())));
+            }
+            _ => {}
         }
-        _ => Ok(()),
     }
+    Ok(())
 }
 
 fn read(file: &Path) -> Result<Zeroizing<String>, CliError> {
@@ -207,6 +225,7 @@ mod tests {
 
     fn credential(password: &str) -> Credential {
         Credential {
+            id: "TC-1".to_owned(),
             user: "alice".to_owned(),
             password: Zeroizing::new(password.to_owned()),
             until: 0,

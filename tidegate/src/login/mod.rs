@@ -74,6 +74,9 @@ pub struct LoginArgs {
     /// Write the password to .pgpass, so that clients need no other
     #[arg(long)]
     write_pgpass: bool,
+    /// Get a client certificate too; its key is made here and stays here
+    #[arg(long)]
+    certificate: bool,
     /// The answer as JSON; it holds the password
     #[arg(long)]
     json: bool,
@@ -133,6 +136,7 @@ pub struct ConnectArgs {
 /// A password for databases, as the console gives it.
 #[derive(Clone)]
 pub(crate) struct Credential {
+    pub(crate) id: String,
     pub(crate) user: String,
     pub(crate) password: Zeroizing<String>,
     pub(crate) until: u64,
@@ -147,6 +151,7 @@ impl Credential {
         let text = |name: &str| answer[name].as_str().map(str::to_owned);
         let read = || {
             Some(Self {
+                id: text("id").filter(|id| id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))?,
                 user: text("user")?,
                 password: Zeroizing::new(text("password")?),
                 until: answer["until"].as_u64()?,
@@ -218,6 +223,15 @@ fn signed_in(arguments: &LoginArgs) -> Result<(), CliError> {
         let file = files::home_service()?;
         files::write_service(&file, &credential, &passfile, state.ca.as_deref())?;
         notes.push(format!("entries in {}: psql service=tidegate-TARGET", file.display()));
+    }
+    if arguments.certificate {
+        let key = rcgen::KeyPair::generate().map_err(|e| CliError::failed(format!("a key cannot be made: {e}")))?;
+        let mut body = arguments.wanted.body();
+        body["public_key"] = key.public_key_pem().into();
+        let answer = client.post("certificates", &body)?;
+        let certificate = answer["certificate"].as_str().ok_or_else(|| CliError::failed("no certificate came back"))?;
+        let (at, beside) = files::write_certificate(&folder, certificate, &Zeroizing::new(key.serialize_pem()))?;
+        notes.push(format!("certificate: sslcert={} sslkey={}", at.display(), beside.display()));
     }
     if arguments.json {
         return print(&format!("{}\n", json!({"person": state.person, "until": state.until, "credential": *answer})));
@@ -302,7 +316,7 @@ fn service_token(arguments: &LoginArgs, ca: Option<&Path>) -> Result<identity::S
 
 /// Shows a code and waits until it was typed somewhere.
 fn on_device(client: &Client, provider: Option<&str>) -> Result<Answer, CliError> {
-    let begun = client.post("login/device", &provider.map_or(json!({}), |name| json!({ "provider": name })))?;
+    let begun = client.post("login/device", &provider.map_or_else(|| json!({}), |name| json!({ "provider": name })))?;
     let text = |name: &str| begun[name].as_str().unwrap_or_default();
     let until = state::now() + begun["expires_in"].as_u64().unwrap_or(600);
     // To the person, whatever becomes of the output.

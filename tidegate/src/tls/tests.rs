@@ -156,7 +156,7 @@ fn client_certificate_is_presented() {
     let config =
         upstream(UpstreamTls::VerifyFull, Some(&files.path("ca.crt")), Some((&pair.0, &pair.1))).unwrap().unwrap();
     let roots = roots(Some(&files.path("ca.crt"))).unwrap();
-    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(roots, provider()).build().unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider()).build().unwrap();
     let server = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .unwrap()
