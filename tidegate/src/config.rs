@@ -45,6 +45,8 @@ pub struct Config {
     pub targets: BTreeMap<String, Target>,
     /// How often catalogs are fetched again.
     pub catalog_refresh: Duration,
+    /// How often secrets of targets are read again.
+    pub secrets_refresh: Duration,
     /// Limits.
     pub limits: Limits,
     /// Who may do what, for how long.
@@ -208,6 +210,7 @@ impl Config {
             "keys",
             "targets",
             "catalog_refresh",
+            "secrets_refresh",
             "limits",
             "access",
             "console",
@@ -230,6 +233,9 @@ impl Config {
         let keys = root.take("keys").map(|n| keys(n, folder, report)).unwrap_or_default();
         let targets = root.take("targets").map(|n| targets(n, folder, report)).unwrap_or_default();
         let catalog_refresh = root.value("catalog_refresh", Duration::from_secs(30), report, |t| {
+            within(t, Duration::from_secs(1), Duration::from_secs(86_400))
+        });
+        let secrets_refresh = root.value("secrets_refresh", Duration::from_secs(300), report, |t| {
             within(t, Duration::from_secs(1), Duration::from_secs(86_400))
         });
         let limits = root.take("limits").map(|n| limits(n, report)).unwrap_or_default();
@@ -259,6 +265,7 @@ impl Config {
             keys,
             targets,
             catalog_refresh,
+            secrets_refresh,
             limits,
             access,
             console,
@@ -394,15 +401,42 @@ pub(crate) fn secret(
         );
         return None;
     }
-    let mut section = Section::open(name, node, &["file", "env"], report);
-    let value = match (section.take("file"), section.take("env")) {
-        (Some(file), None) => SecretSource::File(path("file", file, folder, report)?.value),
-        (None, Some(env)) => SecretSource::Env(report.scalar("env", env)?.value),
-        (Some(_), Some(_)) => {
-            report.error(place, format!("`{name}` has both a file and a variable; keep one"));
+    let mut section = Section::open(name, node, &["file", "env", "sealed", "key", "vault", "path", "field"], report);
+    let key = section.take("key").and_then(|n| path("key", n, folder, report));
+    let mut text = |key: &str, report: &mut Report<'_>| section.take(key).and_then(|n| report.scalar(key, n));
+    let (file, env) = (text("file", report), text("env", report));
+    let (sealed, vault) = (text("sealed", report), text("vault", report));
+    let (within, field) = (text("path", report), text("field", report));
+    let given = [&file, &env, &sealed, &vault].into_iter().flatten().count();
+    if given > 1 {
+        report.error(place, format!("`{name}` has several sources; keep one"));
+        return None;
+    }
+    let none_empty = [&file, &env, &sealed, &vault].into_iter().flatten().all(|text| !text.value.is_empty());
+    let value = match (file, env, sealed, vault) {
+        _ if !none_empty => {
+            report.error(place, format!("`{name}` names an empty source"));
             return None;
         }
-        (None, None) => {
+        (Some(file), ..) => SecretSource::File(folder.join(file.value)),
+        (_, Some(env), ..) => SecretSource::Env(env.value),
+        (_, _, Some(sealed), _) => {
+            let Some(key) = key else {
+                report.error(place, format!("`{name}`: `sealed` needs `key`, the file of its key"));
+                return None;
+            };
+            SecretSource::Sealed(folder.join(sealed.value), key.value)
+        }
+        (.., Some(vault)) => {
+            let (Some(within), Some(field)) = (within, field) else {
+                let example = "{ vault: vault.yaml, path: secret/data/warehouse, field: password }";
+                report
+                    .error(place, format!("`{name}`: `vault` needs `path` and `field`; write for instance {example}"));
+                return None;
+            };
+            SecretSource::Vault(folder.join(vault.value), within.value, field.value)
+        }
+        (None, None, None, None) => {
             report.error(place, format!("`{name}` names no source; write {{ file: PATH }} or {{ env: NAME }}"));
             return None;
         }
