@@ -151,5 +151,6 @@ document.addEventListener('keydown', (event) => {
 for (const button of all('[data-theme-switch]')) { button.hidden = false; button.onclick = theme }
 for (const button of all('[data-help]')) { button.hidden = false; button.onclick = help }
 dress(document)
+one('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
 setInterval(count, 1000)
 if (document.body.dataset.refresh) setInterval(refresh, Number(document.body.dataset.refresh) * 1000)
