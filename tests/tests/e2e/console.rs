@@ -4,8 +4,11 @@
 
 use serde_json::{Value, json};
 use std::{
+    io::{Read as _, Write as _},
+    net::TcpListener,
     path::PathBuf,
     process::{Child, Stdio},
+    sync::mpsc::{Receiver, channel},
     time::Duration,
 };
 use tests::{
@@ -23,7 +26,38 @@ use tests::{
 /// A name that runs as a script where a page forgets to say that it is text.
 const HOSTILE: &str = "<script>window.ran=1</script><img src=x onerror=\"window.ran=1\">";
 
+/// Takes webhooks; gives each as it came.
+fn receiver() -> (u16, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (told, came) = channel();
+    std::thread::spawn(move || {
+        for socket in listener.incoming() {
+            let mut socket = socket.unwrap();
+            let (mut all, mut bytes) = (String::new(), [0; 4096]);
+            let whole = |text: &str| {
+                let (head, body) = text.split_once("\r\n\r\n")?;
+                let length = head
+                    .lines()
+                    .find_map(|line| line.to_lowercase().strip_prefix("content-length: ").map(str::to_owned))?;
+                (body.len() >= length.parse().ok()?).then_some(())
+            };
+            while whole(&all).is_none() {
+                let read = socket.read(&mut bytes).unwrap();
+                assert!(read > 0, "it ended before it was whole: {all}");
+                all.push_str(std::str::from_utf8(&bytes[..read]).unwrap());
+            }
+            socket.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").unwrap();
+            if told.send(all).is_err() {
+                return;
+            }
+        }
+    });
+    (port, came)
+}
+
 struct Door {
+    told: Receiver<String>,
     _provider: Provider,
     gateway: Gateway,
     origin: String,
@@ -40,6 +74,7 @@ impl Door {
             .person("dana", &["sre", "leads"])
             .redirect(&format!("{origin}/signin/oidc/callback"))
             .start();
+        let (hook, told) = receiver();
         let mut files: Vec<PathBuf> = examples();
         files.push(tree().join("examples/clinic/access.yaml"));
         let bundle = Bundle::from_files(&files, "warehouse", Postgres::shared());
@@ -47,7 +82,12 @@ impl Door {
             .file("client.secret", CLIENT_SECRET)
             .audit("recordings: { mode: rows, unencrypted: true }")
             .line("access:\n  store: { directory: access }\n  key_file: access.key\n  admins: [sre]\n  auditors: [auditors]")
-            .line(&format!("console:\n  listen: \"127.0.0.1:{console}\"\n  url: {origin}\n  plain: true"))
+            .file("hook.secret", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+            .line(&format!(
+                "console:\n  listen: \"127.0.0.1:{console}\"\n  url: {origin}\n  plain: true\n  notices:\n    ops:\n      \
+                 url: http://127.0.0.1:{hook}/hook\n      secret: {{ file: hook.secret }}\n      networks: [127.0.0.1/32]\n  \
+                 approvers:\n    ci: {{ groups: [leads], secret: {{ file: hook.secret }} }}"
+            ))
             .line(&format!(
                 "identity:\n  issuers:\n    corp:\n      url: {}\n      client_id: tidegate\n      \
                  client_secret: {{ file: client.secret }}\n      algorithms: [ES256]\n      \
@@ -55,7 +95,7 @@ impl Door {
                 provider.issuer()
             ))
             .start();
-        Self { _provider: provider, gateway, origin }
+        Self { told, _provider: provider, gateway, origin }
     }
 
     fn at(&self, path: &str) -> String {
@@ -204,6 +244,12 @@ fn a_second_person_approves_with_a_key_and_every_page_holds_at_any_width_and_the
     lee.click("button:has-text('Approve')");
     lee.wait_url("done=voted");
     look(&lee, "approved");
+    let notices: Vec<String> = std::iter::from_fn(|| door.told.recv_timeout(Duration::from_secs(3)).ok()).collect();
+    for event in ["request.pending", "request.approved", "request.consumed"] {
+        let told =
+            notices.iter().find(|notice| notice.contains(event)).unwrap_or_else(|| panic!("{event}: {notices:?}"));
+        assert!(told.contains("webhook-signature: v1,") && told.contains(&id) && !told.contains("DELETE"), "{told}");
+    }
     let done = client.wait_with_output().unwrap();
     assert!(done.status.success(), "{done:?}");
     assert!(String::from_utf8_lossy(&done.stdout).contains("DELETE 0"), "{done:?}");
