@@ -185,9 +185,7 @@ fn look(browser: &Browser, name: &str) {
     for landmark in ["main h1", "nav[aria-label]", "html[lang=en]"] {
         assert_eq!(browser.count(landmark), 1, "{name}: {landmark}");
     }
-    // Chromium would rather have keys of RSA too.
-    let said: Vec<String> = browser.said().into_iter().filter(|said| !said.contains("pubKeyCredParams")).collect();
-    assert_eq!(said, [] as [&str; 0], "{name}");
+    assert_eq!(browser.said(), [] as [&str; 0], "{name}");
     browser.act("size", json!({"width": 1280, "height": 800}));
 }
 
