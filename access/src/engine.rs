@@ -146,6 +146,8 @@ pub struct Engine {
     cache: RwLock<Cache>,
     /// Held while the feed is applied, so that it is applied once.
     pulling: Mutex<()>,
+    /// Held while a statement looks for a request of its own, so that identical ones wait for one.
+    pub(crate) holding: Mutex<()>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -177,6 +179,7 @@ impl Engine {
             policy: RwLock::new(Arc::new(policy)),
             cache: RwLock::default(),
             pulling: Mutex::default(),
+            holding: Mutex::default(),
         };
         engine.pull()?;
         Ok(engine)

@@ -203,6 +203,22 @@ fn a_2_one_approval_runs_once_among_a_thousand() {
 }
 
 #[test]
+fn identical_statements_at_the_same_time_wait_for_one_request() {
+    let world = world();
+    let (_, ana) = world.arrive("ana", &[]);
+    let threads: Vec<_> = (0..16)
+        .map(|number| {
+            let (engine, who) = (Arc::clone(&world.engine), ana.who.clone());
+            std::thread::spawn(move || engine.hold(&holding(&who, &format!("TG-AAAAAA{number:02}"), 1)).unwrap())
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(world.engine.requests().len(), 1);
+}
+
+#[test]
 fn a_3_time_and_leaving_voters_end_approvals() {
     let world = world();
     let (_, ana) = world.arrive("ana", &[]);

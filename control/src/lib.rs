@@ -6,6 +6,7 @@
 
 pub mod accounts;
 mod catalog;
+pub mod estimate;
 mod http;
 pub mod names;
 mod self_test;

@@ -130,7 +130,7 @@ fn each_mistake_has_place_reason_and_fix() {
             "tests: [{as: analyst, target: w, statement: s, expect: perhaps}]",
             "r.yaml:5:56",
             "perhaps",
-            "known are allow, refuse",
+            "known are allow, hold, refuse",
         ),
         (
             "tests: [{as: analyst, target: w, statement: s, expect: allow, code: TG1}]",

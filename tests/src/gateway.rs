@@ -16,6 +16,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpStream,
+    os::unix::fs::PermissionsExt as _,
     process::{Command, ExitStatus, Stdio},
     sync::{Mutex, OnceLock},
     time::Duration,
@@ -171,7 +172,10 @@ impl Setup {
         folder.write("server.key", &authority.server.key);
         folder.write("token.key", "0123456789abcdef0123456789abcdef");
         folder.write("policy.tgb", &self.bundle);
-        self.files.iter().for_each(|(name, content)| drop(folder.write(name, content)));
+        for (name, content) in &self.files {
+            let file = folder.write(name, content);
+            fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+        }
         folder.write("users.yaml", users(USERS));
         folder.write("tidegate.yaml", self.configuration(&folder, port, metrics));
         let process = spawn(&folder, &[]);

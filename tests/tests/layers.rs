@@ -138,7 +138,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ),
     ("tokio", &["access", "console", "control", "tidegate", "policy-compiler", "tests", "bench"]),
     ("tokio-postgres", &["access", "control", "tidegate", "policy-compiler", "tests", "bench"]),
-    ("ureq", &["notary", "forward", "identity", "console"]),
+    ("ureq", &["notary", "forward", "identity", "console", "tidegate"]),
     ("pg_query", &["lineage", "policy-compiler"]),
 ];
 

@@ -178,11 +178,13 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
     }
     let settings = settings(&config, cores, &world, &targets, recipients, people)?;
     let (sender, messages) = mpsc::channel();
+    let reachable: Vec<Access> = targets.into_iter().map(access).collect();
+    asks.estimate_by(reachable.clone());
     let control = Control::start(
         control::Settings {
             listener,
             pages: Arc::new(BoardPages(Arc::clone(&board))),
-            targets: targets.into_iter().map(access).collect(),
+            targets: reachable,
             catalog_refresh: config.catalog_refresh,
         },
         Arc::new(Mailbox(sender)),

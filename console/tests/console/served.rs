@@ -111,16 +111,11 @@ impl Served {
         };
         let providers = identity::Providers::new(Vec::new(), identity::Pace::default()).unwrap();
         let url = url::Url::parse(&origin).unwrap();
+        let authority = Arc::new(console::Authority::open(&engine).unwrap());
         let desk = Desk::new(
             Arc::clone(&engine),
             providers,
-            Desks {
-                url,
-                gate,
-                others: Vec::new(),
-                saml: None,
-                authority: Some(Arc::new(console::Authority::open(&engine).unwrap())),
-            },
+            Desks { url, gate, others: Vec::new(), saml: None, authority: Some(authority) },
         );
         let state = State::new(Arc::clone(&world) as _, desk, inbound(&origin)).unwrap();
         let running = console::start(Settings { listener, tls: None, notices: outbound(queue) }, state).unwrap();

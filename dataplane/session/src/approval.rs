@@ -44,8 +44,9 @@ pub struct HoldAsked {
     pub text: Zeroizing<Vec<u8>>,
     /// Parameters, shown as the session's rules allow.
     pub parameters: Vec<String>,
-    /// Parameters as they came, for an estimate; empty where none is wanted.
-    pub sent: Vec<Sent>,
+    /// Parameters as they came, for an estimate; empty where none is wanted. `None`: names in the text may mean something
+    /// else to another session, or the parameters are not known, so that there is no estimate.
+    pub sent: Option<Vec<Sent>>,
     /// Tables that it names.
     pub tables: Vec<String>,
     /// Classes that it touches, and what becomes of each in the answer.

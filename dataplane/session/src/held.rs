@@ -316,7 +316,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             digest: parked.digest,
             text: Zeroizing::new(text.to_vec()),
             parameters: approval::shown(&given, parked.token.guarded),
-            sent: if hold.rows_over > 0 { approval::sent(&given) } else { Vec::new() },
+            sent: self.for_estimate(&given, hold.rows_over),
             tables: parked.token.tables(),
             classes: self.classes(&parked.token, masking),
             marks,
@@ -327,6 +327,13 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.questions.push(HoldQuestion::Ask(Box::new(asked)));
         parked.waits = Waits::Answer(host.now_ns());
         Ok(())
+    }
+
+    /// Parameters for an estimate, which another session asks for.
+    fn for_estimate(&self, given: &Given, rows_over: u64) -> Option<Vec<approval::Sent>> {
+        let known = given.digest.is_none() || given.values.is_some();
+        let sent = || if rows_over > 0 { approval::sent(given) } else { Vec::new() };
+        (known && !self.names.own_path).then(sent)
     }
 
     /// What becomes of the columns of the results.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod accounts;
+mod approvals;
 mod audit;
 mod bad_input;
 mod blocking;
@@ -15,6 +16,7 @@ mod durable;
 mod evidence_pack;
 mod exports;
 mod forwarding;
+mod grants;
 mod hostile_server;
 mod identity;
 mod lifecycle;

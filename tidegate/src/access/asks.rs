@@ -52,6 +52,8 @@ struct Inner {
     engine: OnceLock<Arc<Engine>>,
     providers: OnceLock<Providers>,
     issuer: OnceLock<Arc<Issuer>>,
+    /// How targets are reached, in the gateway's order, to ask their planners.
+    planners: OnceLock<Vec<control::Access>>,
     /// Weak: the gateway's end does not wait for questions.
     gateway: OnceLock<Weak<Gateway>>,
     targets: Vec<String>,
@@ -69,6 +71,7 @@ impl Asks {
             engine: OnceLock::new(),
             providers: OnceLock::new(),
             issuer: OnceLock::new(),
+            planners: OnceLock::new(),
             gateway: OnceLock::new(),
             targets,
             url,
@@ -97,6 +100,11 @@ impl Asks {
     /// Says who makes accounts upstream.
     pub fn make_accounts_by(&self, issuer: Arc<Issuer>) {
         let _twice = self.shared.issuer.set(issuer);
+    }
+
+    /// Says how targets are reached, in the gateway's order: their planners estimate rows.
+    pub fn estimate_by(&self, targets: Vec<control::Access>) {
+        let _twice = self.shared.planners.set(targets);
     }
 
     /// Says which gateway asks.
@@ -235,9 +243,13 @@ impl Inner {
 
     fn hold(&self, core: usize, session: SessionId, asked: HoldAsked) -> Result<HoldAnswer, &'static str> {
         let engine = self.engine.get().ok_or("not_configured")?;
+        let text = String::from_utf8_lossy(&asked.text).into_owned();
+        let estimate = self.estimate(&asked, &text);
+        if estimate.is_some_and(|rows| rows <= asked.rows_over) {
+            return Ok(HoldAnswer::Free);
+        }
         let who = Who { issuer: asked.issuer, subject: asked.subject };
         let digest = hex(&asked.digest);
-        let text = String::from_utf8_lossy(&asked.text).into_owned();
         let holding = Holding {
             id: asked.id,
             session: session.0,
@@ -252,7 +264,7 @@ impl Inner {
             tables: asked.tables,
             classes: asked.classes,
             marks: asked.marks,
-            estimate: None,
+            estimate,
             approvers: asked.approvers,
             needed: asked.approvals,
             distinct: asked.distinct_groups,
@@ -277,6 +289,22 @@ impl Inner {
                 Err("unavailable")
             }
         }
+    }
+
+    /// Rows that the target's planner expects. Without an estimate the statement is held.
+    fn estimate(&self, asked: &HoldAsked, text: &str) -> Option<u64> {
+        let (sent, target) = (asked.sent.as_ref()?, self.planners.get()?.get(asked.target)?);
+        if asked.rows_over == 0 {
+            return None;
+        }
+        let parameter = |sent: &gateway::access::Sent| control::estimate::Parameter {
+            type_oid: sent.type_oid,
+            binary: sent.binary,
+            value: sent.value.clone(),
+        };
+        let parameters: Vec<_> = sent.iter().map(parameter).collect();
+        let rows = control::estimate::rows(target, text, &parameters);
+        rows.inspect_err(|why| tracing::info!(id = asked.id, why, "a statement is held without an estimate")).ok()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Vec<Waiter>>> {

@@ -17,6 +17,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
+    signal::unix::{SignalKind, signal},
     sync::{Mutex, Semaphore},
 };
 use tokio_rustls::TlsConnector;
@@ -59,7 +60,18 @@ pub(super) fn run(arguments: &ConnectArgs) -> Result<ExitCode, CliError> {
     let door = Door { state, target, purpose, seconds, tls, credential: Mutex::new(credential) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| CliError::failed(format!("no runtime: {e}")))?;
-    let code = runtime.block_on(serve(Arc::new(door), &user, arguments));
+    let door = Arc::new(door);
+    let code = runtime.block_on(async {
+        let code = serve(Arc::clone(&door), &user, arguments).await;
+        // The password was for this port alone.
+        let id = door.credential.lock().await.id.clone();
+        let reason = json!({"reason": "the port was closed"});
+        let ended = door.state.client().and_then(|client| client.delete(&format!("credentials/{id}"), &reason));
+        if let Err(error) = ended {
+            eprintln!("tidegate connect: the password could not be ended: {error}");
+        }
+        code
+    });
     // What still runs ends with the process.
     runtime.shutdown_background();
     code
@@ -80,8 +92,16 @@ async fn serve(door: Arc<Door>, user: &str, arguments: &ConnectArgs) -> Result<E
         if is_watched() {
             eprintln!("open until this ends (Ctrl-C); for programs of this user on this machine");
         }
-        let failed = accepting.await.map_or_else(|e| e.to_string(), |e| e.to_string());
-        return Err(CliError::failed(format!("the port closed: {failed}")));
+        let terminated = signal(SignalKind::terminate());
+        let mut terminated = terminated.map_err(|e| CliError::failed(format!("signals: {e}")))?;
+        return tokio::select! {
+            failed = accepting => {
+                let why = failed.map_or_else(|e| e.to_string(), |e| e.to_string());
+                Err(CliError::failed(format!("the port closed: {why}")))
+            }
+            _ = tokio::signal::ctrl_c() => Ok(ExitCode::SUCCESS),
+            _ = terminated.recv() => Ok(ExitCode::SUCCESS),
+        };
     };
     let mut command = Command::new(program);
     command.args(rest).env("PGHOST", "127.0.0.1").env("PGPORT", port.to_string());
@@ -256,7 +276,7 @@ fn startup(packet: &[u8], user: &str, database: &str) -> Result<Vec<u8>, String>
     };
     put(b"user", user.as_bytes());
     put(b"database", database.as_bytes());
-    let texts = packet.get(4..).and_then(|rest| rest.strip_suffix(b"\0\0").or(rest.strip_suffix(b"\0")));
+    let texts = packet.get(4..).and_then(|rest| rest.strip_suffix(b"\0\0").or_else(|| rest.strip_suffix(b"\0")));
     let mut texts = texts.ok_or_else(malformed)?.split(|byte| *byte == 0);
     while let Some(name) = texts.next().filter(|name| !name.is_empty()) {
         let value = texts.next().ok_or_else(malformed)?;

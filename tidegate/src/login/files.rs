@@ -225,6 +225,7 @@ mod tests {
 
     fn credential(password: &str) -> Credential {
         Credential {
+            id: "TC-1".to_owned(),
             user: "alice".to_owned(),
             password: Zeroizing::new(password.to_owned()),
             until: 0,

@@ -136,6 +136,7 @@ pub struct ConnectArgs {
 /// A password for databases, as the console gives it.
 #[derive(Clone)]
 pub(crate) struct Credential {
+    pub(crate) id: String,
     pub(crate) user: String,
     pub(crate) password: Zeroizing<String>,
     pub(crate) until: u64,
@@ -150,6 +151,7 @@ impl Credential {
         let text = |name: &str| answer[name].as_str().map(str::to_owned);
         let read = || {
             Some(Self {
+                id: text("id").filter(|id| id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))?,
                 user: text("user")?,
                 password: Zeroizing::new(text("password")?),
                 until: answer["until"].as_u64()?,
@@ -314,7 +316,7 @@ fn service_token(arguments: &LoginArgs, ca: Option<&Path>) -> Result<identity::S
 
 /// Shows a code and waits until it was typed somewhere.
 fn on_device(client: &Client, provider: Option<&str>) -> Result<Answer, CliError> {
-    let begun = client.post("login/device", &provider.map_or(json!({}), |name| json!({ "provider": name })))?;
+    let begun = client.post("login/device", &provider.map_or_else(|| json!({}), |name| json!({ "provider": name })))?;
     let text = |name: &str| begun[name].as_str().unwrap_or_default();
     let until = state::now() + begun["expires_in"].as_u64().unwrap_or(600);
     // To the person, whatever becomes of the output.

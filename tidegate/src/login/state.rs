@@ -64,7 +64,7 @@ pub(super) fn replace(file: &Path, text: &str) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => file.to_owned(),
         other => other?,
     };
-    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let mut new = tempfile::Builder::new().prefix(".tidegate-").tempfile_in(folder)?;
     new.as_file().set_permissions(std::fs::Permissions::from_mode(0o600))?;
     new.write_all(text.as_bytes())?;

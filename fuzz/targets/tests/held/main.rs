@@ -247,8 +247,8 @@ fn what_is_prepared_waits_when_it_runs_and_the_pipeline_stays_in_order() {
     assert_eq!(world.tags(), "12");
     assert_eq!((world.executes(), world.runs("SELECT 1")), (0, 0));
     let many = world.asked();
-    assert_eq!(many.sent.len(), 1);
-    assert_eq!((many.sent[0].type_oid, many.sent[0].binary), (25, false));
+    let sent = many.sent.unwrap();
+    assert_eq!(sent.iter().map(|p| (p.type_oid, p.binary)).collect::<Vec<_>>(), [(25, false)]);
     world.answer(HoldAnswer::Free);
     let asked = world.asked();
     assert_eq!(asked.parameters, ["(1 bytes, not shown)"], "the table has protected columns");

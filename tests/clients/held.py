@@ -1,0 +1,26 @@
+"""psycopg 3: a statement that waits for approval, with notices, by parameters, in a pipeline, and cancelled."""
+import sys
+import threading
+
+import psycopg
+
+how, number = sys.argv[1], int(sys.argv[2])
+notices = []
+with psycopg.connect(autocommit=True) as conn:
+    conn.add_notice_handler(lambda d: notices.append(d.message_primary))
+    if how == "run":
+        print("deleted", conn.execute("DELETE FROM held_rows WHERE id = %s", (number,)).rowcount)
+    elif how == "pipeline":
+        with conn.pipeline():
+            first = conn.execute("SELECT 1")
+            held = conn.execute("DELETE FROM held_rows WHERE id = %s", (number,))
+            last = conn.execute("SELECT 3")
+        print("deleted", held.rowcount, first.fetchone(), last.fetchone())
+    elif how == "cancel":
+        threading.Timer(2.5, conn.cancel).start()
+        try:
+            conn.execute("DELETE FROM held_rows WHERE id = %s", (number,))
+        except psycopg.errors.QueryCanceled as error:
+            print("cancelled", error.sqlstate)
+    print("notices", len(notices))
+    print("after", conn.execute("SELECT 42").fetchone()[0])
