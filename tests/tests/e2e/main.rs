@@ -28,6 +28,7 @@ mod plain;
 mod proofs;
 mod recordings;
 mod saml;
+mod secrets;
 mod signin;
 mod texts;
 mod tls;

@@ -51,6 +51,8 @@ pub struct AccessSettings {
     pub step_up: bool,
     /// Clients of databases may log in by certificates that this gateway has made.
     pub certificates: bool,
+    /// Targets that need a purpose, by their own sections.
+    pub purpose_targets: Vec<String>,
 }
 
 /// The section `console:`.
@@ -116,6 +118,7 @@ pub(crate) fn access(node: Placed<Node>, folder: &Path, report: &mut Report<'_>)
         credential_max,
         step_up,
         certificates,
+        purpose_targets: Vec::new(),
     })
 }
 
