@@ -104,7 +104,6 @@ fn body(operation: &Value) -> Option<Value> {
             ("public_key", _) => json!(PUBLIC_KEY),
             ("vote", _) => json!("deny"),
             ("digest", _) => json!(""),
-            ("public_key", _) => json!(rcgen::KeyPair::generate().unwrap().public_key_pem()),
             ("issuer", _) => json!("https://id.example"),
             ("subject", _) => json!("eve"),
             ("seconds" | "ttl", _) => json!(600),
