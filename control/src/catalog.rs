@@ -7,7 +7,10 @@ use crate::{Listener, self_test};
 use lineage::Catalog;
 use policy_compiler::snapshot;
 use rustls::ClientConfig;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until, timeout},
@@ -25,6 +28,33 @@ const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// A statement that changes the catalog may be in a transaction that is not committed yet: look again after this.
 const SECOND_LOOK: Duration = Duration::from_secs(2);
 
+/// A password that can change while connections are made with it: new ones take the new one. Shows nothing.
+#[derive(Clone, Default)]
+pub struct Password(Arc<RwLock<Option<Zeroizing<Vec<u8>>>>>);
+
+impl Password {
+    /// This one, or none.
+    #[must_use]
+    pub fn new(password: Option<Zeroizing<Vec<u8>>>) -> Self {
+        Self(Arc::new(RwLock::new(password)))
+    }
+
+    /// From now on this one, or none.
+    pub fn set(&self, password: Option<Zeroizing<Vec<u8>>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = password;
+    }
+
+    fn get(&self) -> Option<Zeroizing<Vec<u8>>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password")
+    }
+}
+
 /// How a target is reached.
 #[derive(Clone)]
 pub struct Access {
@@ -39,7 +69,7 @@ pub struct Access {
     /// Account.
     pub account: String,
     /// Its password.
-    pub password: Option<Zeroizing<Vec<u8>>>,
+    pub password: Password,
     /// TLS, if any.
     pub tls: Option<Arc<ClientConfig>>,
 }
@@ -152,7 +182,7 @@ pub(crate) async fn connect(access: &Access) -> Result<Client, String> {
         .application_name("tidegate")
         .connect_timeout(CONNECT_TIMEOUT)
         .keepalives_idle(Duration::from_secs(60));
-    if let Some(password) = &access.password {
+    if let Some(password) = access.password.get() {
         config.password(&password[..]);
     }
     match &access.tls {

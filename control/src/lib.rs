@@ -12,7 +12,7 @@ pub mod names;
 mod self_test;
 mod signals;
 
-pub use catalog::{Access, CatalogNews};
+pub use catalog::{Access, CatalogNews, Password};
 pub use http::{Page, Pages};
 pub use signals::Signal;
 

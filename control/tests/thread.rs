@@ -150,7 +150,7 @@ fn silent_lying_and_absent_targets_are_told_apart_from_each_other_and_retried() 
         port: address.port(),
         database: "d".to_owned(),
         account: "a".to_owned(),
-        password: Some(b"hunter2".to_vec().into()),
+        password: control::Password::new(Some(b"hunter2".to_vec().into())),
         tls: None,
     };
     let (control, _, _, told) = start(vec![access("absent", absent), access("lying", lies)]);

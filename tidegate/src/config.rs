@@ -45,6 +45,8 @@ pub struct Config {
     pub targets: BTreeMap<String, Target>,
     /// How often catalogs are fetched again.
     pub catalog_refresh: Duration,
+    /// How often secrets of targets are read again.
+    pub secrets_refresh: Duration,
     /// Limits.
     pub limits: Limits,
     /// Who may do what, for how long.
@@ -112,6 +114,8 @@ pub struct Target {
     pub recordings: Option<RecordingSettings>,
     /// Whose account sessions use.
     pub credentials: Option<CredentialSettings>,
+    /// Where it says that nobody gets in without a purpose.
+    pub purpose: Option<Place>,
 }
 
 /// Limits, with the names of the file.
@@ -206,6 +210,7 @@ impl Config {
             "keys",
             "targets",
             "catalog_refresh",
+            "secrets_refresh",
             "limits",
             "access",
             "console",
@@ -230,8 +235,12 @@ impl Config {
         let catalog_refresh = root.value("catalog_refresh", Duration::from_secs(30), report, |t| {
             within(t, Duration::from_secs(1), Duration::from_secs(86_400))
         });
+        let secrets_refresh = root.value("secrets_refresh", Duration::from_secs(300), report, |t| {
+            within(t, Duration::from_secs(1), Duration::from_secs(86_400))
+        });
         let limits = root.take("limits").map(|n| limits(n, report)).unwrap_or_default();
-        let access = root.take("access").and_then(|n| crate::access::read_access(n, folder, report));
+        let mut access = root.take("access").and_then(|n| crate::access::read_access(n, folder, report));
+        purposes(&targets, users.is_some(), access.as_mut(), report);
         let console = root.take("console").and_then(|n| crate::access::read_console(n, folder, report));
         if users.is_none() && access.is_none() {
             report.error(root.place(), "nobody could log in: name a `users` file, or write the section `access`");
@@ -256,6 +265,7 @@ impl Config {
             keys,
             targets,
             catalog_refresh,
+            secrets_refresh,
             limits,
             access,
             console,
@@ -391,15 +401,42 @@ pub(crate) fn secret(
         );
         return None;
     }
-    let mut section = Section::open(name, node, &["file", "env"], report);
-    let value = match (section.take("file"), section.take("env")) {
-        (Some(file), None) => SecretSource::File(path("file", file, folder, report)?.value),
-        (None, Some(env)) => SecretSource::Env(report.scalar("env", env)?.value),
-        (Some(_), Some(_)) => {
-            report.error(place, format!("`{name}` has both a file and a variable; keep one"));
+    let mut section = Section::open(name, node, &["file", "env", "sealed", "key", "vault", "path", "field"], report);
+    let key = section.take("key").and_then(|n| path("key", n, folder, report));
+    let mut text = |key: &str, report: &mut Report<'_>| section.take(key).and_then(|n| report.scalar(key, n));
+    let (file, env) = (text("file", report), text("env", report));
+    let (sealed, vault) = (text("sealed", report), text("vault", report));
+    let (within, field) = (text("path", report), text("field", report));
+    let given = [&file, &env, &sealed, &vault].into_iter().flatten().count();
+    if given > 1 {
+        report.error(place, format!("`{name}` has several sources; keep one"));
+        return None;
+    }
+    let none_empty = [&file, &env, &sealed, &vault].into_iter().flatten().all(|text| !text.value.is_empty());
+    let value = match (file, env, sealed, vault) {
+        _ if !none_empty => {
+            report.error(place, format!("`{name}` names an empty source"));
             return None;
         }
-        (None, None) => {
+        (Some(file), ..) => SecretSource::File(folder.join(file.value)),
+        (_, Some(env), ..) => SecretSource::Env(env.value),
+        (_, _, Some(sealed), _) => {
+            let Some(key) = key else {
+                report.error(place, format!("`{name}`: `sealed` needs `key`, the file of its key"));
+                return None;
+            };
+            SecretSource::Sealed(folder.join(sealed.value), key.value)
+        }
+        (.., Some(vault)) => {
+            let (Some(within), Some(field)) = (within, field) else {
+                let example = "{ vault: vault.yaml, path: secret/data/warehouse, field: password }";
+                report
+                    .error(place, format!("`{name}`: `vault` needs `path` and `field`; write for instance {example}"));
+                return None;
+            };
+            SecretSource::Vault(folder.join(vault.value), within.value, field.value)
+        }
+        (None, None, None, None) => {
             report.error(place, format!("`{name}` names no source; write {{ file: PATH }} or {{ env: NAME }}"));
             return None;
         }
@@ -408,8 +445,18 @@ pub(crate) fn secret(
 }
 
 fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<String, Target> {
-    const KNOWN: &[&str] =
-        &["password", "ca", "client_certificate", "client_key", "address", "tls", "audit", "recordings", "credentials"];
+    const KNOWN: &[&str] = &[
+        "password",
+        "ca",
+        "client_certificate",
+        "client_key",
+        "address",
+        "tls",
+        "audit",
+        "recordings",
+        "credentials",
+        "purpose",
+    ];
     let section = Section::open_free("targets", node, report);
     let mut targets = BTreeMap::new();
     for (name, node) in section.rest() {
@@ -445,12 +492,40 @@ fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeM
         });
         let recordings = section.take("recordings").map(|n| recordings::read(n, false, report));
         let credentials = section.take("credentials").and_then(|n| crate::access::read_credentials(n, folder, report));
+        let purpose = section.take("purpose").and_then(|n| report.scalar("purpose", n)).and_then(|word| {
+            match word.value.as_str() {
+                "required" => return Some(word.place),
+                "optional" => {}
+                other => report.error(word.place, format!("`purpose`: `{other}` is neither required nor optional")),
+            }
+            None
+        });
         targets.insert(
             name.value,
-            Target { place: name.place, password, ca, client, address, tls, audit, recordings, credentials },
+            Target { place: name.place, password, ca, client, address, tls, audit, recordings, credentials, purpose },
         );
     }
     targets
+}
+
+/// Tells the section `access` which targets need a purpose: those of the users file could not state one.
+fn purposes(
+    targets: &BTreeMap<String, Target>,
+    users: bool,
+    access: Option<&mut AccessSettings>,
+    report: &mut Report<'_>,
+) {
+    let needed = || targets.iter().filter_map(|(name, target)| Some((name, target.purpose?)));
+    for (name, place) in needed() {
+        if users {
+            report.error(place, format!("`{name}` needs a purpose, but who logs in by the file `users` states none"));
+        } else if access.is_none() {
+            report.error(place, "`purpose` needs the section `access`, where purposes are stated");
+        }
+    }
+    if let Some(access) = access {
+        access.purpose_targets = needed().map(|(name, _)| name.clone()).collect();
+    }
 }
 
 /// Splits `host:port`; an IPv6 address stands in brackets.

@@ -7,8 +7,8 @@ use std::{
     process::ExitCode,
 };
 use tidegate::{
-    access_cli, forwarders, keys, login, prepare, problems::Problems, replays, secrets::SecretSource, serve, status,
-    users, vouch,
+    access_cli, forwarders, keys, login, prepare, problems::Problems, replays, secrets::SecretSource, secrets_cli,
+    serve, status, users, vouch,
 };
 use zeroize::Zeroizing;
 
@@ -81,6 +81,9 @@ enum Command {
     Whoami(login::WhoamiArgs),
     /// Open a port on this machine that needs no password and leads to a database
     Connect(login::ConnectArgs),
+    /// Seal secrets at rest
+    #[command(subcommand)]
+    Secrets(secrets_cli::SecretsCommand),
     /// Ask for a role on a target for a time
     Request(access_cli::RequestArgs),
     /// Access for a time: list it, end it
@@ -196,6 +199,7 @@ fn main() -> ExitCode {
         Command::Logout => return login::logout(),
         Command::Whoami(arguments) => return login::whoami(&arguments),
         Command::Connect(arguments) => return login::connect(&arguments),
+        Command::Secrets(command) => secrets_cli::run(&command).and_then(|text| print(&text)),
         Command::Request(arguments) => return access_cli::request(&arguments),
         Command::Grants(arguments) => return access_cli::grants(&arguments),
         Command::Approvals(arguments) => return access_cli::approvals(&arguments),

@@ -377,6 +377,31 @@ fn target(of: &policy::model::Target, bundle: &Bundle, config: &Config, problems
     })
 }
 
+/// Passwords of a target's accounts, as they are now: the target's, and that of the account that makes accounts.
+pub type Passwords = (Option<Zeroizing<Vec<u8>>>, Option<Zeroizing<Vec<u8>>>);
+
+/// Finds the passwords of these targets again.
+///
+/// # Errors
+/// One cannot be found; the text names its source.
+pub fn passwords(config: &Config, targets: &[String]) -> Result<Vec<Passwords>, String> {
+    let find = |what: &str, name: &str, source: Option<&Placed<SecretSource>>| -> Result<_, String> {
+        let Some(source) = source else { return Ok(None) };
+        let found = source.value.resolve().map_err(|error| format!("{what} of target `{name}`: {error}"))?;
+        Ok(Some(Zeroizing::new(found.secret.expose().to_vec())))
+    };
+    let of = |name: &String| {
+        let extra = config.targets.get(name);
+        let password = find("password", name, extra.and_then(|e| e.password.as_ref()))?;
+        let admin = match extra.and_then(|e| e.credentials.as_ref()) {
+            Some(CredentialSettings::PerSession(of)) => find("admin_password", name, of.admin_password.as_ref())?,
+            Some(CredentialSettings::Shared) | None => None,
+        };
+        Ok((password, admin))
+    };
+    targets.iter().map(of).collect()
+}
+
 /// Name of a TLS mode, as it is written.
 #[must_use]
 pub fn mode_name(mode: UpstreamTls) -> &'static str {

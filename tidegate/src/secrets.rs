@@ -1,7 +1,8 @@
 //! Where secrets come from, and a holder that forgets them.
 //!
-//! A secret stands in a file or an environment variable, never in the configuration. One line end at the end of a file is
-//! not part of it, because editors add one. Errors name the source, never the content.
+//! A secret stands in a file, an environment variable, a file that is sealed under a key kept elsewhere, or in a server that
+//! speaks Vault's API, never in the configuration. One line end at the end of a file is not part of it, because editors add
+//! one. Errors name the source, never the content.
 
 use std::{fmt, io, path::PathBuf};
 use zeroize::Zeroizing;
@@ -16,6 +17,35 @@ pub enum SecretSource {
     File(PathBuf),
     /// In an environment variable.
     Env(String),
+    /// In a file that `tidegate secrets seal` made, with the file of its key.
+    Sealed(PathBuf, PathBuf),
+    /// In a server: the file that says which, path and field.
+    Vault(PathBuf, String, String),
+}
+
+/// What a sealed secret is, for its seal.
+const SEALED: &str = "tidegate-secret-1";
+
+/// Seals a secret under the key of a file, which is made if it is not there.
+///
+/// # Errors
+/// The key file, or no randomness.
+pub fn seal(key: &std::path::Path, secret: &[u8]) -> Result<String, String> {
+    let at_rest = access::AtRest::open_file(key).map_err(|e| format!("{}: {e}", key.display()))?;
+    at_rest.seal(SEALED, secret).map_err(|e| e.to_string())
+}
+
+/// Opens a sealed secret.
+///
+/// # Errors
+/// The key file is not there or is another one, or the secret was changed.
+pub fn open(key: &std::path::Path, sealed: &str) -> Result<SecretBytes, String> {
+    if !key.exists() {
+        return Err(format!("{} is not there", key.display()));
+    }
+    let at_rest = access::AtRest::open_file(key).map_err(|e| format!("{}: {e}", key.display()))?;
+    let opened = at_rest.open(SEALED, sealed.trim());
+    opened.map(SecretBytes::new).map_err(|_| format!("not sealed under the key of {}", key.display()))
 }
 
 /// A secret in memory, cleared when dropped. Shows nothing.
@@ -74,6 +104,15 @@ impl SecretSource {
                 }
                 Ok(Resolved { secret: SecretBytes::new(bytes), warning: None })
             }
+            Self::Sealed(path, key) => {
+                let bytes = read_bounded(path).map_err(|e| format!("{} cannot be read: {e}", path.display()))?;
+                let text = std::str::from_utf8(&bytes).map_err(|_| format!("{} is not sealed", path.display()))?;
+                let secret = open(key, text).map_err(|e| format!("{}: {e}", path.display()))?;
+                Ok(Resolved { secret, warning: None })
+            }
+            Self::Vault(server, path, field) => {
+                Ok(Resolved { secret: crate::vault::fetch(server, path, field)?, warning: exposure(server) })
+            }
         }
     }
 }
@@ -83,6 +122,8 @@ impl fmt::Display for SecretSource {
         match self {
             Self::File(path) => write!(f, "file {}", path.display()),
             Self::Env(name) => write!(f, "environment variable {name}"),
+            Self::Sealed(path, _) => write!(f, "sealed file {}", path.display()),
+            Self::Vault(_, path, field) => write!(f, "field {field} of {path}"),
         }
     }
 }

@@ -39,6 +39,8 @@ const ACCOUNTS_LIMIT: Duration = Duration::from_secs(8);
 const LOOK: Duration = Duration::from_millis(100);
 
 enum Message {
+    /// Passwords of the targets, found again.
+    Passwords(Result<Vec<prepare::Passwords>, String>),
     Signal(Signal),
     Catalog(usize, CatalogNews),
 }
@@ -178,7 +180,10 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
     }
     let settings = settings(&config, cores, &world, &targets, recipients, people)?;
     let (sender, messages) = mpsc::channel();
+    let again = sender.clone();
+    let known = passwords_of(&targets);
     let reachable: Vec<Access> = targets.into_iter().map(access).collect();
+    let passwords = reachable.iter().map(|of| (of.name.clone(), of.password.clone())).collect();
     asks.estimate_by(reachable.clone());
     let control = Control::start(
         control::Settings {
@@ -203,6 +208,11 @@ fn run(prepared: Prepared, accept_loss: bool) -> Result<(), String> {
         console,
         in_force,
         issuer,
+        passwords,
+        known,
+        again,
+        finding: false,
+        found_at: Instant::now(),
         access: running,
         journal,
         stops: 0,
@@ -227,6 +237,14 @@ struct Shell {
     asks: Arc<Asks>,
     /// Makes accounts upstream, if a target wants them.
     issuer: Option<Arc<access::Issuer>>,
+    /// Names of the targets, and the passwords by which their catalogs are read.
+    passwords: Vec<(String, control::Password)>,
+    /// Passwords in use.
+    known: Vec<prepare::Passwords>,
+    /// For passwords that are found again.
+    again: Sender<Message>,
+    finding: bool,
+    found_at: Instant,
     /// Who may do what, if the configuration has it.
     access: Option<access::Running>,
     journal: access::LateJournal,
@@ -292,6 +310,9 @@ impl Shell {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),
             }
+            if self.found_at.elapsed() >= self.config.secrets_refresh {
+                self.find_passwords();
+            }
             if control.is_dead() && !control_died {
                 control_died = true;
                 tracing::error!(
@@ -335,9 +356,62 @@ impl Shell {
     fn handle(&mut self, message: Message) {
         match message {
             Message::Signal(Signal::Stop) => self.stop(),
-            Message::Signal(Signal::Reload) => self.reload(),
+            Message::Signal(Signal::Reload) => {
+                self.find_passwords();
+                self.reload();
+            }
+            Message::Passwords(found) => self.rotate(found),
             Message::Catalog(target, news) => self.catalog(target, news),
         }
+    }
+
+    /// Finds the passwords of the targets again, on a thread that may wait for a server.
+    fn find_passwords(&mut self) {
+        self.found_at = Instant::now();
+        if std::mem::replace(&mut self.finding, true) {
+            return;
+        }
+        let (config, again) = (self.config.clone(), self.again.clone());
+        let names: Vec<String> = self.passwords.iter().map(|(name, _)| name.clone()).collect();
+        let find = move || {
+            // The loop has ended: nobody needs them.
+            let _gone = again.send(Message::Passwords(prepare::passwords(&config, &names)));
+        };
+        if std::thread::Builder::new().name("secrets".to_owned()).spawn(find).is_err() {
+            self.finding = false;
+            tracing::error!("no thread to read secrets again");
+        }
+    }
+
+    /// Takes the passwords that were found, where they are new. Sessions that run are not concerned.
+    fn rotate(&mut self, found: Result<Vec<prepare::Passwords>, String>) {
+        self.finding = false;
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::error!("secrets cannot be read again, the ones in use stay: {error}");
+                return;
+            }
+        };
+        let mut changed = false;
+        for (target, (now, (name, shared))) in found.iter().zip(&self.passwords).enumerate() {
+            let before = self.known.get(target);
+            if before.is_none_or(|before| before.0 != now.0) {
+                tracing::info!(target = name, "the password is a new one");
+                shared.set(now.0.clone());
+                changed = true;
+            }
+            if before.is_none_or(|before| before.1 != now.1)
+                && let Some(issuer) = &self.issuer
+            {
+                tracing::info!(target = name, "the password of the account that makes accounts is a new one");
+                issuer.rotate(target, now.1.clone());
+            }
+        }
+        if let (true, Some(gateway)) = (changed, &self.gateway) {
+            gateway.rotate(found.iter().map(|(password, _)| password.clone().map(Secret)).collect());
+        }
+        self.known = found;
     }
 
     fn stop(&mut self) {
@@ -519,6 +593,12 @@ impl Shell {
     }
 }
 
+/// The passwords that the targets were prepared with.
+fn passwords_of(targets: &[prepare::Target]) -> Vec<prepare::Passwords> {
+    let admin = |target: &prepare::Target| target.credentials.as_ref().and_then(|(_, password)| password.clone());
+    targets.iter().map(|target| (target.password.clone(), admin(target))).collect()
+}
+
 fn target_board(target: &prepare::Target) -> TargetBoard {
     TargetBoard {
         name: target.name.clone(),
@@ -536,7 +616,7 @@ fn access(target: prepare::Target) -> Access {
         port: target.port,
         database: target.database,
         account: target.account,
-        password: target.password,
+        password: control::Password::new(target.password),
         tls: target.tls.map(|(config, _)| config),
     }
 }

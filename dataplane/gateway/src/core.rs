@@ -7,7 +7,7 @@ use crate::driver::{self, Ringer};
 use crate::metrics::{CoreMetrics, add};
 use crate::recorder::{Recorder, Studio};
 use crate::ring_writer::CoreAudit;
-use crate::settings::{DownstreamTls, Rules, Settings, Users};
+use crate::settings::{DownstreamTls, Rules, Secret, Settings, Users};
 use crate::{Event, Shared};
 use audit::record::{Record, Recorded, SessionId};
 use bytes::Bytes;
@@ -54,6 +54,8 @@ pub(crate) enum Message {
     Cancel { slot: u32, secret: Vec<u8> },
     /// An answer to a question of a session's.
     Answer(SessionId, Box<Answer>),
+    /// New passwords of the targets.
+    Passwords(Arc<Vec<Option<Secret>>>),
     /// This session ends now, for this reason.
     End(SessionId, &'static str),
 }
@@ -164,7 +166,7 @@ pub(crate) struct Core {
     pub(crate) audit: Rc<CoreAudit>,
     pub(crate) metrics: Arc<CoreMetrics>,
     pub(crate) buffers: RefCell<Buffers>,
-    pub(crate) keys: Vec<Option<Rc<RefCell<ClientKeys>>>>,
+    keys: RefCell<Vec<Option<Rc<RefCell<ClientKeys>>>>>,
     pub(crate) draining: Cell<bool>,
     /// Where clients that show tokens get them.
     pub(crate) oauth: Option<Rc<contract::Discovery>>,
@@ -190,11 +192,7 @@ impl Core {
         audit: Rc<CoreAudit>,
         metrics: Arc<CoreMetrics>,
     ) -> Self {
-        let keys = settings
-            .targets
-            .iter()
-            .map(|t| t.password.as_ref().map(|p| Rc::new(RefCell::new(ClientKeys::new(p.0.clone())))))
-            .collect();
+        let keys = RefCell::new(settings.targets.iter().map(|t| keys_of(t.password.as_ref())).collect());
         let tls = settings.tls.clone();
         let oauth = settings.tokens.oauth.clone().map(Rc::new);
         let began = shared.began;
@@ -292,6 +290,25 @@ impl Core {
         });
         sessions[slot as usize] = Some(Rc::clone(&handle));
         Some(handle)
+    }
+
+    /// What new sessions log in to a target with.
+    pub(crate) fn keys(&self, target: usize) -> Option<Rc<RefCell<ClientKeys>>> {
+        self.keys.borrow().get(target).cloned().flatten()
+    }
+
+    /// New passwords of the targets, in their order; what did not change keeps what was derived from it.
+    pub(crate) fn rotate(&self, passwords: &[Option<Secret>]) {
+        for (keys, password) in self.keys.borrow_mut().iter_mut().zip(passwords) {
+            let same = match (&*keys, password) {
+                (Some(keys), Some(password)) => keys.borrow().password() == password.0.as_slice(),
+                (None, None) => true,
+                _ => false,
+            };
+            if !same {
+                *keys = keys_of(password.as_ref());
+            }
+        }
     }
 
     /// A session is over.
@@ -543,6 +560,10 @@ impl Core {
     pub(crate) fn addresses(&self, target: usize) -> &[SocketAddr] {
         &self.settings.targets[target].addresses
     }
+}
+
+fn keys_of(password: Option<&Secret>) -> Option<Rc<RefCell<ClientKeys>>> {
+    password.map(|password| Rc::new(RefCell::new(ClientKeys::new(password.0.clone()))))
 }
 
 /// A session has no key although it needs one.

@@ -6,7 +6,7 @@ use crate::core::{Core, Mailbox, Message, Signal};
 use crate::driver::{self, Doorbell, Listener, Ringer};
 use crate::metrics::{CoreMetrics, Metrics, add};
 use crate::ring_writer::{CoreAudit, Files, WriterOptions};
-use crate::settings::{Rules, Settings};
+use crate::settings::{Rules, Secret, Settings};
 use crate::{AuditHandle, Event, Shared, upstream};
 use audit::CoreStart;
 use audit::record::SessionId;
@@ -266,6 +266,12 @@ impl Gateway {
         self.tell(|| Message::Reload(Arc::clone(&rules)));
     }
 
+    /// New passwords of the targets, in their order, for sessions that begin from now on.
+    pub fn rotate(&self, passwords: Vec<Option<Secret>>) {
+        let passwords = Arc::new(passwords);
+        self.tell(|| Message::Passwords(Arc::clone(&passwords)));
+    }
+
     /// Stops listening; sessions end when they are idle, at the latest after `limit`.
     pub fn drain(&self, limit: Duration) {
         self.tell(|| Message::Drain(limit));
@@ -381,6 +387,7 @@ async fn run(seed: Seed) {
                 Message::Append(body, durable) => core.append(*body, durable),
                 Message::Cancel { slot, secret } => upstream::cancel_here(&core, slot, &secret),
                 Message::Answer(session, answer) => core.answer(session, *answer),
+                Message::Passwords(passwords) => core.rotate(&passwords),
                 Message::End(session, reason) => core.end(session, reason),
                 Message::Drain(limit) => {
                     for stop in &stops {

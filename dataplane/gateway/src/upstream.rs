@@ -101,7 +101,7 @@ pub(crate) async fn dial(
         parameters: parameters.to_vec(),
         tls: settings.tls.is_some(),
         clear_allowed: address.ip().is_loopback(),
-        keys: account.map_or_else(|| core.keys[target].clone(), own_keys),
+        keys: account.map_or_else(|| core.keys(target), own_keys),
         nonce,
     });
     let mut stream = Stream::Plain(socket);

@@ -175,11 +175,18 @@ fn a_shared_account_says_whose_session_it_is() {
     let server = server();
     let bundle = Bundle::compile(&[RULES], "warehouse", &server);
     let gateway = Setup::new(&bundle, &server).target_line("credentials: { mode: shared }").start();
+    let began = Instant::now();
+    let sessions: Vec<Wire> = std::thread::scope(|scope| {
+        let logins: Vec<_> = (0..200).map(|_| scope.spawn(|| Wire::login(&gateway.endpoint("priya")))).collect();
+        logins.into_iter().map(|login| login.join().unwrap()).collect()
+    });
+    println!("200 logins with the shared account in {:?}", began.elapsed());
+    drop(sessions);
     let mut ana = Wire::open(gateway.port());
     assert!(ana.try_login(&gateway.endpoint("ana"), &[("application_name", "psql")]).is_none());
     assert_eq!(one(&mut ana, "select session_user"), "gateway");
     let application = one(&mut ana, "select current_setting('application_name')");
-    let session = gateway.records().into_iter().find(|record| record["type"] == "SESSION_OPEN").unwrap();
+    let session = gateway.records().into_iter().rfind(|record| record["type"] == "SESSION_OPEN").unwrap();
     let id = session["session"].as_str().unwrap();
     assert_eq!(application, format!("tidegate/{id}/ana"));
     assert_eq!(session["application"], "psql");

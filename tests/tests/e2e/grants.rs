@@ -62,9 +62,14 @@ fn provider() -> Provider {
 
 impl Gate {
     fn open(provider: &Provider, node: &str, store: &str) -> Self {
+        Self::open_on(provider, node, store, 1)
+    }
+
+    fn open_on(provider: &Provider, node: &str, store: &str, cores: u32) -> Self {
         let console = free_port();
         let bundle = Bundle::compile(&[RULES], "warehouse", Postgres::shared());
         let gateway = Setup::new(&bundle, Postgres::shared())
+            .cores(cores)
             .file("client.secret", CLIENT_SECRET)
             .file(
                 "store.url",
@@ -292,4 +297,38 @@ fn an_emergency_is_recorded_told_and_reviewed() {
     }
     let opened = records.iter().filter(|r| r["type"] == "SESSION_OPEN").next_back().unwrap();
     assert_eq!(opened["recording"], "digest", "recorded although the configuration does not ask for it: {opened}");
+}
+
+#[test]
+fn a_revocation_reaches_the_sessions_of_every_core() {
+    const SESSIONS: usize = 100;
+    let (provider, store) = (provider(), store("every_core"));
+    let gate = Gate::open_on(&provider, "one", &store, 2);
+    let (ann, endpoint) = gate.sign_in(&provider, "ann");
+    let (lee, _) = gate.sign_in(&provider, "lee");
+    let grant = ann.given("1h", &lee);
+    let mut sessions: Vec<Wire> = (0..SESSIONS).map(|_| Wire::login(&endpoint)).collect();
+    let live = ann.json(&["sessions", "live", "--json"]);
+    let live = live["sessions"].as_array().unwrap().clone();
+    let cores: std::collections::BTreeSet<u64> = live.iter().filter_map(|live| live["core"].as_u64()).collect();
+    assert_eq!((live.len(), cores.len()), (SESSIONS, 2), "sessions are on both cores");
+    let ends = std::thread::scope(|scope| {
+        let waiting: Vec<_> =
+            sessions.iter_mut().map(|wire| scope.spawn(move || end(wire, Duration::from_secs(10)))).collect();
+        std::thread::sleep(Duration::from_millis(200));
+        let began = std::time::SystemTime::now();
+        ann.tidegate(&["grants", "revoke", &grant]).success();
+        let ends: Vec<_> = waiting.into_iter().map(|wait| wait.join().unwrap()).collect();
+        assert!(began.elapsed().unwrap() < Duration::from_secs(2));
+        ends
+    });
+    assert!(ends.iter().all(|(state, message, _)| state == "57P01" && message.contains("revoked")));
+    let (first, last) = (ends.iter().map(|end| end.2).min().unwrap(), ends.iter().map(|end| end.2).max().unwrap());
+    println!("from the first of {SESSIONS} sessions that was cut to the last: {:?}", last - first);
+    assert!(last - first < Duration::from_millis(500), "{:?}", last - first);
+    // The cut is recorded on the cores, the revocation before it by the control side: the log's own clock says how long it took.
+    wait_until("all cuts are in the log", Duration::from_secs(5), || {
+        let records = gate.gateway.records();
+        records.iter().filter(|r| r["kind"] == "expire_kill" && r["reason"] == "revoked").count() == SESSIONS
+    });
 }

@@ -18,6 +18,7 @@ use crate::prepare;
 use crate::secrets::SecretSource;
 use crate::yaml::{Node, Placed, Report, Section};
 use audit::record::SessionId;
+use control::Password;
 use control::accounts::{Accounts, Journal, Maker, Order};
 use gateway::Credentials;
 use gateway::access::{Account, AccountWanted};
@@ -128,6 +129,7 @@ type With = (Box<PerSession>, Option<Zeroizing<Vec<u8>>>);
 pub struct Issuer {
     accounts: Accounts,
     targets: Vec<Option<PerSession>>,
+    passwords: Vec<Password>,
 }
 
 impl std::fmt::Debug for Issuer {
@@ -152,25 +154,27 @@ impl Issuer {
         if wanted.iter().all(Option::is_none) {
             return Ok(None);
         }
-        let maker = |(target, wanted): (&prepare::Target, &Option<With>)| {
-            let (per_session, password) = wanted.as_ref()?;
+        let passwords: Vec<Password> =
+            wanted.iter().map(|w| Password::new(w.as_ref().and_then(|w| w.1.clone()))).collect();
+        let maker = |((target, wanted), shared): ((&prepare::Target, &Option<With>), &Password)| {
+            let (per_session, _) = wanted.as_ref()?;
             let admin = control::Access {
                 name: target.name.clone(),
                 host: target.host.clone(),
                 port: target.port,
                 database: target.database.clone(),
                 account: per_session.admin_account.value.clone(),
-                password: password.clone(),
+                password: shared.clone(),
                 tls: target.tls.as_ref().map(|(config, _)| Arc::clone(config)),
             };
             let (connections, connection_limit) = (per_session.connections, per_session.connection_limit);
             Some(Maker { admin, connections, connection_limit })
         };
-        let makers = targets.iter().zip(&wanted).map(maker).collect();
+        let makers = targets.iter().zip(&wanted).zip(&passwords).map(maker).collect();
         let accounts = Accounts::start(makers, node, journal)
             .map_err(|error| format!("the thread for accounts upstream cannot start: {error}"))?;
         let targets = wanted.into_iter().map(|wanted| wanted.map(|(per_session, _)| *per_session)).collect();
-        Ok(Some(Arc::new(Self { accounts, targets })))
+        Ok(Some(Arc::new(Self { accounts, targets, passwords })))
     }
 
     /// The log takes records: begins.
@@ -212,6 +216,13 @@ impl Issuer {
     /// A session is over.
     pub fn ended(&self, session: SessionId) {
         self.accounts.ended(session);
+    }
+
+    /// A new password of the account that makes accounts on a target, for connections from now on.
+    pub fn rotate(&self, target: usize, password: Option<Zeroizing<Vec<u8>>>) {
+        if let Some(shared) = self.passwords.get(target) {
+            shared.set(password);
+        }
     }
 
     /// Drops what is left, within a limit.

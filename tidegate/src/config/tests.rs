@@ -144,7 +144,7 @@ F:8:13: error: `required`: `maybe` is neither true nor false
 F:11:18: error: `segment_bytes`: `16MB` is not a size; write a whole number with B, KiB, MiB or GiB
 F:12:10: error: `9187` is not an address to listen on; write an IP address and a port, for instance \"127.0.0.1:6432\" or \"[::1]:6432\"
 F:14:12: error: `default`: a secret is not written into this file; write { file: PATH } or { env: NAME }
-F:15:9: error: `both` has both a file and a variable; keep one
+F:15:9: error: `both` has several sources; keep one
 F:18:5: error: `pasword` is not a setting of `warehouse`; did you mean `password`?
 F:19:17: error: `client_key` needs `client_certificate`
 F:20:14: error: `address`: `db.example` is not host:port; for instance db.example:5432
@@ -200,4 +200,17 @@ proptest! {
         // Without a configuration there is a reason.
         prop_assert!(config.is_some() || problems.contains("error"));
     }
+}
+
+#[test]
+fn a_target_that_needs_a_purpose_has_nobody_who_cannot_state_one() {
+    const ACCESS: &str = "access: { store: { directory: access }, key_file: k }\n";
+    const TARGETS: &str = "targets:\n  a: { purpose: required }\n  b: { purpose: optional }\n";
+    let without_users = LEAST.replace("users: u\n", "");
+    let (config, problems) = read(&format!("{without_users}{ACCESS}{TARGETS}"));
+    assert_eq!(problems, "");
+    assert_eq!(config.unwrap().access.unwrap().purpose_targets, ["a"]);
+    assert!(read(&format!("{LEAST}{ACCESS}{TARGETS}")).1.contains("states none"));
+    assert!(read(&format!("{without_users}{TARGETS}")).1.contains("`purpose` needs the section `access`"));
+    assert!(read(&format!("{without_users}{ACCESS}targets: {{ a: {{ purpose: maybe }} }}\n")).1.contains("`maybe`"));
 }
