@@ -49,7 +49,8 @@ pub struct ProveArgs {
     /// Audit directory
     #[cfg_attr(feature = "clap", arg(value_name = "DIR"))]
     pub directory: PathBuf,
-    /// Record: CORE:SEQUENCE, SESSION/STATEMENT, or SESSION/STATEMENT/TYPE (intent, block, result, release)
+    /// Record: CORE:SEQUENCE, SESSION/STATEMENT, SESSION/STATEMENT/TYPE (intent, block, result, release), or an approval:
+    /// TG-ID (that it was used), TG-ID/STEP (request, vote, grant, consume, end)
     #[cfg_attr(feature = "clap", arg(value_name = "RECORD"))]
     pub record: String,
     /// Write the proof to this file instead of standard output
@@ -207,7 +208,7 @@ pub fn verify(args: &VerifyArgs, out: &mut dyn Write) -> Result<u8, CliError> {
 /// The record, the log or the output.
 pub fn prove(args: &ProveArgs, out: &mut dyn Write) -> Result<u8, CliError> {
     let wanted = Wanted::parse(&args.record).ok_or_else(|| {
-        let expected = "CORE:SEQUENCE, SESSION/STATEMENT or SESSION/STATEMENT/TYPE";
+        let expected = "CORE:SEQUENCE, SESSION/STATEMENT, SESSION/STATEMENT/TYPE, TG-ID or TG-ID/STEP";
         CliError::Cannot(format!("{}: expected {expected}", args.record))
     })?;
     let proof = crate::prove(&args.directory, &wanted).map_err(CliError::Cannot)?;

@@ -149,14 +149,26 @@ pub enum Wanted {
         /// Type of record; 0 for the first about the statement.
         kind: u64,
     },
+    /// A step of an approval.
+    Approval {
+        /// Id of the request.
+        id: String,
+        /// `request`, `vote`, `grant`, `consume` or `end`; of several the first.
+        step: String,
+    },
 }
 
 impl Wanted {
-    /// Reads `core:sequence`, `session/statement` or `session/statement/type`.
+    /// Reads `core:sequence`, `session/statement`, `session/statement/type`, `TG-id` (that it was used) or `TG-id/step`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Some((core, sequence)) = text.split_once(':') {
             return Some(Self::Sequence { core: core.parse().ok()?, sequence: decimal(sequence)? });
+        }
+        if text.starts_with("TG-") {
+            let (id, step) = text.split_once('/').unwrap_or((text, "consume"));
+            let known = ["request", "vote", "grant", "consume", "end"].contains(&step) && id.len() <= 32;
+            return known.then(|| Self::Approval { id: id.to_owned(), step: step.to_owned() });
         }
         let mut parts = text.split('/');
         let session = parts.next().filter(|id| !id.is_empty() && id.len() <= 32)?;
@@ -176,6 +188,11 @@ impl Wanted {
     fn is(&self, core: u16, record: &Record<'_>) -> bool {
         use crate::record::field;
         match self {
+            Self::Approval { id, step } => {
+                record.kind == crate::record::kind::APPROVAL
+                    && record.text(field::ID) == id
+                    && record.text(field::KIND) == step
+            }
             Self::Sequence { core: wanted, sequence } => *wanted == core && *sequence == record.sequence,
             Self::Statement { session, statement, kind } => {
                 record.number(field::STATEMENT) == *statement

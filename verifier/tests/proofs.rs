@@ -4,6 +4,7 @@
 
 mod support;
 
+use audit::record::{Approval, Record};
 use support::tree::{Tree, key, witness};
 use support::{Log, SESSION, opened};
 use verifier::{VerifierKey, Wanted, check, consistency, prove};
@@ -33,6 +34,13 @@ fn every_record_is_proved_by_a_file_and_a_key() {
     for n in 0..75 {
         logs[0].statement(2000 + n);
     }
+    let approval = |kind: &'static str| {
+        let (session, id) = (SESSION, "TG-7F3K9QXM");
+        Record::Approval(Approval { kind, session, statement: 1, id, digest: [7; 32], ..Approval::default() })
+    };
+    ["request", "vote", "grant"].into_iter().for_each(|kind| logs[0].put(&approval(kind)));
+    logs[1].put(&approval("consume"));
+    logs.iter_mut().for_each(|log| drop(log.commit()));
     tree.publish(&[&key]);
     assert!(tree.size() > 256);
     logs[1].statement(5000);
@@ -60,8 +68,16 @@ fn every_record_is_proved_by_a_file_and_a_key() {
         let outcome = check(proof.as_bytes(), &keys).unwrap();
         assert_eq!((&outcome.json["type"], &outcome.json["fields"]["statement"]), (&kind.into(), &3.into()));
     }
+    for (name, kind, core) in [("TG-7F3K9QXM", "consume", 1), ("TG-7F3K9QXM/grant", "grant", 0)] {
+        let proof = prove(directory.path(), &Wanted::parse(name).unwrap()).unwrap();
+        let outcome = check(proof.as_bytes(), &keys).unwrap();
+        assert!(outcome.holds, "{}", outcome.text);
+        assert_eq!((&outcome.json["type"], &outcome.json["core"]), (&"APPROVAL".into(), &core.into()));
+        assert_eq!(outcome.json["fields"]["kind"], kind);
+    }
+    assert!(prove(directory.path(), &Wanted::parse("TG-00000000").unwrap()).is_err());
     assert!(prove(directory.path(), &Wanted::parse("00/9").unwrap()).unwrap_err().contains("no such record"));
-    for text in ["", "1", "x:1", "1:01", "zz/1", "00/1/nothing", "00/1/intent/2", "/1"] {
+    for text in ["", "1", "x:1", "1:01", "zz/1", "00/1/nothing", "00/1/intent/2", "/1", "TG-A/nothing"] {
         assert_eq!(Wanted::parse(text), None, "{text}");
     }
 }

@@ -218,7 +218,10 @@ fn outcome(wire: &mut Wire) -> Result<String, (String, String, String)> {
 
 #[test]
 fn clients_wait_through_notices_and_it_runs_once() {
-    let court = Court::open(|setup| setup);
+    let keys = tests::folder::Folder::new("keys");
+    let key_file = keys.path().join("log.key");
+    let public = crate::notary::new_key("--log", "example.com/audit/approvals", &key_file);
+    let court = Court::open(|setup| setup.audit(&format!("checkpoint: {{ key_file: {} }}", key_file.display())));
     // psql: the notice names the request and where to vote.
     let psql = std::thread::scope(|scope| {
         let client = scope.spawn(|| {
@@ -282,17 +285,21 @@ fn clients_wait_through_notices_and_it_runs_once() {
     assert_eq!(court.rows(), before);
     assert!(court.requests("dora").iter().all(|request| request["state"] != "pending"));
 
-    // Each approved run has its records, in this order; and the verifier finds nothing wrong with the log.
-    let records = court.gateway.records();
-    let of = |id: &str| -> Vec<String> {
-        let mine = records.iter().filter(|record| {
-            record["record"] == "APPROVAL" || record["kind"] == "APPROVAL" || record.to_string().contains(id)
+    // Each approved run has its records; that it was approved and used is proved by a file and the log's key; and the
+    // verifier finds nothing wrong with the log.
+    let proved = |what: &str| {
+        let file = keys.path().join("proof");
+        let file = file.to_str().unwrap();
+        wait_until("the record is in a checkpoint", Duration::from_secs(20), || {
+            court.gateway.tidegate(&["audit", "prove", "audit", what, "--output", file]).code == 0
         });
-        mine.filter(|record| record.to_string().contains(id)).map(|record| record.to_string()).collect()
+        let said = court.gateway.tidegate(&["audit", "check", file, "--key", &public, "--json"]).success().text();
+        serde_json::from_str::<Value>(&said).unwrap()
     };
-    let said = of(id);
-    for word in ["request", "vote", "grant", "consume"] {
-        assert!(said.iter().any(|record| record.contains(&format!("\"{word}\""))), "{word}: {said:#?}");
+    for step in ["request", "vote", "grant", "consume"] {
+        let said = proved(&format!("{id}/{step}"));
+        assert_eq!((&said["proved"], &said["fields"]["kind"]), (&json!(true), &json!(step)), "{said}");
+        assert_eq!(said["fields"]["approved"], request["wanted"]["digest"], "{said}");
     }
     court.gateway.signal("TERM");
     court.gateway.wait_end(Duration::from_secs(30));

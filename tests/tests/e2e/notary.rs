@@ -30,7 +30,7 @@ fn tidegate(arguments: &[&str], folder: &Path) -> Finished {
 }
 
 /// Makes a key; its public half.
-fn new_key(kind: &str, name: &str, file: &Path) -> String {
+pub(crate) fn new_key(kind: &str, name: &str, file: &Path) -> String {
     let file = file.to_str().unwrap();
     let made = tidegate(&["keys", "new", kind, name, "--output", file], Path::new("/")).success().text();
     made.lines().find_map(|line| line.strip_prefix("public key:")).unwrap().trim().to_owned()
