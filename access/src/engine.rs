@@ -146,6 +146,8 @@ pub struct Engine {
     cache: RwLock<Cache>,
     /// Held while the feed is applied, so that it is applied once.
     pulling: Mutex<()>,
+    /// Held while a statement looks for a request of its own, so that identical ones wait for one.
+    pub(crate) holding: Mutex<()>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -177,6 +179,7 @@ impl Engine {
             policy: RwLock::new(Arc::new(policy)),
             cache: RwLock::default(),
             pulling: Mutex::default(),
+            holding: Mutex::default(),
         };
         engine.pull()?;
         Ok(engine)
@@ -455,6 +458,10 @@ impl Engine {
         seconds: u64,
     ) -> Result<Minted, AccessError> {
         let policy = self.policy();
+        if purpose.trim().is_empty() && policy.purpose_needed(target) {
+            let all = policy.purpose_targets.join(", ");
+            return Err(AccessError::Invalid(format!("say what for: {all} needs a purpose")));
+        }
         let now_s = self.clock.now_s();
         let until_s = (now_s + seconds.clamp(1, policy.minted_max_s)).min(sign_in.until_s);
         let handle = {

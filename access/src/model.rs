@@ -347,6 +347,20 @@ pub struct Policy {
     pub minted_max_s: u64,
     /// Votes about protected data need an authenticator's signature.
     pub step_up: bool,
+    /// Targets that nobody reaches without having said what for.
+    pub purpose_targets: Vec<String>,
+}
+
+impl Policy {
+    /// Must somebody who wants this target (or, if it is empty, all of them) say what for?
+    #[must_use]
+    pub fn purpose_needed(&self, target: &str) -> bool {
+        if target.is_empty() {
+            !self.purpose_targets.is_empty()
+        } else {
+            self.purpose_targets.iter().any(|one| one == target)
+        }
+    }
 }
 
 impl Default for Policy {
@@ -363,6 +377,7 @@ impl Default for Policy {
             reason_min: 10,
             minted_max_s: 8 * 3600,
             step_up: true,
+            purpose_targets: Vec::new(),
         }
     }
 }

@@ -258,6 +258,7 @@ impl Engine {
     /// # Errors
     /// Too many wait, or not taken.
     pub fn hold(&self, holding: &Holding) -> Result<HoldOutcome, AccessError> {
+        let _one = self.holding.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let now_s = self.clock.now_s();
         let digest = hex(&holding.digest);
         for _ in 0..8 {

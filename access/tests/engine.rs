@@ -203,6 +203,22 @@ fn a_2_one_approval_runs_once_among_a_thousand() {
 }
 
 #[test]
+fn identical_statements_at_the_same_time_wait_for_one_request() {
+    let world = world();
+    let (_, ana) = world.arrive("ana", &[]);
+    let threads: Vec<_> = (0..16)
+        .map(|number| {
+            let (engine, who) = (Arc::clone(&world.engine), ana.who.clone());
+            std::thread::spawn(move || engine.hold(&holding(&who, &format!("TG-AAAAAA{number:02}"), 1)).unwrap())
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    assert_eq!(world.engine.requests().len(), 1);
+}
+
+#[test]
 fn a_3_time_and_leaving_voters_end_approvals() {
     let world = world();
     let (_, ana) = world.arrive("ana", &[]);
@@ -323,4 +339,21 @@ fn breaking_the_glass_needs_enrolment_a_reason_and_two_reviews_by_others() {
     assert!(world.engine.login("ann").iter().all(|of| of.grants.is_empty()));
     let cut = |news: &News| matches!(news, News::Cut { reason: "removed", .. });
     assert!(world.news.lock().unwrap().iter().any(cut));
+}
+
+#[test]
+fn what_needs_a_purpose_is_not_had_without_one() {
+    let world = world();
+    let (sign_in, _) = world.arrive("ann", &["engineers"]);
+    let mut policy = (*world.engine.policy()).clone();
+    policy.purpose_targets = vec!["warehouse".into()];
+    world.engine.set_policy(policy);
+    let mint = |target: &str, purpose: &str| world.engine.mint(&sign_in, "SCRAM-SHA-256$x", "", target, purpose, 60);
+    for (target, purpose) in [("warehouse", ""), ("warehouse", "  "), ("", "")] {
+        assert!(matches!(mint(target, purpose), Err(AccessError::Invalid(_))), "{target:?} {purpose:?}");
+    }
+    // For one target alone that needs none; or with a purpose, which the credential keeps.
+    assert_eq!(mint("crm", "").unwrap().target, "crm");
+    assert_eq!(mint("warehouse", "ticket 7").unwrap().purpose, "ticket 7");
+    assert_eq!(mint("", "ticket 7").unwrap().purpose, "ticket 7");
 }

@@ -99,7 +99,37 @@ const TABLES: &[(&str, &[&str])] = &[
     ),
 ];
 
-fn grant() -> Grant {
+/// Rules that hold what the statements here are not: by effect and by object.
+fn holds() -> Vec<Hold> {
+    let rule = |n: usize| Block {
+        name: format!("hold-{n}"),
+        effects: if n.is_multiple_of(2) { 0 } else { lineage::Effects::DELETE.0 },
+        objects: vec![Selector {
+            target: "*".into(),
+            schema: "*".into(),
+            relation: if n.is_multiple_of(2) { format!("ledger_{n}") } else { "*".to_owned() },
+            column: "*".into(),
+        }],
+        words: vec![],
+        patterns: vec![],
+        roles: vec![],
+        except: vec![],
+        message: None,
+        hint: None,
+        line: 0,
+    };
+    let hold = |rule: Block| Hold {
+        rule,
+        rows_over: 0,
+        approvers: vec!["dba".into()],
+        approvals: 1,
+        distinct_groups: false,
+        in_transaction: InTransaction::Refuse,
+    };
+    (0..30).map(rule).map(hold).collect()
+}
+
+fn grant(holds: Vec<Hold>) -> Grant {
     let relations = TABLES.iter().zip(20_000..).map(|((name, columns), oid)| Relation {
         oid,
         schema: "clinic".into(),
@@ -166,6 +196,7 @@ fn grant() -> Grant {
             break_glass: None,
             line: 0,
         }],
+        holds,
         ..Model::default()
     };
     let catalog = Catalog { relations: relations.collect(), ..Catalog::default() };
@@ -175,7 +206,8 @@ fn grant() -> Grant {
 }
 
 fn decide(c: &mut Criterion) {
-    let grant = grant();
+    let held = grant(holds());
+    let grant = grant(Vec::new());
     let mut group = c.benchmark_group("decide");
     for (name, text) in
         [("short", "SELECT patient_id, ssn FROM clinic.patients WHERE patient_id = $1"), ("1 KB, three joins", JOINED)]
@@ -184,6 +216,10 @@ fn decide(c: &mut Criterion) {
         assert!(matches!(grant.decide(text, &facts, &()), Decision::Allow(_)), "{name} is allowed");
         group.bench_function(format!("{name}, seen before"), |b| {
             b.iter(|| matches!(grant.decide(text, black_box(&facts), &()), Decision::Allow(_)));
+        });
+        assert!(matches!(held.decide(text, &facts, &()), Decision::Allow(_)), "{name} is not held");
+        group.bench_function(format!("{name}, seen before, beside holding rules"), |b| {
+            b.iter(|| matches!(held.decide(text, black_box(&facts), &()), Decision::Allow(_)));
         });
         group.bench_function(format!("{name}, cold"), |b| {
             b.iter(|| {

@@ -2,13 +2,13 @@
 //!
 //! What a vote's authenticator signs is bound to what the person was shown: the challenge is
 //! `SHA-256(digest ‖ request id ‖ sign-in id ‖ expiry)`, so nothing has to be remembered and nothing can be moved to another
-//! request, sign-in or hour. Invariants: ES256 alone, which every authenticator has; the user was present and verified; only
-//! this origin, never inside of another page. Attestation is not asked for: keys are trusted because a person who was just
+//! request, sign-in or hour. Invariants: ES256, and RS256 for machines whose own authenticator has nothing else; the user was
+//! present and verified; only this origin, never inside of another page. Attestation is not asked for: keys are trusted because a person who was just
 //! verified registered them, or showed an earlier key to do so.
 //!
 //! ```text
 //! authenticator data   0       32    33        37        53       55         55+n
-//!                      | RP id | fl. | counter | AAGUID  | n (BE) | id (n)   | COSE key, 77 bytes
+//!                      | RP id | fl. | counter | AAGUID  | n (BE) | id (n)   | COSE key
 //!                      |<------ assertion ---->|<----------- registration alone ----------------->|
 //! ```
 
@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use access::{Person, SignIn};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
-use ring::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+use ring::signature::{ECDSA_P256_SHA256_ASN1, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -51,13 +51,19 @@ mod flag {
 /// A COSE key for ES256 in the one form CTAP2 allows: `{1: 2, 3: -7, -1: 1, -2: x, -3: y}`.
 const KEY_HEAD: &[u8] = &[0xa5, 0x01, 0x02, 0x03, 0x26, 0x20, 0x01, 0x21, 0x58, 0x20];
 const KEY_BETWEEN: &[u8] = &[0x22, 0x58, 0x20];
+/// One for RS256 with a modulus of 2048 bits and the usual exponent: `{1: 3, 3: -257, -1: n, -2: 65537}`.
+const RSA_HEAD: &[u8] = &[0xa4, 0x01, 0x03, 0x03, 0x39, 0x01, 0x00, 0x20, 0x59, 0x01, 0x00];
+const RSA_TAIL: &[u8] = &[0x21, 0x43, 0x01, 0x00, 0x01];
+const RSA_EXPONENT: &[u8] = &[0x01, 0x00, 0x01];
+/// Bytes of such a modulus.
+const RSA_BYTES: usize = 256;
 
 /// An authenticator, as kept with its person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Authenticator {
     /// Credential id, base64url.
     pub id: String,
-    /// Uncompressed point of P-256, base64url.
+    /// Uncompressed point of P-256 (65 bytes), or modulus of RSA (256 bytes), base64url.
     pub key: String,
     /// Signatures so far, where it counts.
     pub counter: u32,
@@ -187,15 +193,26 @@ fn check_data<'a>(data: &'a [u8], site: Site<'_>) -> Result<(u8, u32, &'a [u8]),
     Ok((flags, counter, rest))
 }
 
-/// A key in the form above, as an uncompressed point.
-fn point(key: &[u8]) -> Option<[u8; 65]> {
-    let rest = key.strip_prefix(KEY_HEAD)?;
-    let (x, rest) = rest.split_first_chunk::<32>()?;
-    let y = rest.strip_prefix(KEY_BETWEEN)?;
-    let mut point = [4; 65];
-    point[1..33].copy_from_slice(x);
-    point[33..].copy_from_slice(<&[u8; 32]>::try_from(y).ok()?);
-    Some(point)
+/// A key in one of the forms above, as it is kept; and what follows it.
+fn key_of(bytes: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    if let Some(rest) = bytes.strip_prefix(RSA_HEAD) {
+        let (modulus, rest) = rest.split_first_chunk::<RSA_BYTES>()?;
+        return Some((modulus.to_vec(), rest.strip_prefix(RSA_TAIL)?));
+    }
+    let (x, rest) = bytes.strip_prefix(KEY_HEAD)?.split_first_chunk::<32>()?;
+    let (y, rest) = rest.strip_prefix(KEY_BETWEEN)?.split_first_chunk::<32>()?;
+    Some(([&[4][..], x, y].concat(), rest))
+}
+
+/// Is it this key's signature?
+fn is_signed(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    match key.len() {
+        RSA_BYTES => {
+            let key = RsaPublicKeyComponents { n: key, e: RSA_EXPONENT };
+            key.verify(&RSA_PKCS1_2048_8192_SHA256, message, signature).is_ok()
+        }
+        _ => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key).verify(message, signature).is_ok(),
+    }
 }
 
 /// Checks what an authenticator signed over a challenge; gives the authenticator with its new counter.
@@ -216,10 +233,9 @@ fn check_signed(
     }
     let mut message = data.clone();
     message.extend_from_slice(&Sha256::digest(&client_data));
-    let key = bytes(&known.key, 65)?;
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &key)
-        .verify(&message, &bytes(&signed.signature, 80)?)
-        .map_err(|_| wrong("its signature does not fit"))?;
+    if !is_signed(&bytes(&known.key, RSA_BYTES)?, &message, &bytes(&signed.signature, RSA_BYTES)?) {
+        return Err(wrong("its signature does not fit"));
+    }
     // Those that do not count always say 0.
     if (counter > 0 || known.counter > 0) && counter <= known.counter {
         return Err(wrong("it has signed more often than it says: there may be a copy of it"));
@@ -320,14 +336,13 @@ pub(crate) fn finish(
     let parted = rest.split_at_checked(16).and_then(|(_aaguid, rest)| {
         let (length, rest) = rest.split_first_chunk::<2>()?;
         let (id, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-        let (key, rest) = rest.split_at_checked(KEY_HEAD.len() + 32 + KEY_BETWEEN.len() + 32)?;
-        Some((id, key, rest))
+        Some((id, rest))
     });
-    let (id, key, rest) = parted.ok_or_else(|| wrong("its data is not whole"))?;
+    let (id, rest) = parted.ok_or_else(|| wrong("its data is not whole"))?;
+    let (key, rest) = key_of(rest).ok_or_else(|| wrong("its key is neither for ES256 nor for RS256"))?;
     if id.is_empty() || id.len() > CREDENTIAL_ID_MAX || (flags & flag::EXTENSIONS == 0) != rest.is_empty() {
         return Err(wrong("its data is not whole"));
     }
-    let point = point(key).ok_or_else(|| wrong("its key is not for ES256"))?;
     let id = BASE64.encode(id);
     if of(person).iter().any(|known| known.id == id) {
         return Err(wrong("it is registered already"));
@@ -337,7 +352,7 @@ pub(crate) fn finish(
         "" => "Security key",
         name => &name[..name.floor_char_boundary(NAME_MAX)],
     };
-    let new = Authenticator { id, key: BASE64.encode(point), counter, name: name.to_owned(), added_s: now_s };
+    let new = Authenticator { id, key: BASE64.encode(key), counter, name: name.to_owned(), added_s: now_s };
     Ok((new, voucher))
 }
 
@@ -452,6 +467,31 @@ mod tests {
         let kept: Value = serde_json::from_slice(&kept).unwrap();
         assert_eq!(kept["form"], "tidegate-webauthn/v1");
         assert!(kept["signature"].is_string() && kept["key"].is_string());
+    }
+
+    #[test]
+    fn a_key_of_rsa_is_taken_and_its_signature_checked() {
+        // Made with openssl: what an authenticator signed about TG-1 and the digest d1; its private key is gone.
+        const MODULUS: &str = "v4guCblTK2YiBHk6tSarxLO2S4LAVWLk_abXP1T3F0cftEvXHsfRFdO4vLJrcmAXUAcqvvFZV6DvmBXGSfC2x81y64CKtwAVjMfMNw8_I8NzHmwIHxcVESrZiIv1085FAqB_wExRMVxNUW5OaY-A95cEKmxwqnj-AoqDdZ_6ngoRgdBDIoJS-F_emrLLjneAH-DUuEV2JIthY8TsgiSI_T3I81IOq4fILqdRqFNDaQwhC2iKuifuNEOICiHtcFhrPZi-yvJG-QNwkjgbim672tf_a6oIlLLdtlQq1M0hmM_pglcHQl5_fjuk2hP4RldjwunZU5kgfY7YNqBhr3Eonw";
+        const CLIENT: &str = "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0IiwiY2hhbGxlbmdlIjoiNW5LT2lqejZLdnpybDRVQ3FGRWdnSklaVkt5Vkg3VXVWbkVOb2Nac2lzQSIsIm9yaWdpbiI6Imh0dHBzOi8vdGlkZWdhdGUuZXhhbXBsZTo4NDQzIiwiY3Jvc3NPcmlnaW4iOmZhbHNlfQ";
+        const DATA: &str = "Tw_xMMykitS-feMxLEQCZ3GZQW-3kZ5GS4gSZDJrW6sFAAAAAA";
+        const SIGNATURE: &str = "DJdNCaRljEut7jJqk0x7I-XBKvE8ySy0UHyBBopPypdUDN-Flo93-rc21FwZNo6C5F7el8mspApAcc6TUgu1QkJP6Bcucfw9d2Gwe42IxOivfoGQCr6ODdmN6OTWj5d0gAlJrbYzgvOw48Z1ZXrhjEp-_l3dAxZQGr72UlX9E875TIeMi_umzY806zmZ2DiXJSQ_byhgPtO5ZS04IQKgLY6N63_3i5mV6XlKzmZCXbRuvKZu7UsiMd945VYyrO9DAsoamKG423z4NGnMN2kpirkXOWiMmsE9dRzNSWG6guHZcoeHvmImj5H5t-L8ZzRVQNFoUMjqK5VhdrUvaXiA3g";
+        let modulus = BASE64.decode(MODULUS).unwrap();
+        let cose = [RSA_HEAD, &modulus, RSA_TAIL].concat();
+        assert_eq!(key_of(&cose), Some((modulus, &[][..])));
+        assert_eq!(key_of(&cose[..cose.len() - 1]), None);
+        let mut person = Person::default();
+        let key = Authenticator { id: "a2V5".into(), key: MODULUS.into(), counter: 0, name: "k".into(), added_s: 0 };
+        put(&mut person, &key);
+        let answer = |signature: &str| {
+            json!({"id": "a2V5", "client_data": CLIENT, "authenticator_data": DATA, "signature": signature}).to_string()
+        };
+        let good = check(&person, &signed_in(), ("d1", "TG-1"), (&answer(SIGNATURE), NOW + 200), NOW, SITE);
+        assert_eq!(good.unwrap().0, key);
+        let mut broken = BASE64.decode(SIGNATURE).unwrap();
+        broken[100] ^= 1;
+        let broken = answer(&BASE64.encode(broken));
+        assert!(check(&person, &signed_in(), ("d1", "TG-1"), (&broken, NOW + 200), NOW, SITE).is_err());
     }
 
     #[test]

@@ -11,8 +11,10 @@ with psycopg.connect(autocommit=True) as conn:
     if how == "run":
         print("deleted", conn.execute("DELETE FROM held_rows WHERE id = %s", (number,)).rowcount)
     elif how == "pipeline":
-        with conn.pipeline():
+        with conn.pipeline() as pipeline:
             first = conn.execute("SELECT 1")
+            # What ran before in the same implicit transaction keeps its locks.
+            pipeline.sync()
             held = conn.execute("DELETE FROM held_rows WHERE id = %s", (number,))
             last = conn.execute("SELECT 3")
         print("deleted", held.rowcount, first.fetchone(), last.fetchone())

@@ -45,6 +45,7 @@ pub struct Setup {
     files: Vec<(&'static str, String)>,
     lines: Vec<String>,
     target_lines: Vec<String>,
+    no_users: bool,
 }
 
 /// How the gateway reaches its upstream.
@@ -85,6 +86,7 @@ impl Setup {
             files: Vec::new(),
             lines: Vec::new(),
             target_lines: Vec::new(),
+            no_users: false,
         }
     }
 
@@ -127,6 +129,12 @@ impl Setup {
     /// A line under its target.
     pub fn target_line(mut self, line: &str) -> Self {
         self.target_lines.push(line.into());
+        self
+    }
+
+    /// Nobody logs in by a users file.
+    pub fn without_users(mut self) -> Self {
+        self.no_users = true;
         self
     }
 
@@ -202,11 +210,12 @@ impl Setup {
         }
         target.extend(self.target_lines.iter().cloned());
         let mut text = format!(
-            "listen: [\"127.0.0.1:{port}\"]\ncores: {}\nbundle: policy.tgb\nusers: users.yaml\n\
+            "listen: [\"127.0.0.1:{port}\"]\ncores: {}\nbundle: policy.tgb\n{}\
              tls:\n  certificate: server.crt\n  key: server.key\n  required: {}\n\
              audit:\n  directory: {}\n{}metrics: \"127.0.0.1:{metrics}\"\nkeys:\n  default: {{ file: token.key }}\n\
              targets:\n  {}:\n    {}\n",
             self.cores,
+            if self.no_users { "" } else { "users: users.yaml\n" },
             self.tls_required,
             self.audit_directory,
             self.audit.iter().map(|line| format!("  {line}\n")).collect::<String>(),

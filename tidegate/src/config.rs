@@ -114,6 +114,8 @@ pub struct Target {
     pub recordings: Option<RecordingSettings>,
     /// Whose account sessions use.
     pub credentials: Option<CredentialSettings>,
+    /// Where it says that nobody gets in without a purpose.
+    pub purpose: Option<Place>,
 }
 
 /// Limits, with the names of the file.
@@ -237,7 +239,8 @@ impl Config {
             within(t, Duration::from_secs(1), Duration::from_secs(86_400))
         });
         let limits = root.take("limits").map(|n| limits(n, report)).unwrap_or_default();
-        let access = root.take("access").and_then(|n| crate::access::read_access(n, folder, report));
+        let mut access = root.take("access").and_then(|n| crate::access::read_access(n, folder, report));
+        purposes(&targets, users.is_some(), access.as_mut(), report);
         let console = root.take("console").and_then(|n| crate::access::read_console(n, folder, report));
         if users.is_none() && access.is_none() {
             report.error(root.place(), "nobody could log in: name a `users` file, or write the section `access`");
@@ -442,8 +445,18 @@ pub(crate) fn secret(
 }
 
 fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeMap<String, Target> {
-    const KNOWN: &[&str] =
-        &["password", "ca", "client_certificate", "client_key", "address", "tls", "audit", "recordings", "credentials"];
+    const KNOWN: &[&str] = &[
+        "password",
+        "ca",
+        "client_certificate",
+        "client_key",
+        "address",
+        "tls",
+        "audit",
+        "recordings",
+        "credentials",
+        "purpose",
+    ];
     let section = Section::open_free("targets", node, report);
     let mut targets = BTreeMap::new();
     for (name, node) in section.rest() {
@@ -479,12 +492,40 @@ fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeM
         });
         let recordings = section.take("recordings").map(|n| recordings::read(n, false, report));
         let credentials = section.take("credentials").and_then(|n| crate::access::read_credentials(n, folder, report));
+        let purpose = section.take("purpose").and_then(|n| report.scalar("purpose", n)).and_then(|word| {
+            match word.value.as_str() {
+                "required" => return Some(word.place),
+                "optional" => {}
+                other => report.error(word.place, format!("`purpose`: `{other}` is neither required nor optional")),
+            }
+            None
+        });
         targets.insert(
             name.value,
-            Target { place: name.place, password, ca, client, address, tls, audit, recordings, credentials },
+            Target { place: name.place, password, ca, client, address, tls, audit, recordings, credentials, purpose },
         );
     }
     targets
+}
+
+/// Tells the section `access` which targets need a purpose: those of the users file could not state one.
+fn purposes(
+    targets: &BTreeMap<String, Target>,
+    users: bool,
+    access: Option<&mut AccessSettings>,
+    report: &mut Report<'_>,
+) {
+    let needed = || targets.iter().filter_map(|(name, target)| Some((name, target.purpose?)));
+    for (name, place) in needed() {
+        if users {
+            report.error(place, format!("`{name}` needs a purpose, but who logs in by the file `users` states none"));
+        } else if access.is_none() {
+            report.error(place, "`purpose` needs the section `access`, where purposes are stated");
+        }
+    }
+    if let Some(access) = access {
+        access.purpose_targets = needed().map(|(name, _)| name.clone()).collect();
+    }
 }
 
 /// Splits `host:port`; an IPv6 address stands in brackets.

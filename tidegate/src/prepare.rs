@@ -153,6 +153,12 @@ fn bundle(config: &Config, problems: &mut Problems) -> Option<Arc<Bundle>> {
                     format!("role `{role}` is in OBSERVE mode: nothing is refused or masked for it, only recorded");
                 problems.warning(&config.file, Some(config.bundle.place), text);
             }
+            if let (Some(hold), None) = (bundle.model().holds.first(), &config.access) {
+                let rule = &hold.rule.name;
+                let text =
+                    format!("rule `{rule}` holds statements, and without a section `access:` nobody can approve them");
+                problems.warning(&config.file, Some(config.bundle.place), text);
+            }
             Some(Arc::new(bundle))
         }
         Err(error) => {

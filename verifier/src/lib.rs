@@ -5,6 +5,7 @@
 //! is a finding or an error, never passed over. Deliberately not here: showing records, decrypting, repairing.
 
 mod anchors;
+mod approvals;
 mod beside;
 mod block;
 mod cbor;

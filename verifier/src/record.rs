@@ -202,6 +202,8 @@ pub(crate) mod field {
     pub(crate) const CHUNK_HASH: u8 = 60;
     pub(crate) const COMMITMENT: u8 = 61;
     pub(crate) const SESSIONS: u8 = 67;
+    pub(crate) const APPROVED: u8 = 73;
+    pub(crate) const ID: u8 = 75;
     pub(crate) const SIGNATURES: u8 = 68;
 }
 

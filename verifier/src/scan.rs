@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::mpsc::SyncSender;
 use std::time::Duration;
 
+use crate::approvals::Step;
 use crate::block::{Header, Records, header_hash};
 use crate::clock;
 use crate::merkle::Hash;
@@ -110,6 +111,7 @@ pub(crate) enum Act {
     Hold { name: String, query: String },
     Release { name: String },
     Purge { kind: String, order: String, sessions: Vec<Sid>, signatures: Vec<String> },
+    Approval { step: Step, id: Box<str>, digest: Hash, statement: (Sid, u64) },
 }
 
 /// [`What`] a record means, and where it stands.
@@ -392,6 +394,17 @@ fn act(record: &Record<'_>) -> Option<Act> {
                 .into_iter()
                 .map(|line| String::from_utf8_lossy(line).into_owned())
                 .collect(),
+        },
+        kind::APPROVAL => Act::Approval {
+            step: match record.text(field::KIND) {
+                "grant" => Step::Grant,
+                "consume" => Step::Consume,
+                "end" => Step::End,
+                _ => return None,
+            },
+            id: record.text(field::ID).into(),
+            digest: record.fixed(field::APPROVED),
+            statement: (record.fixed(field::SESSION), record.number(field::STATEMENT)),
         },
         _ => return None,
     })

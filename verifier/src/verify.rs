@@ -97,6 +97,7 @@ fn all(directories: &[PathBuf], options: &Options, report: &mut Report) -> Resul
         }
         logs.push(one_log(log, directory, &mut folder, &known, options, report)?);
     }
+    crate::approvals::judge(&logs, report);
     crate::registry::compare(&logs, &kept, options.trust.as_ref(), report);
     Ok(())
 }

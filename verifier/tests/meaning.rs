@@ -7,7 +7,7 @@ mod support;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use audit::record::{Actor, Record, SessionId};
+use audit::record::{Actor, Approval, Record, SessionId};
 use sealing::recording::{Builder, EndReason, Event, Header, Writer};
 use support::tree::{Key, key};
 use support::{Log, SESSION, begin, intent, result};
@@ -85,6 +85,48 @@ fn releases_go_with_their_statements() {
     finds(&of(&back), Code::Sem, "released 1 rows after 5");
     finds(&of(&[opened("strict"), intent(1), release(1, 1, 1), done(), release(1, 2, 1)]), Code::Sem, "not under way");
     finds(&of(&[opened("strict"), opened("strict")]), Code::Sem, "opens twice");
+}
+
+fn approval(kind: &'static str, id: &'static str, digest: u8, statement: u64) -> Record<'static> {
+    let actor = Actor { issuer: "local", subject: "ana", role: "analyst" };
+    let digest = [digest; 32];
+    Record::Approval(Approval { kind, session: SESSION, statement, actor, id, digest, ..Approval::default() })
+}
+
+#[test]
+fn an_approval_is_used_once_for_what_it_was_given_for() {
+    let grant = || approval("grant", "TG-A", 1, 1);
+    let used = |statement| approval("consume", "TG-A", 1, statement);
+    let run = || [intent(1), result(SESSION, 1, "ok")];
+    let [begins, ends] = run();
+    clean(&of(&[approval("request", "TG-A", 1, 1), approval("vote", "TG-A", 1, 1), grant(), used(1), begins, ends]));
+    // Recorded by different cores, a moment apart.
+    clean(&of(&[used(1), grant()]));
+    clean(&of(&[grant(), approval("end", "TG-A", 1, 1)]));
+    clean(&of(&[grant(), used(1), approval("grant", "TG-B", 1, 2), approval("consume", "TG-B", 1, 2)]));
+    finds(&of(&[grant(), used(1), used(1)]), Code::Sem, "TG-A is used a second time");
+    finds(&of(&[grant(), used(1), used(2)]), Code::Sem, "TG-A is used a second time");
+    finds(&of(&[grant(), approval("consume", "TG-A", 2, 1)]), Code::Sem, "for something else than it was given for");
+    // Given on another node that shares the store.
+    let report = of(&[used(1)]);
+    clean(&report);
+    assert!(report.notes.iter().any(|note| note.contains("in the log of another node")), "{:?}", report.notes);
+
+    let later = |first: Record<'_>, second: Record<'_>, third: Record<'_>| {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = begin(directory.path());
+        log.put(&first);
+        log.put(&Record::ClockStep { step_ns: 120 * SECOND as i64 });
+        log.wall += 120 * SECOND;
+        log.mono += 120 * SECOND;
+        log.put(&second);
+        log.put(&third);
+        log.commit();
+        log.end();
+        verify(directory.path())
+    };
+    finds(&later(used(1), grant(), grant()), Code::Sem, "TG-A is used before it is given");
+    finds(&later(approval("end", "TG-A", 1, 1), grant(), used(1)), Code::Sem, "TG-A is used after its end");
 }
 
 #[test]

@@ -92,7 +92,7 @@ async function register(event) {
       publicKey: {
         challenge: unpack(asked.challenge), rp: { id: asked.rp, name: 'Tidegate' },
         user: { id: unpack(asked.user), name: asked.handle, displayName: asked.name || asked.handle },
-        pubKeyCredParams: [{ type: 'public-key', alg: -7 }], attestation: 'none', timeout: 120000,
+        pubKeyCredParams: [{ type: 'public-key', alg: -7 }, { type: 'public-key', alg: -257 }], attestation: 'none', timeout: 120000,
         authenticatorSelection: { userVerification: 'required', residentKey: 'discouraged' },
         excludeCredentials: asked.exclude.map((id) => ({ type: 'public-key', id: unpack(id) })),
       },
@@ -151,5 +151,6 @@ document.addEventListener('keydown', (event) => {
 for (const button of all('[data-theme-switch]')) { button.hidden = false; button.onclick = theme }
 for (const button of all('[data-help]')) { button.hidden = false; button.onclick = help }
 dress(document)
+one('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
 setInterval(count, 1000)
 if (document.body.dataset.refresh) setInterval(refresh, Number(document.body.dataset.refresh) * 1000)

@@ -60,7 +60,7 @@ fn verdict(answer: &Result<Explained, String>) -> Markup {
                 Err(why) => { p.warn { (why) } }
                 Ok(of) => {
                     @let class = match of.decision.as_str() { "allowed" => "good", "held" => "wait", _ => "bad" };
-                    p.verdict { span.tag.(class) { (of.decision) } @if !of.rule.is_empty() { " by rule " code { (of.rule) } } }
+                    p.verdict { span.tag.(class) { (of.decision) } @if !of.rule.is_empty() && of.decision != "allowed" { " by rule " code { (of.rule) } } }
                     @if !of.message.is_empty() { p { (of.message) } }
                     @if !of.columns.is_empty() {
                         div.scroll tabindex="0" role="region" aria-label="Result columns" {

@@ -191,6 +191,9 @@ fn parts<'a>(text: &'a str, start: usize, marks: &[(usize, usize)]) -> Vec<(&'a 
 
 /// The text, whole, with line numbers.
 pub(super) fn show(text: &str, marks: &[(usize, usize)]) -> Markup {
+    // Where everything is marked, nothing stands out.
+    let whole = |(from, to): &(usize, usize)| *from == 0 && *to >= text.trim_end().len();
+    let marks = if marks.iter().any(whole) { &[] } else { marks };
     let end = text.floor_char_boundary(SHOWN_MAX);
     let (shown, hidden) = text.split_at(end);
     let mut lines: Vec<Vec<Markup>> = vec![Vec::new()];
@@ -259,7 +262,7 @@ mod tests {
     fn marks_of_any_numbers_mark_what_is_there() {
         let shown = show("DELETE FROM ä", &[(0, 6)]).into_string();
         assert!(shown.contains("<mark>DELETE</mark> FROM ä"), "{shown}");
-        for marks in [&[(5, 2)][..], &[(0, usize::MAX)], &[(13, 13)], &[(900, 901)], &[(12, 13)]] {
+        for marks in [&[(5, 2)][..], &[(1, usize::MAX)], &[(0, usize::MAX)], &[(13, 13)], &[(900, 901)], &[(12, 13)]] {
             assert!(show("DELETE FROM ä", marks).into_string().contains("FROM"));
         }
     }

@@ -255,7 +255,7 @@ pub(crate) fn sent(given: &contract::Given) -> Vec<Sent> {
 }
 
 /// Parameters that are shown, and characters of each.
-const SHOWN_MAX: usize = 64;
+const SHOWN_MAX: usize = 32;
 const SHOWN_CHARACTERS: usize = 120;
 
 /// Parameters for who votes. `hidden` says only that they are there.

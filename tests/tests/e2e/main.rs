@@ -9,6 +9,7 @@ mod bad_input;
 mod blocking;
 mod budgets;
 mod compiler;
+mod console;
 mod copy;
 mod drivers;
 mod durable;

@@ -1,13 +1,13 @@
 //! What clients of databases show instead of a password of the users file: tokens and certificates. Plaintext and downgrades.
 
 use serde_json::{Value, json};
-use std::{os::unix::fs::PermissionsExt as _, process::Command, sync::OnceLock};
+use std::{os::unix::fs::PermissionsExt as _, process::Command, sync::OnceLock, time::Duration};
 use tests::{
     certificates::Authority,
     clients,
     folder::Folder,
     gateway::{Gateway, Setup},
-    process::{Finished, run},
+    process::{Finished, run, wait_until},
     programs::program,
     provider::{AUDIENCE, CLIENT_ID, CLIENT_SECRET, Plan, Provider},
     rules::Bundle,
@@ -75,6 +75,18 @@ impl Site {
         wire.send(&startup(0x0003_0000, &all));
         let first = wire.read().unwrap();
         (wire, first)
+    }
+}
+
+impl Site {
+    /// Waits until the audit log tells all of these.
+    #[track_caller]
+    fn recorded(&self, words: &[&str]) {
+        let mut shown = String::new();
+        wait_until("the records are there", Duration::from_secs(10), || {
+            shown = self.gateway.tidegate(&["audit", "show", "audit"]).success().text();
+            words.iter().all(|word| shown.contains(word))
+        });
     }
 }
 
@@ -162,6 +174,8 @@ fn no_token_is_asked_for_outside_of_tls() {
         wire.send(&frame(b'p', &zero(if user == "robot" { "a.b.c".to_owned() } else { site.token() }.as_str())));
         assert_eq!(state(&wire.read().unwrap()), "28000", "{user}");
     }
+    // All of it is in the log, and what was shown is not.
+    site.recorded(&["token_in_clear", "other_user"]);
 }
 
 #[test]

@@ -4,15 +4,18 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    net::TcpListener,
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
     sync::OnceLock,
+    time::Duration,
 };
 use tests::{
     browser::Browser,
     clients,
     folder::Folder,
     gateway::{Gateway, Setup},
+    process::wait_until,
+    programs::program,
     rules::Bundle,
     saml::{SamlProvider, Service, key_pair},
     server::{Postgres, free_port},
@@ -93,35 +96,23 @@ fn answered(site: &Site, visitor: &Visitor, response: &str, relay: &str) -> Answ
     if aside.status == 303 { visitor.get(&aside.location()) } else { aside }
 }
 
-fn finish(site: &Site, code: &str) -> serde_json::Value {
-    let finish = json!({"code": code, "code_verifier": VERIFIER});
-    Visitor::new(site.console).api("POST", "/login/finish", "", &finish).ok().json()
-}
-
 fn code_of(callback: &str) -> &str {
     let (_, query) = callback.split_once('?').unwrap_or_else(|| panic!("no query: {callback}"));
     query.split('&').find_map(|pair| pair.strip_prefix("code=")).unwrap_or_else(|| panic!("no code: {callback}"))
 }
 
 #[test]
-fn a_command_line_signs_in_through_chromium_and_psql_connects() {
+fn tidegate_login_signs_in_through_chromium_and_psql_connects() {
     let site = site();
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let address = begin(site, listener.local_addr().unwrap().port());
-    // What a command line does: one request, its first line, a page that says to go back.
-    let loopback = std::thread::spawn(move || {
-        loop {
-            let (mut socket, _) = listener.accept().unwrap();
-            let mut lines = BufReader::new(&socket).lines().map_while(Result::ok);
-            let line = lines.next().unwrap_or_default();
-            // To its end: a socket that is closed with something unread in it is reset.
-            lines.take_while(|line| !line.is_empty()).for_each(drop);
-            let _ = socket.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ndone");
-            if line.starts_with("GET /callback?") {
-                return line;
-            }
-        }
-    });
+    let home = Folder::new("home");
+    let mut command = Command::new(program("tidegate"));
+    command.args(["login", &format!("http://127.0.0.1:{}", site.console), "--no-browser", "--json"]);
+    command.env("XDG_STATE_HOME", home.path()).env("HOME", home.path());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut login = command.spawn().unwrap();
+    let mut says = BufReader::new(login.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let address = says.find_map(|line| line.find("http").map(|at| line[at..].trim().to_owned())).expect("an address");
+
     let browser = Browser::start();
     assert_eq!(browser.goto(&address), 200);
     browser.click("text=Sign in with corp");
@@ -129,27 +120,25 @@ fn a_command_line_signs_in_through_chromium_and_psql_connects() {
     browser.fill("input[name=username]", "alice");
     browser.fill("input[name=password]", "alicepass");
     browser.click("button[type=submit]");
-    browser.wait_url("/callback\\?");
-    let line = loopback.join().unwrap();
-    let callback = line.split(' ').nth(1).unwrap();
-    assert!(callback.contains(&format!("state={}", "s".repeat(32))));
-    let signed_in = finish(site, code_of(callback));
-    let person = &signed_in["person"];
+    browser.wait_url("^http://127\\.0\\.0\\.1:[0-9]+/callback");
+    let done = login.wait_with_output().unwrap();
+    assert!(done.status.success(), "{:?}", says.collect::<Vec<_>>());
+    let told: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    let person = &told["person"];
     assert_eq!(person["issuer"], site.provider.entity().as_str());
     assert_eq!((&person["subject"], &person["handle"]), (&json!("alice"), &json!("alice")));
     assert_eq!(person["groups"], json!(["everyone", "eng"]));
 
-    let token = signed_in["token"].as_str().unwrap();
-    let minted = Visitor::new(site.console).api("POST", "/credentials", token, &json!({})).ok().json();
-    let user = minted["user"].as_str().unwrap();
-    let endpoint = site.gateway.endpoint(user).with_user(user, minted["password"].as_str().unwrap());
+    let text = |name: &str| told["credential"][name].as_str().unwrap().to_owned();
+    let (user, password) = (text("user"), text("password"));
+    let endpoint = site.gateway.endpoint(&user).with_user(&user, &password);
     assert_eq!(clients::rows(&endpoint, "select 'in'").success().text(), "in\n");
-
-    // The log knows who, by which way, and holds neither the response nor the token.
-    let log = site.gateway.log();
-    for secret in [token, minted["password"].as_str().unwrap()] {
-        assert!(!log.contains(secret));
-    }
+    assert!(!site.gateway.log().contains(&password));
+    // Who it was, and by which way, is in the log.
+    wait_until("the sign-in is recorded", Duration::from_secs(10), || {
+        let shown = site.gateway.tidegate(&["audit", "show", "audit"]).success().text();
+        shown.contains("sign_in") && shown.contains("saml") && shown.contains(&site.provider.entity())
+    });
 }
 
 #[test]
@@ -213,6 +202,10 @@ fn what_nobody_asked_for_is_refused() {
         "<samlp:LogoutRequest xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\" ID=\"_1\" Version=\"2.0\"/>";
     let logout = base64::engine::general_purpose::STANDARD.encode(logout);
     assert!(answered(site, &visitor, &logout, relay).location().contains("error=saml"));
+    wait_until("the refusal is recorded", Duration::from_secs(10), || {
+        let shown = site.gateway.tidegate(&["audit", "show", "audit"]).success().text();
+        shown.contains("sign_in_failed") && shown.contains("saml: not a SAML response")
+    });
     // Megabytes are refused before they are read, and what is no form too.
     let large = visitor.post_from_elsewhere("/signin/saml/acs", "http://evil.example", &"a=b&".repeat(1 << 20));
     assert!((400..500).contains(&large.status), "{}", large.status);

@@ -36,15 +36,15 @@ const SERVICE_SECRET: &str = "the-secret-of-the-service";
 impl Door {
     /// With TLS, as it is run.
     fn open() -> Self {
-        Self::with(false)
+        Self::with(false, |setup| setup)
     }
 
     /// Without TLS on loopback, so that requests can be written by hand.
     fn plain() -> Self {
-        Self::with(true)
+        Self::with(true, |setup| setup)
     }
 
-    fn with(plain: bool) -> Self {
+    fn with(plain: bool, change: impl FnOnce(Setup) -> Setup) -> Self {
         let console = free_port();
         let origin = if plain { format!("http://127.0.0.1:{console}") } else { format!("https://localhost:{console}") };
         let provider = Plan::new()
@@ -53,7 +53,7 @@ impl Door {
             .service("etl", SERVICE_SECRET, &["everyone"])
             .redirect(&format!("{origin}/signin/oidc/callback"))
             .start();
-        let gateway = Setup::new(Bundle::allow_all(), Postgres::shared())
+        let gateway = change(Setup::new(Bundle::allow_all(), Postgres::shared()))
             .file("client.secret", CLIENT_SECRET)
             .line("access:\n  store: { directory: access }\n  key_file: access.key\n  admins: [sre]")
             .line(&format!("console:\n  listen: \"127.0.0.1:{console}\"\n  url: {origin}\n  plain: {plain}"))
@@ -293,6 +293,25 @@ fn a_port_on_this_machine_needs_no_password() {
     door.run(&["logout"]).success();
     assert_eq!(door.run(&["whoami"]).code, 3);
     assert_eq!(door.run(&["connect", "plain", "--", "true"]).code, 3);
+}
+
+#[test]
+fn a_target_that_needs_a_purpose_is_reached_with_one_that_is_recorded() {
+    let door = Door::with(false, |setup| setup.without_users().target_line("purpose: required"));
+    let token = door.home.write("token", door.provider.service_token("etl", SERVICE_SECRET));
+    let (url, ca) = (door.url(), door.home.path().join("ca.crt"));
+    let login = ["login", &url, "--ca", ca.to_str().unwrap(), "--token-file", token.to_str().unwrap()];
+    let without = door.run(&login);
+    assert!(without.code != 0 && without.errors().contains("say what for"), "{}", without.errors());
+    door.home.write("token", door.provider.service_token("etl", SERVICE_SECRET));
+    let with = door.login(&["--token-file", token.to_str().unwrap(), "--purpose", "ticket 4711"]).done();
+    clients::rows(&door.endpoint(&with), "select 1").success();
+    door.recorded("mint", "ticket 4711");
+    assert_ne!(door.run(&["connect", "plain", "--", "true"]).code, 0);
+    door.run(&["connect", "plain", "--purpose", "ticket 4712", "--", "psql", "-c", "select 1"]).success();
+    // Beside the minting, the session that used it says what for.
+    let said = || door.gateway.records().iter().filter(|record| record.to_string().contains("ticket 4712")).count();
+    wait_until("the session's record has the purpose", Duration::from_secs(10), || said() >= 2);
 }
 
 #[test]

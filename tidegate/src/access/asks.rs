@@ -221,6 +221,11 @@ impl Inner {
             AccessError::Forbidden(_) => "suspended",
             _ => "unavailable",
         })?;
+        // A token says nothing of that; a grant may.
+        let stated = grants.iter().any(|grant| grant.target == proof.target && !grant.purpose.is_empty());
+        if engine.policy().purpose_needed(&proof.target) && !stated {
+            return Err("no_purpose");
+        }
         if !proof.user.is_empty() && proof.user != person.handle {
             return Err("other_user");
         }

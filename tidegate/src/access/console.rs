@@ -101,7 +101,9 @@ pub fn serve_console(
     let authority = vouchers.authority;
     let door = console::signin::Settings { url: url.clone(), gate: door, others: Vec::new(), saml, authority };
     let desk = Desk::new(Arc::clone(engine), vouchers.providers, door);
-    let state = State::new(world, desk, notify::Inbound::default()).map_err(|e| format!("`console.url`: {e}"))?;
+    let state = State::new(world, desk, super::notices::inbound(&settings.approvers)?)
+        .map_err(|e| format!("`console.url`: {e}"))?;
+    let notices = notices.to(super::notices::channels(&settings.notices)?);
     let settings = Settings { listener, tls, notices: Some(notices) };
     let running = console::start(settings, state).map_err(|e| format!("the console cannot start: {e}"))?;
     tracing::info!("console on {}, at {}", running.address(), url);

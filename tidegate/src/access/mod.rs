@@ -13,6 +13,7 @@ mod console;
 mod credentials;
 mod directory;
 mod issuers;
+mod notices;
 mod saml;
 mod settings;
 mod start;

@@ -1,5 +1,6 @@
 //! The sections `access:` and `console:` of the configuration.
 
+use super::notices::{ApproverSettings, NoticeSettings};
 use crate::config::{boolean, path, secret, within};
 use crate::secrets::SecretSource;
 use crate::yaml::{Node, Placed, Report, Section};
@@ -51,6 +52,8 @@ pub struct AccessSettings {
     pub step_up: bool,
     /// Clients of databases may log in by certificates that this gateway has made.
     pub certificates: bool,
+    /// Targets that need a purpose, by their own sections.
+    pub purpose_targets: Vec<String>,
 }
 
 /// The section `console:`.
@@ -64,6 +67,10 @@ pub struct ConsoleSettings {
     pub tls: Option<(Placed<PathBuf>, Placed<PathBuf>)>,
     /// Served without TLS, which only a loopback address may be.
     pub plain: bool,
+    /// Who is told outside.
+    pub notices: Vec<NoticeSettings>,
+    /// Programs that vote.
+    pub approvers: Vec<ApproverSettings>,
 }
 
 fn groups(name: &str, section: &mut Section, report: &mut Report<'_>) -> Vec<String> {
@@ -116,6 +123,7 @@ pub(crate) fn access(node: Placed<Node>, folder: &Path, report: &mut Report<'_>)
         credential_max,
         step_up,
         certificates,
+        purpose_targets: Vec::new(),
     })
 }
 
@@ -139,7 +147,8 @@ fn store(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<S
 
 /// Reads the section `console:`.
 pub(crate) fn console(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> Option<ConsoleSettings> {
-    let mut section = Section::open("console", node, &["listen", "url", "tls", "plain"], report);
+    let mut section =
+        Section::open("console", node, &["listen", "url", "tls", "plain", "notices", "approvers"], report);
     let listen = section
         .demand("listen", report)
         .and_then(|node| report.scalar("listen", node))
@@ -152,6 +161,9 @@ pub(crate) fn console(node: Placed<Node>, folder: &Path, report: &mut Report<'_>
         Some((certificate?, key?))
     });
     let plain = section.value("plain", false, report, boolean);
+    let notices = section.take("notices").map(|node| super::notices::notices(node, folder, report)).unwrap_or_default();
+    let approvers =
+        section.take("approvers").map(|node| super::notices::approvers(node, folder, report)).unwrap_or_default();
     let (listen, mut url) = (listen?, url?);
     if plain && !listen.value.ip().is_loopback() {
         report.error(listen.place, "`plain: true` serves passwords without TLS: only a loopback address may do that");
@@ -163,5 +175,5 @@ pub(crate) fn console(node: Placed<Node>, folder: &Path, report: &mut Report<'_>
     if !url.value.starts_with(scheme) || url.value.len() == scheme.len() {
         report.error(url.place, format!("`url` is how people reach the console and starts with {scheme}"));
     }
-    Some(ConsoleSettings { listen, url, tls, plain })
+    Some(ConsoleSettings { listen, url, tls, plain, notices, approvers })
 }

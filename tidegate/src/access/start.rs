@@ -87,6 +87,7 @@ pub fn policy_of(settings: &AccessSettings, model: &Model) -> Policy {
         cool_down_s: settings.cool_down.as_secs(),
         minted_max_s: settings.credential_max.as_secs(),
         step_up: settings.step_up,
+        purpose_targets: settings.purpose_targets.clone(),
         ..Policy::default()
     }
 }

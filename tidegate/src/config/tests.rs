@@ -201,3 +201,16 @@ proptest! {
         prop_assert!(config.is_some() || problems.contains("error"));
     }
 }
+
+#[test]
+fn a_target_that_needs_a_purpose_has_nobody_who_cannot_state_one() {
+    const ACCESS: &str = "access: { store: { directory: access }, key_file: k }\n";
+    const TARGETS: &str = "targets:\n  a: { purpose: required }\n  b: { purpose: optional }\n";
+    let without_users = LEAST.replace("users: u\n", "");
+    let (config, problems) = read(&format!("{without_users}{ACCESS}{TARGETS}"));
+    assert_eq!(problems, "");
+    assert_eq!(config.unwrap().access.unwrap().purpose_targets, ["a"]);
+    assert!(read(&format!("{LEAST}{ACCESS}{TARGETS}")).1.contains("states none"));
+    assert!(read(&format!("{without_users}{TARGETS}")).1.contains("`purpose` needs the section `access`"));
+    assert!(read(&format!("{without_users}{ACCESS}targets: {{ a: {{ purpose: maybe }} }}\n")).1.contains("`maybe`"));
+}

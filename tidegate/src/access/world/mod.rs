@@ -81,6 +81,7 @@ impl World for Gate {
     fn targets(&self) -> Vec<Target> {
         let port = self.running().and_then(|gateway| gateway.listening().first().map(SocketAddr::port)).unwrap_or(0);
         let state = self.board.state();
+        let policy = self.engine.policy();
         let ready = |name: &str| state.targets.iter().any(|t| t.name == name && t.relations.is_some());
         let target = |target: &Reached| Target {
             name: target.name.clone(),
@@ -89,7 +90,7 @@ impl World for Gate {
             database: target.name.clone(),
             tls: self.tls,
             ready: ready(&target.name),
-            purpose_required: false,
+            purpose_required: policy.purpose_needed(&target.name),
         };
         self.targets.iter().map(target).collect()
     }
