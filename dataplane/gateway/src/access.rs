@@ -6,9 +6,9 @@
 //! the control side's, and their records, but for those that a session writes about itself.
 
 use audit::record::SessionId;
-use postgres::scram::Verifier;
+use postgres::scram::{ClientKeys, Verifier};
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use zeroize::Zeroizing;
 
@@ -91,13 +91,12 @@ pub enum Answer {
     Hold(HoldAnswer),
 }
 
-/// An account upstream and its password.
-#[derive(Clone)]
+/// An account upstream and what its password is proved with.
 pub struct Account {
     /// Name.
     pub name: String,
-    /// Password.
-    pub password: Arc<Zeroizing<String>>,
+    /// Its password, and the keys that are derived from it.
+    pub keys: ClientKeys,
 }
 
 impl std::fmt::Debug for Account {

@@ -271,17 +271,17 @@ async fn open(
         }
         Credentials::Plain | Credentials::Tagged => Ok(None),
     };
-    let dialled = match &own {
-        Err(fault) => Err(*fault),
+    let account = own.as_ref().ok().and_then(|own| own.as_ref().map(|own| own.name.clone()));
+    let dialled = match own {
+        Err(fault) => Err(fault),
         Ok(own) => match core.settings.targets[target].credentials {
             Credentials::Plain => dial(core, handle, target, None, &request.parameters).await,
             Credentials::Tagged | Credentials::PerSession => {
                 let parameters = upstream::tagged(&request.parameters, handle.id, &name);
-                dial(core, handle, target, own.as_ref(), &parameters).await
+                dial(core, handle, target, own, &parameters).await
             }
         },
     };
-    let account = own.ok().flatten().map(|own| own.name);
     let (dial, database, mut up) = match dialled {
         Ok(dialled) => dialled,
         Err(fault) => {

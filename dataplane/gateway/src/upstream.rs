@@ -13,7 +13,6 @@ use crate::tls::{Stream, Tls};
 use audit::record::SessionId;
 use contract::{Dialing as _, Dialled, Fault, Lane};
 use futures_lite::future::poll_fn;
-use postgres::scram::ClientKeys;
 use postgres::{Dial, DialSettings};
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -21,7 +20,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
-use zeroize::Zeroizing;
 
 /// Longest name of an application that PostgreSQL keeps, bytes (NAMEDATALEN - 1).
 const APPLICATION_BYTES_MAX: usize = 63;
@@ -72,7 +70,7 @@ pub(crate) async fn dial(
     core: &Rc<Core>,
     handle: &Rc<Handle>,
     target: usize,
-    account: Option<&Account>,
+    account: Option<Account>,
     parameters: &[(String, String)],
 ) -> Result<(Dial, Stream, Lane), Fault> {
     const UNREACHABLE: Fault = Fault::upstream("the target's database cannot be reached").with_state("08001");
@@ -91,17 +89,17 @@ pub(crate) async fn dial(
         }
     }
     let (socket, address) = found.ok_or(UNREACHABLE)?;
-    let own_keys = |account: &Account| {
-        let password = Zeroizing::new(account.password.as_bytes().to_vec());
-        Some(Rc::new(RefCell::new(ClientKeys::new(password))))
+    let (account, keys) = match account {
+        Some(own) => (own.name, Some(Rc::new(RefCell::new(own.keys)))),
+        None => (settings.account.clone(), core.keys(target)),
     };
     let mut dial = Dial::new(DialSettings {
-        account: account.map_or(&settings.account, |account| &account.name).clone(),
+        account,
         database: settings.database.clone(),
         parameters: parameters.to_vec(),
         tls: settings.tls.is_some(),
         clear_allowed: address.ip().is_loopback(),
-        keys: account.map_or_else(|| core.keys(target), own_keys),
+        keys,
         nonce,
     });
     let mut stream = Stream::Plain(socket);

@@ -231,7 +231,10 @@ impl Verifier {
     #[must_use]
     pub fn derive(password: &[u8], salt: &[u8], iterations: u32) -> Self {
         let iterations = iterations.clamp(1, ITERATIONS_MAX);
-        let keys = derive_keys(password, salt, iterations);
+        Self::of(&derive_keys(password, salt, iterations), salt, iterations)
+    }
+
+    fn of(keys: &Keys, salt: &[u8], iterations: u32) -> Self {
         Self {
             iterations,
             salt: salt.to_vec(),

@@ -160,7 +160,7 @@ fn without_the_account_that_makes_accounts_nobody_gets_in_and_who_is_in_stays() 
         let refused = Wire::login_error(&gateway.endpoint("priya"));
         refused.is_some_and(|frame| frame.field(b'C').as_deref() == Some("08004"))
     });
-    assert!(gateway.log().contains("no accounts can be made"));
+    wait_until("the log says so", Duration::from_secs(10), || gateway.log().contains("no accounts can be made"));
     assert_eq!(one(&mut ana, "select 1"), "1");
     server.sql("clinic", "alter role maker login");
     wait_until("logins are admitted again", Duration::from_secs(10), || {

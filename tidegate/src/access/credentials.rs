@@ -22,7 +22,7 @@ use control::Password;
 use control::accounts::{Accounts, Journal, Maker, Order};
 use gateway::Credentials;
 use gateway::access::{Account, AccountWanted};
-use postgres::scram::{ITERATIONS_DEFAULT, Verifier};
+use postgres::scram::{ClientKeys, ITERATIONS_DEFAULT, Verifier};
 use std::path::Path;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -195,7 +195,7 @@ impl Issuer {
             answer(Err("no role upstream is named for this role".to_owned()));
             return;
         };
-        let Ok((name, password, verifier)) = fresh() else {
+        let Ok((name, keys, verifier)) = fresh() else {
             answer(Err("no randomness".to_owned()));
             return;
         };
@@ -208,7 +208,7 @@ impl Issuer {
             until_ns: wanted.until_ns,
         };
         let tell = move |made: Result<(), String>| {
-            answer(made.map(|()| Account { name, password: Arc::new(password) }));
+            answer(made.map(|()| Account { name, keys }));
         };
         self.accounts.issue(order, Box::new(tell));
     }
@@ -231,16 +231,16 @@ impl Issuer {
     }
 }
 
-/// Name, password and verifier of a new account.
-fn fresh() -> Result<(String, Zeroizing<String>, Verifier), getrandom::Error> {
+/// Name, keys and verifier of a new account.
+fn fresh() -> Result<(String, ClientKeys, Verifier), getrandom::Error> {
     let mut random = Zeroizing::new([0; 56]);
     getrandom::fill(&mut *random)?;
     let (name, rest) = random.split_at(8);
     let (salt, key) = rest.split_at(16);
-    let password = Zeroizing::new(prepare::hex(key));
-    // 256 random bits need no stretching, but clients and servers expect the usual number of rounds.
-    let verifier = Verifier::derive(password.as_bytes(), salt, ITERATIONS_DEFAULT);
-    Ok((format!("tg_{}", prepare::hex(name)), password, verifier))
+    let password = Zeroizing::new(prepare::hex(key).into_bytes());
+    // Derived here, on a thread that may take its time, and not on the core that dials.
+    let (verifier, keys) = ClientKeys::with_verifier(password, salt, ITERATIONS_DEFAULT);
+    Ok((format!("tg_{}", prepare::hex(name)), keys, verifier))
 }
 
 #[cfg(test)]
@@ -270,8 +270,8 @@ mod tests {
         let (one, two) = (fresh().unwrap(), fresh().unwrap());
         assert_ne!(one.0, two.0);
         assert_eq!(one.0.len(), 19);
-        assert_eq!(one.1.len(), 64);
-        assert!(one.2.verify(one.1.as_bytes()));
-        assert!(!one.2.verify(two.1.as_bytes()));
+        assert_eq!(one.1.password().len(), 64);
+        assert!(one.2.verify(one.1.password()));
+        assert!(!one.2.verify(two.1.password()));
     }
 }

@@ -6,8 +6,9 @@
 //! ```
 
 use super::{
-    Attributes, BASE64, BINDING_TYPE, KEY_BYTES, Keys, Mechanism, NONCE_BYTES, NONCE_BYTES_MAX, Offered,
-    SALT_BYTES_MAX, ScramFault, check_length, check_nonce, decode_key, derive_keys, iterations_of, mac, sha256, xor,
+    Attributes, BASE64, BINDING_TYPE, ITERATIONS_MAX, KEY_BYTES, Keys, Mechanism, NONCE_BYTES, NONCE_BYTES_MAX,
+    Offered, SALT_BYTES_MAX, ScramFault, Verifier, check_length, check_nonce, decode_key, derive_keys, iterations_of,
+    mac, sha256, xor,
 };
 use base64::Engine as _;
 use subtle::ConstantTimeEq as _;
@@ -31,6 +32,16 @@ impl ClientKeys {
     #[must_use]
     pub fn new(password: Zeroizing<Vec<u8>>) -> Self {
         Self { password, derived: None }
+    }
+
+    /// The verifier of a new password, and its keys, by one derivation. Nothing is left to be derived when an upstream that
+    /// has the verifier is logged in to. `iterations` is brought into `1..=ITERATIONS_MAX`.
+    #[must_use]
+    pub fn with_verifier(password: Zeroizing<Vec<u8>>, salt: &[u8], iterations: u32) -> (Verifier, Self) {
+        let iterations = iterations.clamp(1, ITERATIONS_MAX);
+        let keys = derive_keys(&password, salt, iterations);
+        let verifier = Verifier::of(&keys, salt, iterations);
+        (verifier, Self { password, derived: Some(Derived { salt: salt.to_vec(), iterations, keys }) })
     }
 
     /// The password itself, for the methods that send it or hash it otherwise.
