@@ -26,6 +26,9 @@ fn sign(secret: &[u8], id: &str, at: &str, body: &str) -> String {
     format!("v1,{}", BASE64.encode(hmac::sign(&key, format!("{id}.{at}.{body}").as_bytes())))
 }
 
+/// What is wrong with it, its headers, its body.
+type Forged<'a> = (&'a str, Vec<(&'a str, String)>, &'a str);
+
 /// A request as it came: head and body.
 type Came = (String, String);
 
@@ -182,7 +185,7 @@ fn forged_votes_are_refused_and_recorded() {
     let spaced = body.replace(':', ": ");
     let signed = |secret: &[u8], id: &str, at: &str| sign(secret, id, at, &body);
     let padded = format!("0{at}");
-    let cases: Vec<(&str, Vec<(&str, String)>, &str)> = vec![
+    let cases: Vec<Forged<'_>> = vec![
         ("no signature", vec![("webhook-id", "m1".into()), ("webhook-timestamp", at.clone())], &body),
         (
             "another secret",
