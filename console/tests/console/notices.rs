@@ -297,6 +297,14 @@ fn forged_votes_are_refused_and_recorded() {
 }
 
 #[test]
+fn a_stranger_does_not_fill_the_log() {
+    let (served, _) = with_machine();
+    let statuses: Vec<u16> = (0..100).map(|_| send(&served, &[], "{}").0).collect();
+    assert!(statuses[0] == 401 && statuses[99] == 429, "{statuses:?}");
+    assert!(served.kinds().len() < 60);
+}
+
+#[test]
 fn a_program_votes_beside_people_about_protected_data_and_never_alone() {
     let (served, ann) = with_machine();
     let id = served.hold(&ann, "DELETE FROM patients", 1);
