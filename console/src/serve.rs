@@ -11,9 +11,10 @@ use axum::extract::DefaultBodyLimit;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -22,6 +23,8 @@ use tokio_rustls::TlsAcceptor;
 
 /// Connections at a time; more wait in the listener's queue.
 const CONNECTIONS_MAX: usize = 256;
+/// Of one address, but for this machine's own, where a proxy may be; more are closed at once.
+const CONNECTIONS_OF_ONE: usize = 32;
 /// Largest request head, bytes.
 const HEAD_BYTES_MAX: usize = 32 << 10;
 /// TLS handshake.
@@ -120,6 +123,37 @@ pub fn start(settings: Settings, state: State) -> io::Result<Running> {
     Ok(Running { address, stop, threads })
 }
 
+/// Connections by address.
+type Seats = Arc<Mutex<HashMap<IpAddr, usize>>>;
+
+/// One connection of an address; given back when dropped.
+struct Seat(Seats, IpAddr);
+
+impl Seat {
+    fn take(seats: &Seats, address: IpAddr) -> Option<Self> {
+        let address = address.to_canonical();
+        let mut taken = seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = taken.entry(address).or_insert(0);
+        if *of >= CONNECTIONS_OF_ONE && !address.is_loopback() {
+            return None;
+        }
+        *of += 1;
+        Some(Self(Arc::clone(seats), address))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(of) = taken.get_mut(&self.1) {
+            *of -= 1;
+            if *of == 0 {
+                taken.remove(&self.1);
+            }
+        }
+    }
+}
+
 async fn accept(
     listener: tokio::net::TcpListener,
     tls: Option<TlsAcceptor>,
@@ -127,6 +161,7 @@ async fn accept(
     mut stopped: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let seats = Seats::default();
     loop {
         let accepted = async {
             let place = Arc::clone(&places).acquire_owned().await;
@@ -145,6 +180,7 @@ async fn accept(
                 continue;
             }
         };
+        let Some(seat) = Seat::take(&seats, address.ip()) else { continue };
         let (tls, routes) = (tls.clone(), routes.clone());
         tokio::spawn(async move {
             // A peer that breaks off, stalls or misbehaves is its own affair.
@@ -159,7 +195,7 @@ async fn accept(
                 }
             })
             .await;
-            drop(place);
+            drop((place, seat));
         });
     }
 }
@@ -173,5 +209,26 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, 
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection to the console broke off");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_does_not_take_all_places_and_gives_back_what_it_took() {
+        let seats = Seats::default();
+        let (one, other) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let held: Vec<Seat> = (0..CONNECTIONS_OF_ONE).map(|_| Seat::take(&seats, one).unwrap()).collect();
+        assert!(Seat::take(&seats, one).is_none());
+        let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
+        assert!(Seat::take(&seats, mapped).is_none());
+        assert!(Seat::take(&seats, other).is_some());
+        drop(held);
+        assert!(seats.lock().unwrap().is_empty());
+        let proxy = IpAddr::from([127, 0, 0, 1]);
+        let many: Vec<_> = (0..2 * CONNECTIONS_OF_ONE).map(|_| Seat::take(&seats, proxy).unwrap()).collect();
+        assert_eq!(many.len(), 2 * CONNECTIONS_OF_ONE);
     }
 }

@@ -8,6 +8,7 @@
 use super::signature::{ID, SIGNATURE, Secrets, TIMESTAMP, TOLERANCE_S};
 use crate::api::object_once;
 use crate::failure::Failure;
+use crate::signin::Source;
 use crate::speak;
 use crate::state::{FORM_BYTES_MAX, Shared, State, peer, work};
 use access::{Ballot, Who};
@@ -78,8 +79,8 @@ async fn take(Extract(state): Extract<Shared>, Path(name): Path<String>, request
     let (parts, body) = request.into_parts();
     let outcome = match axum::body::to_bytes(body, FORM_BYTES_MAX).await {
         Ok(body) => {
-            let source = peer(&parts).0.to_string();
-            work(&state, move |state| vote(state, &name, &parts.headers, &body, &source)).await
+            let source = peer(&parts);
+            work(&state, move |state| vote(state, &name, &parts.headers, &body, source)).await
         }
         Err(_) => {
             Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large, or was cut off"))
@@ -91,10 +92,15 @@ async fn take(Extract(state): Extract<Shared>, Path(name): Path<String>, request
     }
 }
 
-fn vote(state: &State, name: &str, headers: &HeaderMap, body: &[u8], source: &str) -> Result<Value, Failure> {
+fn vote(state: &State, name: &str, headers: &HeaderMap, body: &[u8], from: Source) -> Result<Value, Failure> {
     let engine = &state.engine;
     let machine = state.inbound.0.iter().find(|machine| machine.name == name);
+    let source = &from.0.to_string();
     let refused = |why: &str| {
+        // A stranger does not fill the log.
+        if let Err(too_many) = state.desk.failed_from(from) {
+            return too_many.into();
+        }
         let who = Who { issuer: ISSUER.to_owned(), subject: machine.map(|of| of.name.clone()).unwrap_or_default() };
         engine.refused("vote_refused", &who, source, format!("webhook: {why}"));
         unsigned()

@@ -108,6 +108,11 @@ impl Desk {
         &self.settings.url
     }
 
+    /// One failed try from this address; an error if there were too many.
+    pub(crate) fn failed_from(&self, source: Source) -> Result<(), Problem> {
+        self.limits.spend(source)
+    }
+
     /// Whether browsers reach it by TLS.
     fn secure(&self) -> bool {
         self.settings.url.scheme() == "https"

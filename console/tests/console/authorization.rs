@@ -84,13 +84,6 @@ fn scene() -> Scene {
     Scene { served, people, ids: ids.as_object().unwrap().clone() }
 }
 
-/// A key whose private half nobody has.
-const PUBLIC_KEY: &str = "-----BEGIN PUBLIC KEY-----
-MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAERt8zDLtaeGzpyuVH6gSFuFs7r4Dp
-3qvDj9NWUUd/Z7nODUV/Al5Vy1IGuknG3gOC1Nl4phX269RoAPOrVEkoGw==
------END PUBLIC KEY-----
-";
-
 /// A body that the verb takes.
 fn body(operation: &Value) -> Option<Value> {
     let schema = operation.pointer("/requestBody/content/application~1json/schema")?;
@@ -101,7 +94,6 @@ fn body(operation: &Value) -> Option<Value> {
             ("role", _) => json!("oncall"),
             ("reason", _) => json!("for the test of who may"),
             ("finding", _) => json!("what it was taken for was done"),
-            ("public_key", _) => json!(PUBLIC_KEY),
             ("vote", _) => json!("deny"),
             ("digest", _) => json!(""),
             ("issuer", _) => json!("https://id.example"),

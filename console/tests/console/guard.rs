@@ -3,6 +3,9 @@
 use crate::made_up::SESSION;
 use crate::served::Served;
 
+/// What is wrong with it, its headers, its body.
+type Forged<'a> = (&'a str, Vec<(&'a str, &'a str)>, String);
+
 #[test]
 fn a_form_that_is_not_from_ones_own_page_does_nothing() {
     let served = Served::start();
@@ -12,7 +15,7 @@ fn a_form_that_is_not_from_ones_own_page_does_nothing() {
     let form =
         |csrf: &str| format!("csrf={csrf}&target=warehouse&role=oncall&seconds=3600&reason=to+look+at+the+outage");
     let own = form(&ann.sign_in.csrf);
-    let forged: &[(&str, Vec<(&str, &str)>, String)] = &[
+    let forged: &[Forged<'_>] = &[
         ("no token", vec![("Origin", served.origin.as_str())], "target=warehouse".to_owned()),
         ("an empty token", vec![("Origin", &served.origin)], form("")),
         ("somebody else's token", vec![("Origin", &served.origin)], form(&bob.sign_in.csrf)),

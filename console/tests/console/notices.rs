@@ -26,6 +26,9 @@ fn sign(secret: &[u8], id: &str, at: &str, body: &str) -> String {
     format!("v1,{}", BASE64.encode(hmac::sign(&key, format!("{id}.{at}.{body}").as_bytes())))
 }
 
+/// What is wrong with it, its headers, its body.
+type Forged<'a> = (&'a str, Vec<(&'a str, String)>, &'a str);
+
 /// A request as it came: head and body.
 type Came = (String, String);
 
@@ -182,7 +185,7 @@ fn forged_votes_are_refused_and_recorded() {
     let spaced = body.replace(':', ": ");
     let signed = |secret: &[u8], id: &str, at: &str| sign(secret, id, at, &body);
     let padded = format!("0{at}");
-    let cases: Vec<(&str, Vec<(&str, String)>, &str)> = vec![
+    let cases: Vec<Forged<'_>> = vec![
         ("no signature", vec![("webhook-id", "m1".into()), ("webhook-timestamp", at.clone())], &body),
         (
             "another secret",
@@ -291,6 +294,14 @@ fn forged_votes_are_refused_and_recorded() {
     let refused = served.kinds().iter().filter(|kind| *kind == "vote_refused").count();
     assert_eq!(refused, cases.len() + 1);
     assert_eq!(send(&served, &lines, &body).0, 200, "and the good one is good");
+}
+
+#[test]
+fn a_stranger_does_not_fill_the_log() {
+    let (served, _) = with_machine();
+    let statuses: Vec<u16> = (0..100).map(|_| send(&served, &[], "{}").0).collect();
+    assert!(statuses[0] == 401 && statuses[99] == 429, "{statuses:?}");
+    assert!(served.kinds().len() < 60);
 }
 
 #[test]
