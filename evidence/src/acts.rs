@@ -13,7 +13,7 @@ use tlog::note::KeyKind;
 use tlog::{Note, SigningKey};
 use zeroize::Zeroizing;
 
-use crate::cli::{CliError, FilterArgs, moment, private, walk};
+use crate::cli::{CliError, FilterArgs, moment, private, walk_all};
 use crate::headers::{self, Population};
 use crate::keys;
 use crate::origin::origin;
@@ -161,8 +161,8 @@ pub enum ReviewCommand {
 #[derive(Clone, Debug, Default)]
 #[cfg_attr(feature = "clap", derive(clap::Args))]
 pub struct ReportArgs {
-    /// Report: access, authn, exposure, refusals, reviews, evidence-access, changes, continuity, retention, identity,
-    /// clock, or all
+    /// Report: access, authn, approvals, exposure, refusals, reviews, evidence-access, changes, continuity, retention,
+    /// identity, clock, or all
     pub report: String,
     /// Audit directory
     pub directory: PathBuf,
@@ -480,8 +480,11 @@ pub fn report(args: &ReportArgs, out: &mut dyn Write, notes: &mut dyn Write) -> 
         query.kind.push("*".to_owned());
     }
     let mut reports = Reports::default();
-    let code = walk(&args.directory, &query, notes, |row| {
-        reports.add(row);
+    let code = walk_all(&args.directory, notes, |row| {
+        reports.know(row);
+        if query.wants(row) {
+            reports.add(row);
+        }
         Ok(())
     })?;
     let tables = reports.tables(&args.report);

@@ -59,7 +59,8 @@ pub struct FilterArgs {
     /// Only these sessions (the first hexadecimal digits of their ids are enough)
     #[cfg_attr(feature = "clap", arg(long, value_name = "ID,…", value_delimiter = ','))]
     pub session: Vec<String>,
-    /// Only these kinds: statement (the default of query), session-open, auth-fail, alarm, …, all (the default of export)
+    /// Only these kinds: statement (the default of query), session-open, access, approval, credential, alarm, …, all (the
+    /// default of export); an act of one by a dot, as in access.sign-in
     #[cfg_attr(feature = "clap", arg(long, value_name = "KIND,…", value_delimiter = ','))]
     pub kind: Vec<String>,
     /// Only statements that showed protected columns in clear
@@ -80,7 +81,7 @@ pub struct QueryArgs {
     #[cfg_attr(feature = "clap", command(flatten))]
     pub filter: FilterArgs,
     /// Count by these fields: person, role, target, table, class, shown, method, decision, code, rule, outcome, session,
-    /// kind, day, hour, source, application, effect, issuer
+    /// kind, act, day, hour, source, application, effect, issuer
     #[cfg_attr(feature = "clap", arg(long, value_name = "FIELD,…", value_delimiter = ',', conflicts_with = "count"))]
     pub group: Vec<String>,
     /// Only the number of rows
@@ -192,7 +193,7 @@ impl FilterArgs {
         for word in &self.kind {
             kind.push(query::kind(word).ok_or_else(|| {
                 let expected =
-                    "statement, all, or a type of record such as session-open, auth-fail, policy-load, alarm";
+                    "statement, all, or a type of record such as session-open, auth-fail, access, approval, alarm";
                 CliError::Argument("kind", word.clone(), expected.to_owned())
             })?);
         }
@@ -240,11 +241,22 @@ pub fn walk(
     notes: &mut dyn Write,
     mut each: impl FnMut(&mut Row) -> Result<(), CliError>,
 ) -> Result<u8, CliError> {
+    walk_all(directory, notes, |row| if query.wants(row) { each(row) } else { Ok(()) })
+}
+
+/// Goes through all rows, as [`walk`].
+///
+/// # Errors
+/// As [`walk`].
+pub fn walk_all(
+    directory: &Path,
+    notes: &mut dyn Write,
+    mut each: impl FnMut(&mut Row) -> Result<(), CliError>,
+) -> Result<u8, CliError> {
     let mut code = EXIT_CLEAN;
     for item in Rows::open(directory)? {
         match item {
-            Ok(mut row) if query.wants(&row) => each(&mut row)?,
-            Ok(_) => {}
+            Ok(mut row) => each(&mut row)?,
             Err(error) => {
                 code = EXIT_FINDINGS;
                 // The notes are a courtesy; the exit code says it too.

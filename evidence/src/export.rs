@@ -19,7 +19,7 @@ pub enum Format {
     Json,
     /// Parquet, zstd.
     Parquet,
-    /// OCSF: datastore activity and authentication, JSON lines.
+    /// OCSF: datastore activity, identity and access management, JSON lines.
     Ocsf,
     /// Elastic Common Schema, JSON lines.
     Ecs,
@@ -96,7 +96,7 @@ impl<W: Write + Send> Export<W> {
         Ok(Self { origin: origin.to_owned(), texts, rows: 0, sink })
     }
 
-    /// Adds a row. Rows that the form has no place for (OCSF: neither a statement nor a login) are left out.
+    /// Adds a row. Rows that the form has no place for (OCSF: neither a statement nor about people) are left out.
     ///
     /// # Errors
     /// The output cannot be written.

@@ -162,6 +162,18 @@ impl Rows {
             }
             Body::PolicyLoad { target, .. } => Rc::new(Session { target: target.clone(), ..Session::default() }),
             Body::LogMode { target, .. } => Rc::new(Session { target: target.clone(), ..Session::default() }),
+            Body::Access(access) => {
+                Rc::new(concerned(&facts, [&access.actor, &access.about], &access.target, &access.source))
+            }
+            Body::Approval(approval) => {
+                Rc::new(concerned(&facts, [&approval.actor, &OwnedActor::default()], &approval.target, ""))
+            }
+            Body::Credential(credential) => {
+                let mut facts = Session::clone(&facts);
+                facts.target.clone_from(&credential.target);
+                facts.account.clone_from(&credential.account);
+                Rc::new(facts)
+            }
             _ => match actor_of(body) {
                 Some(actor) => Rc::new(Session {
                     issuer: actor.issuer.clone(),
@@ -176,6 +188,7 @@ impl Rows {
             Body::AuthFail { reason, .. } | Body::SessionClose { reason, .. } => reason.clone(),
             _ => String::new(),
         };
+        let Act { act, outcome, decision, rule, statement, duration_us } = Act::of(body, outcome);
         let bundle = match body {
             Body::SessionOpen { bundle, .. } | Body::PolicyLoad { bundle, .. } => *bundle,
             _ => [0; 32],
@@ -184,11 +197,18 @@ impl Rows {
         self.ready.push_back(Ok(Row {
             place,
             kind: body.name(),
+            act,
             begin_ns: at,
             end_ns: at,
             session: body.session(),
             facts,
+            statement,
+            text: text_of(body),
+            tables: tables_of(body),
+            decision,
+            rule,
             outcome,
+            duration_us,
             bundle,
             bytes,
             fields: fields(entry),
@@ -280,7 +300,107 @@ fn facts(body: &Body) -> Session {
     }
 }
 
+/// What a record about access has in columns of a row.
+#[derive(Default)]
+struct Act {
+    act: String,
+    outcome: String,
+    decision: Decision,
+    rule: String,
+    statement: u64,
+    duration_us: u64,
+}
+
+impl Act {
+    fn of(body: &Body, outcome: String) -> Self {
+        match body {
+            Body::Access(access) => {
+                let (decision, outcome) = match (access.kind.as_str(), access.detail.as_str()) {
+                    ("sign_in" | "grant" | "break_glass", _) => (Decision::Allowed, ""),
+                    ("vote", detail) => vote(detail),
+                    ("end", "denied") => (Decision::Refused, "denied"),
+                    ("end", detail) => (Decision::None, detail),
+                    (kind, _) if is_refusal(kind) => (Decision::Refused, "refused"),
+                    _ => (Decision::None, ""),
+                };
+                Self { act: access.kind.clone(), outcome: outcome.to_owned(), decision, ..Self::default() }
+            }
+            Body::Approval(approval) => {
+                let (decision, outcome) = match approval.kind.as_str() {
+                    "grant" | "consume" => (Decision::Allowed, ""),
+                    "vote" => vote(&approval.detail),
+                    "end" if approval.reason == "denied" => (Decision::Refused, "denied"),
+                    "end" => (Decision::None, approval.reason.split(':').next().unwrap_or_default()),
+                    _ => (Decision::None, ""),
+                };
+                let (outcome, rule) = (outcome.to_owned(), approval.rule.clone());
+                Self {
+                    act: approval.kind.clone(),
+                    outcome,
+                    decision,
+                    rule,
+                    statement: approval.statement,
+                    duration_us: 0,
+                }
+            }
+            Body::Credential(credential) => Self {
+                act: credential.kind.clone(),
+                outcome: credential.reason.clone(),
+                duration_us: credential.duration_us,
+                ..Self::default()
+            },
+            _ => Self { outcome, ..Self::default() },
+        }
+    }
+}
+
+/// Is this an act that was tried and not allowed?
+pub(crate) fn is_refusal(act: &str) -> bool {
+    ["_failed", "_refused", "_replayed"].iter().any(|end| act.ends_with(end))
+}
+
+fn vote(detail: &str) -> (Decision, &str) {
+    match detail.split(' ').next() {
+        Some("approve") => (Decision::Allowed, "approve"),
+        Some("deny") => (Decision::Refused, "deny"),
+        _ => (Decision::None, ""),
+    }
+}
+
+/// Who acts (or, where nobody does, whom it is about), and where: the session's facts as far as it is the session's person.
+fn concerned(session: &Session, [actor, about]: [&OwnedActor; 2], target: &str, source: &str) -> Session {
+    let who = if actor.subject.is_empty() { about } else { actor };
+    let is_own = who.subject.is_empty() || (&who.issuer, &who.subject) == (&session.issuer, &session.person);
+    let mut facts = if is_own {
+        session.clone()
+    } else {
+        let (issuer, person) = (who.issuer.clone(), who.subject.clone());
+        let (target, commitment) = (session.target.clone(), session.commitment);
+        Session { id: session.id, issuer, person, target, commitment, ..Session::default() }
+    };
+    let is_about_self = (&who.issuer, &who.subject) == (&about.issuer, &about.subject);
+    for role in [&who.role, &about.role] {
+        if !role.is_empty() && (role == &who.role || is_about_self) {
+            facts.role.clone_from(role);
+            break;
+        }
+    }
+    for (have, said) in [(&mut facts.target, target), (&mut facts.source, source)] {
+        if !said.is_empty() {
+            said.clone_into(have);
+        }
+    }
+    facts
+}
+
 fn text_of(body: &Body) -> Text {
+    if let Body::Approval(approval) = body {
+        return match (approval.text.is_empty(), approval.sealed_text.is_empty()) {
+            (false, _) => Text::Plain(approval.text.clone()),
+            (true, false) => Text::Sealed(approval.sealed_text.clone()),
+            (true, true) => Text::None,
+        };
+    }
     match body {
         Body::Intent { text, .. } | Body::Block { text, .. } if !text.is_empty() => Text::Plain(text.clone()),
         Body::Intent { sealed_text, .. } | Body::Block { sealed_text, .. } if !sealed_text.is_empty() => {
@@ -293,6 +413,7 @@ fn text_of(body: &Body) -> Text {
 fn tables_of(body: &Body) -> Vec<String> {
     match body {
         Body::Intent { tables, .. } | Body::Block { tables, .. } => tables.clone(),
+        Body::Approval(approval) => approval.tables.clone(),
         _ => Vec::new(),
     }
 }
@@ -300,8 +421,6 @@ fn tables_of(body: &Body) -> Vec<String> {
 /// The person behind an act on the log.
 fn actor_of(body: &Body) -> Option<&OwnedActor> {
     match body {
-        Body::Access(access) => Some(&access.actor),
-        Body::Approval(approval) => Some(&approval.actor),
         Body::ReplayView { actor, .. }
         | Body::Export { actor, .. }
         | Body::Review { actor, .. }

@@ -3,7 +3,9 @@
 //! Deterministic: the same log and the same arguments give the same bytes. What this version's records cannot show is said
 //! in one sentence where it would stand. No statement texts, no values; names of people, tables and columns are in it.
 
+mod approvals;
 pub mod check;
+mod consent;
 mod controls;
 mod html;
 mod readme;
@@ -73,10 +75,23 @@ struct Facts<'a> {
 }
 
 /// Folders of the pack and the tables in them.
-const PLACES: [(&str, &[&str]); 7] = [
-    ("06-access", &["access", "unresolved-sessions", "accounts"]),
-    ("07-authn", &["logins", "failed-logins"]),
+const PLACES: [(&str, &[&str]); 8] = [
+    (
+        "06-access",
+        &[
+            "access",
+            "grants",
+            "bound-sessions",
+            "administration",
+            "refused-acts",
+            "session-accounts",
+            "unresolved-sessions",
+            "accounts",
+        ],
+    ),
+    ("07-authn", &["logins", "failed-logins", "sign-ins", "credentials"]),
     ("08-phi-release", &["exposure", "tables", "shown-in-clear", "refusals", "refused-statements"]),
+    (approvals::FOLDER, &["approvals", "votes", "emergencies", "approval-findings"]),
     ("10-reviews", &["reviews", "evidence-access"]),
     ("11-changes", &["changes", "nodes"]),
     ("12-continuity", &["continuity", "clock"]),
@@ -140,6 +155,7 @@ fn gather<'a>(settings: &'a Settings, staging: &Path) -> Result<Facts<'a>, CliEr
         match item {
             Ok(row) => {
                 oldest = Some(oldest.map_or(row.begin_ns, |at: u64| at.min(row.begin_ns)));
+                reports.know(&row);
                 if query.wants(&row) {
                     reports.add(&row);
                 }
@@ -258,9 +274,7 @@ fn write_sections(facts: &Facts<'_>, pack: &mut Pack) -> Result<(), CliError> {
     }
     pack.put("03-population/cores.csv", &cores(facts).csv())?;
     checkpoints(facts, pack)?;
-    if let Some((_, what)) = UNANSWERED.iter().find(|(name, _)| *name == "approvals") {
-        pack.put("09-approvals/NOT-ANSWERED.txt", &format!("{what}\n"))?;
-    }
+    approvals::write(facts, pack)?;
     let oldest = facts.oldest.map_or_else(|| "none".to_owned(), |at| time::format(at, 3));
     pack.put("13-retention/oldest-record.txt", &format!("The oldest record in the log is of {oldest}.\n"))?;
     let mut samples = Table::new("sample", "Sampled records", &["core", "sequence", "command"]);
@@ -270,15 +284,7 @@ fn write_sections(facts: &Facts<'_>, pack: &mut Pack) -> Result<(), CliError> {
     }
     pack.put("14-samples/sample.csv", &samples.csv())?;
     for (core, sequence) in &facts.sampled {
-        let wanted = verifier::Wanted::Sequence { core: *core, sequence: *sequence };
-        match verifier::prove(&facts.settings.directory, &wanted) {
-            Ok(proof) => pack.put(&format!("14-samples/proofs/{core}-{sequence}.proof"), &proof)?,
-            // The same for all of them: no checkpoint, or none that covers the end of the period yet.
-            Err(why) => {
-                let text = format!("Record {core}:{sequence} has no proof here: {why}.\n");
-                pack.put(&format!("14-samples/proofs/{core}-{sequence}.txt"), &text)?;
-            }
-        }
+        approvals::prove(facts, pack, "14-samples/proofs/", (*core, *sequence))?;
     }
     pack.put(
         "15-drills/NOT-ANSWERED.txt",

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use audit::{TYPE_NAMES, render, time};
 use serde_json::{Value, json};
 
-use crate::row::{Decision, MASKED, Row, STATEMENT};
+use crate::row::{Decision, MASKED, Row, STATEMENT, has_acts};
 
 /// Different groups of one answer; more is an error, not a full memory.
 pub const GROUPS_MAX: usize = 1_000_000;
@@ -40,7 +40,7 @@ pub struct Query {
     pub outcome: Vec<String>,
     /// Beginnings of session ids, lower-case hexadecimal.
     pub session: Vec<String>,
-    /// Kinds; empty for statements, `*` for everything.
+    /// Kinds, or a kind and its act (`ACCESS.sign_in`); empty for statements, `*` for everything.
     pub kind: Vec<String>,
     /// Only statements that showed protected columns in clear (`true`) or masked (`false`).
     pub clear: Option<bool>,
@@ -62,7 +62,8 @@ impl Query {
         let kind = if self.kind.is_empty() {
             row.kind == STATEMENT
         } else {
-            self.kind.iter().any(|wanted| wanted == "*" || wanted == row.kind)
+            let is_act = |wanted: &str| wanted.split_once('.') == Some((row.kind, &row.act));
+            self.kind.iter().any(|wanted| wanted == "*" || wanted == row.kind || is_act(wanted))
         };
         let table = || {
             self.table.is_empty()
@@ -171,9 +172,15 @@ impl Query {
     }
 }
 
-/// The kind that a word of the user names: `statement`, a record type, or the part behind its first word.
+/// The kind that a word of the user names: `statement`, a record type, or the part behind its first word; with an act
+/// behind a dot, as in `access.sign-in`, for the kinds that have acts.
 #[must_use]
 pub fn kind(word: &str) -> Option<String> {
+    if let Some((word, act)) = word.split_once('.') {
+        let act = act.replace('-', "_").to_ascii_lowercase();
+        let is_word = !act.is_empty() && act.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        return kind(word).filter(|kind| is_word && has_acts(kind)).map(|kind| format!("{kind}.{act}"));
+    }
     let word = word.replace('-', "_").to_ascii_uppercase();
     if word == "ALL" || word == "*" {
         return Some("*".to_owned());
@@ -195,7 +202,7 @@ pub fn decision(word: &str) -> Option<Decision> {
 }
 
 /// Fields to group by.
-pub const GROUP_FIELDS: [&str; 19] = [
+pub const GROUP_FIELDS: [&str; 20] = [
     "person",
     "role",
     "target",
@@ -209,6 +216,7 @@ pub const GROUP_FIELDS: [&str; 19] = [
     "outcome",
     "session",
     "kind",
+    "act",
     "day",
     "hour",
     "source",
@@ -344,6 +352,7 @@ fn values(field: &str, row: &Row, (class, shown, method): (&str, &str, &str)) ->
         "outcome" => one(&row.outcome),
         "session" => one(&row.session.map(|session| render::hex(&session.0)).unwrap_or_default()),
         "kind" => one(row.kind),
+        "act" => one(&row.act),
         "day" => one(&time::format(row.begin_ns, 0)[..10]),
         "hour" => one(&time::format(row.begin_ns, 0)[..13]),
         "source" => one(source_host(&facts.source)),
@@ -460,6 +469,10 @@ mod tests {
         assert_eq!(kind("session-open").as_deref(), Some("SESSION_OPEN"));
         assert_eq!(kind("alarm").as_deref(), Some("ALARM"));
         assert_eq!(kind("all").as_deref(), Some("*"));
+        assert_eq!(kind("access").as_deref(), Some("ACCESS"));
+        assert_eq!(kind("Access.sign-in").as_deref(), Some("ACCESS.sign_in"));
+        assert_eq!(kind("alarm.sign-in"), None, "alarms have no acts");
+        assert_eq!(kind("access."), None);
         assert_eq!(kind("stmt-intent"), None);
         assert_eq!(source_host("[::1]:5"), "::1");
         assert_eq!(source_host("10.0.0.1:5"), "10.0.0.1");

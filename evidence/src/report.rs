@@ -3,6 +3,9 @@
 //! A table says what the log says. Where this version's records cannot answer a question, the report names the question
 //! and answers nothing. Memory: the groups and lists of the tables, each bounded.
 
+mod people;
+mod requests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use audit::{render, time};
@@ -10,14 +13,18 @@ use audit::{render, time};
 use crate::query::source_host;
 use crate::row::{Decision, MASKED, Row, STATEMENT, Shown};
 use crate::table::Table;
+use people::People;
+pub use requests::Agreed;
+use requests::Requests;
 
 /// Groups of one table; more are counted together as `(others)`.
 const GROUPS_MAX: usize = 100_000;
 
 /// Names of the reports.
-pub const REPORTS: [&str; 11] = [
+pub const REPORTS: [&str; 12] = [
     "access",
     "authn",
+    "approvals",
     "exposure",
     "refusals",
     "reviews",
@@ -33,14 +40,20 @@ pub const REPORTS: [&str; 11] = [
 pub const UNANSWERED: [(&str, &str); 7] = [
     (
         "access",
-        "Who was granted access and when it was taken away: grants come from the identity provider, whose records these are not.",
+        "Who was put into which group and when that was taken back: groups come from the identity provider, whose records these are not.",
     ),
-    ("authn", "Whether a second factor was used: this version authenticates by password and records no factors."),
+    (
+        "authn",
+        "Whether the identity provider asked for a second factor at sign-in: that is in its records. Keys that people signed votes with are in the table `votes`.",
+    ),
     (
         "exposure",
         "Whose data it was (accounting of disclosures to one patient): records name columns and classes, never persons in the data.",
     ),
-    ("approvals", "Approvals and break-glass: this version has neither, so there are none to show."),
+    (
+        "approvals",
+        "Whether a voter understood what they approved, and what they were shown beside the statement: the record holds what was approved, by whom and when.",
+    ),
     ("reviews", "Whether a review was thorough: the record is the reviewer's statement."),
     ("continuity", "What happened while the gateway did not run: only that it did not, by the first record after it."),
     ("clock", "How exact the time source is, unless the headers state an error bound."),
@@ -104,6 +117,10 @@ pub struct Totals {
     pub sessions: u64,
     /// Failed logins.
     pub failed_logins: u64,
+    /// Sign-ins at the console and by `tidegate login`.
+    pub sign_ins: u64,
+    /// Failed ones.
+    pub failed_sign_ins: u64,
     /// Records that the log says were lost.
     pub lost: u64,
     /// Outages.
@@ -125,6 +142,8 @@ pub struct Totals {
 pub struct Reports {
     /// Numbers.
     pub totals: Totals,
+    requests: Requests,
+    people: People,
     sessions: Grouped,
     logins: Grouped,
     exposure: Grouped,
@@ -150,6 +169,8 @@ impl Default for Reports {
         let t = Table::new;
         Self {
             totals: Totals::default(),
+            requests: Requests::default(),
+            people: People::default(),
             sessions: Grouped::default(),
             logins: Grouped::default(),
             exposure: Grouped::default(),
@@ -227,7 +248,28 @@ fn place(row: &Row) -> String {
 }
 
 impl Reports {
-    /// Takes a row into account.
+    /// Takes notice of a row of the log, wanted or not: what it says about a request, a grant or a credential belongs to
+    /// them. Every row comes here before it comes to [`Reports::add`].
+    pub fn know(&mut self, row: &Row) {
+        self.requests.know(row);
+        if row.kind == "ACCESS" {
+            self.people.know(row);
+        }
+    }
+
+    /// What became of the requests that are shown, in numbers.
+    #[must_use]
+    pub fn agreed(&self) -> Agreed {
+        self.requests.numbers()
+    }
+
+    /// Records of approvals being used, in order of time: id of the request, core, sequence.
+    #[must_use]
+    pub fn uses(&self) -> Vec<(String, u16, u64)> {
+        self.requests.uses()
+    }
+
+    /// Takes a wanted row into account.
     pub fn add(&mut self, row: &Row) {
         let totals = &mut self.totals;
         totals.events += 1;
@@ -236,6 +278,13 @@ impl Reports {
         match row.kind {
             STATEMENT => self.statement(row),
             "SESSION_OPEN" | "AUTH_FAIL" => self.login(row),
+            "APPROVAL" => self.requests.want(row),
+            "ACCESS" => {
+                self.requests.want(row);
+                self.people.access(row, &self.requests.names);
+                (totals.sign_ins, totals.failed_sign_ins) = (self.people.sign_ins, self.people.failed_sign_ins);
+            }
+            "CREDENTIAL" => self.people.credential(row, &self.requests.names),
             "EXPORT" | "REPLAY_VIEW" => {
                 let what = if row.kind == "EXPORT" { row.field("detail").to_owned() } else { session(row) };
                 let act =
@@ -441,10 +490,22 @@ impl Reports {
         let mut tables = Vec::new();
         if wants("access") {
             tables.push(self.access());
+            tables.push(self.requests.grants());
+            tables.extend(self.people.lists());
         }
         if wants("authn") {
             tables.push(self.authn());
             tables.push(self.failures.clone());
+        }
+        if wants("authn") || wants("access") {
+            tables.push(self.people.sign_ins(&self.requests.names));
+            tables.push(self.people.credentials(&self.requests.names));
+        }
+        if wants("approvals") {
+            tables.push(self.requests.approvals());
+            tables.push(self.requests.votes());
+            tables.push(self.requests.emergencies());
+            tables.push(self.requests.findings());
         }
         if wants("exposure") {
             tables.push(self.exposure());
@@ -581,3 +642,6 @@ fn signers(lines: &serde_json::Value) -> String {
     let names: Vec<&str> = lines.filter_map(|line| line.split(' ').nth(1)).collect();
     names.join(" ")
 }
+
+#[cfg(test)]
+mod tests;

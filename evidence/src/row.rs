@@ -54,22 +54,22 @@ pub struct Session {
     pub commitment: [u8; 32],
 }
 
-/// What was decided about a statement.
+/// What was decided about a statement, or by an act about access.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Decision {
-    /// Not a statement.
+    /// Nothing was decided.
     #[default]
     None,
-    /// Forwarded, and nothing speaks against it.
+    /// Forwarded, and nothing speaks against it; of an act: agreed to, given.
     Allowed,
-    /// Refused, or its rows were withheld.
+    /// Refused, or its rows were withheld; of an act: denied, or not allowed.
     Refused,
     /// Forwarded under a role that is only observed, although the rules would have refused or masked.
     Observed,
 }
 
 impl Decision {
-    /// As filters and exports write it; empty for what is not a statement.
+    /// As filters and exports write it; empty where nothing was decided.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -111,6 +111,12 @@ impl Text {
 /// The kind of rows that are statements; all other kinds are names of record types.
 pub const STATEMENT: &str = "STATEMENT";
 
+/// Do rows of this kind say what kind of act they are?
+#[must_use]
+pub fn has_acts(kind: &str) -> bool {
+    matches!(kind, "ACCESS" | "APPROVAL" | "CREDENTIAL")
+}
+
 /// One row.
 #[derive(Clone, Debug, Default)]
 pub struct Row {
@@ -118,6 +124,8 @@ pub struct Row {
     pub place: Place,
     /// [`STATEMENT`] or the name of the record's type.
     pub kind: &'static str,
+    /// What kind of act it is (`sign_in`, `vote`, `consume`, ...), for the kinds [`has_acts`] names; otherwise empty.
+    pub act: String,
     /// Wall clock of the first record, nanoseconds since 1970.
     pub begin_ns: u64,
     /// Wall clock of the last record.
@@ -189,6 +197,8 @@ const ELSEWHERE: &[&str] = &[
     "previous",
     "text",
     "text_hex",
+    "tables",
+    "rule",
 ];
 
 /// Names of effects by bit, as rule files use them (`docs/rules.md`).
@@ -324,6 +334,13 @@ impl Row {
         format!("{origin}:{}:{}", self.place.core, self.place.sequence)
     }
 
+    /// Fields of an act that have no column of their own, as its JSON form names them; no text of a statement.
+    #[must_use]
+    pub fn own_fields(&self) -> Map<String, Value> {
+        let own = self.fields.iter().filter(|(key, _)| !ELSEWHERE.contains(&key.as_str()));
+        own.map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+
     /// The row as one JSON object; empty fields are left out.
     #[must_use]
     pub fn json(&self, origin: &str, texts: bool) -> Value {
@@ -336,6 +353,7 @@ impl Row {
         text("id", &self.id(origin));
         text("origin", origin);
         text("kind", self.kind);
+        text("act", &self.act);
         text("time", &time::format(self.begin_ns, 9));
         text("end", &time::format(self.end_ns, 9));
         if let Some(session) = self.session {
@@ -376,6 +394,12 @@ impl Row {
         map.insert("epoch".to_owned(), json!(self.place.epoch));
         map.insert("block".to_owned(), json!(self.place.block));
         map.insert("sequence".to_owned(), json!(self.place.sequence));
+        if self.kind != STATEMENT && self.statement > 0 {
+            map.insert("statement".to_owned(), json!(self.statement));
+        }
+        if self.kind != STATEMENT && !self.tables.is_empty() {
+            map.insert("tables".to_owned(), json!(self.tables));
+        }
         if self.kind == STATEMENT {
             map.insert("statement".to_owned(), json!(self.statement));
             map.insert("fingerprint".to_owned(), json!(format!("{:016x}", self.fingerprint)));

@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 
 /// Fields of a record's JSON form that may leave.
 const FIELDS: &[&str] = &[
+    "about",
+    "about_issuer",
+    "about_role",
     "account",
     "application",
     "bundle",
@@ -29,6 +32,7 @@ const FIELDS: &[&str] = &[
     "issuer",
     "key",
     "kind",
+    "login",
     "lost",
     "masked",
     "mode",
@@ -40,6 +44,7 @@ const FIELDS: &[&str] = &[
     "query",
     "reason",
     "recording",
+    "request",
     "releases",
     "role",
     "root",
@@ -61,6 +66,7 @@ const FIELDS: &[&str] = &[
     "tls",
     "torn_bytes",
     "type",
+    "until",
     "user",
     "via",
 ];
@@ -90,11 +96,15 @@ impl Event {
     /// The event of a record.
     #[must_use]
     pub fn of(entry: &Entry, origin: &str, include_text: bool) -> Self {
-        let all = match serde_json::from_str(&render::json(entry)) {
+        let mut all = match serde_json::from_str(&render::json(entry)) {
             Ok(Value::Object(all)) => all,
             // The record's own writer made it; still, an event without fields is better than none.
             Ok(_) | Err(_) => Map::new(),
         };
+        // The event has an id of its own; the record's is that of a request, grant, sign-in or credential.
+        if let Some(of) = all.remove("id") {
+            all.insert("request".to_owned(), of);
+        }
         let may = |key: &str| FIELDS.contains(&key) || (include_text && TEXT_FIELDS.contains(&key));
         let mut fields: Map<String, Value> = all.into_iter().filter(|(key, _)| may(key)).collect();
         let id = format!("{origin}:{}:{}", entry.core, entry.record.sequence);
@@ -138,6 +148,13 @@ pub(crate) fn ascii(text: &str) -> String {
 fn severity(body: &Body) -> u8 {
     match body {
         Body::Alarm { .. } | Body::Gap { .. } => 3,
+        Body::Access(access)
+            if access.kind == "break_glass"
+                || access.kind.ends_with("_failed")
+                || access.kind.ends_with("_refused") =>
+        {
+            4
+        }
         Body::AuthFail { .. } | Body::Block { .. } | Body::ClockStep { .. } | Body::LogMode { .. } => 4,
         _ => 6,
     }
@@ -174,6 +191,35 @@ mod tests {
             user: Some("\u{202e}ana".into()),
             target: None,
         }
+    }
+
+    #[test]
+    fn acts_about_access_name_what_they_are_about_and_keep_what_was_signed() {
+        let access = audit::OwnedAccess {
+            kind: "break_glass".to_owned(),
+            id: "TG-7F3K9QXM".to_owned(),
+            user: "ana".to_owned(),
+            reason: "the ward is down".to_owned(),
+            until_ns: 5,
+            ..Default::default()
+        };
+        let mut entry = intent(b"");
+        entry.record.body = Body::Access(Box::new(access));
+        let event = Event::of(&entry, "o", false);
+        assert_eq!((event.severity, event.id.as_str()), (4, "o:2:7"));
+        assert_eq!((&event.fields["id"], &event.fields["request"]), (&"o:2:7".into(), &"TG-7F3K9QXM".into()));
+        assert_eq!(event.fields["login"], "ana");
+        let approval = audit::OwnedApproval {
+            kind: "vote".to_owned(),
+            id: "TG-1".to_owned(),
+            digest: [0xca; 32],
+            text: b"delete canary".to_vec(),
+            assertion: vec![0xca; 4],
+            ..Default::default()
+        };
+        entry.record.body = Body::Approval(Box::new(approval));
+        let text = Event::of(&entry, "o", false).json();
+        assert!(text.contains("TG-1") && !text.contains("canary") && !text.contains("caca"), "{text}");
     }
 
     #[test]

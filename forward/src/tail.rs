@@ -138,8 +138,18 @@ impl CoreTail {
             match body {
                 Body::AuthFail { user: asked, .. } => user = Some(asked.as_str().into()),
                 Body::PolicyLoad { target: of, .. } => target = Some(of.as_str().into()),
-                Body::Access(access) => user = Some(access.actor.subject.as_str().into()),
-                Body::Approval(approval) => user = Some(approval.actor.subject.as_str().into()),
+                // What ends or is given by itself has nobody who acts; then it is whom it is about.
+                Body::Access(access) => {
+                    let who = [&access.actor.subject, &access.about.subject].into_iter().find(|who| !who.is_empty());
+                    user = who.map(|who| who.as_str().into()).or(user);
+                    if !access.target.is_empty() {
+                        target = Some(access.target.as_str().into());
+                    }
+                }
+                Body::Approval(approval) => {
+                    user = Some(approval.actor.subject.as_str().into());
+                    target = Some(approval.target.as_str().into());
+                }
                 Body::ReplayView { actor, .. }
                 | Body::Export { actor, .. }
                 | Body::Review { actor, .. }

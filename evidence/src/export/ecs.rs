@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::millis;
 use crate::query::source_host;
-use crate::row::{Decision, Row, STATEMENT};
+use crate::row::{Decision, Row, STATEMENT, has_acts};
 
 const VERSION: &str = "8.17.0";
 
@@ -16,6 +16,28 @@ pub(super) fn event(row: &Row, origin: &str, texts: bool) -> Value {
         || row.decision == Decision::Refused
         || matches!(row.outcome.as_str(), "error" | "lost" | "cancelled" | "unknown_crash");
     let (category, kinds): (&[&str], &[&str]) = match row.kind {
+        "ACCESS" => match row.act.as_str() {
+            "sign_in" => (&["authentication"], &["start", "allowed"]),
+            "sign_in_failed" => (&["authentication"], &["start", "denied"]),
+            "sign_out" => (&["authentication"], &["end"]),
+            "bind" => (&["authentication", "session"], &["info"]),
+            "mint" => (&["iam"], &["creation"]),
+            "grant" | "break_glass" => (&["iam"], &["user", "change", "allowed"]),
+            "end" => (&["iam"], &["user", "deletion"]),
+            "admin" | "authenticator" => (&["iam"], &["admin", "change"]),
+            _ if row.decision == Decision::Refused => (&["iam"], &["info", "denied"]),
+            _ => (&["iam"], &["info"]),
+        },
+        "APPROVAL" => match row.decision {
+            Decision::Allowed => (&["iam", "database"], &["info", "allowed"]),
+            Decision::Refused => (&["iam", "database"], &["info", "denied"]),
+            _ => (&["iam", "database"], &["info"]),
+        },
+        "CREDENTIAL" => match row.act.as_str() {
+            "issue" => (&["iam"], &["user", "creation"]),
+            "drop" | "sweep" => (&["iam"], &["user", "deletion"]),
+            _ => (&["session"], &["end"]),
+        },
         STATEMENT if row.decision == Decision::Refused => (&["database"], &["access", "denied"]),
         STATEMENT => (&["database"], &["access", "allowed"]),
         "SESSION_OPEN" => (&["authentication", "session"], &["start"]),
@@ -32,7 +54,7 @@ pub(super) fn event(row: &Row, origin: &str, texts: bool) -> Value {
             "kind": "event",
             "category": category,
             "type": kinds,
-            "action": row.kind.to_ascii_lowercase().replace('_', "-"),
+            "action": action(row),
             "outcome": if failed { "failure" } else { "success" },
             "start": millis(row.begin_ns),
             "end": millis(row.end_ns),
@@ -70,9 +92,21 @@ pub(super) fn event(row: &Row, origin: &str, texts: bool) -> Value {
     event
 }
 
+/// `session-open`; `access-sign-in` for kinds with acts.
+fn action(row: &Row) -> String {
+    let act = if row.act.is_empty() { String::new() } else { format!("-{}", row.act) };
+    (row.kind.to_owned() + &act).to_ascii_lowercase().replace('_', "-")
+}
+
 fn own(row: &Row, origin: &str) -> Value {
     let Value::Object(all) = row.json(origin, false) else { return Value::Null };
     const ELSEWHERE: [&str; 10] =
         ["id", "kind", "time", "end", "issuer", "person", "source", "code", "rule", "duration_us"];
-    all.into_iter().filter(|(key, _)| !ELSEWHERE.contains(&key.as_str())).collect::<Map<_, _>>().into()
+    let mut own: Map<_, _> = all.into_iter().filter(|(key, _)| !ELSEWHERE.contains(&key.as_str())).collect();
+    if has_acts(row.kind) {
+        own.insert("fields".to_owned(), row.own_fields().into());
+        // A rule that holds a statement has no code to stand beside.
+        own.extend((!row.rule.is_empty()).then(|| ("rule".to_owned(), json!(row.rule))));
+    }
+    own.into()
 }

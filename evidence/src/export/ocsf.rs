@@ -1,25 +1,32 @@
-//! OCSF 1.3 (https://schema.ocsf.io): statements as Datastore Activity (6005), logins and their ends as Authentication
-//! (3002). Other records have no class that fits and are left out.
+//! OCSF 1.3 (https://schema.ocsf.io): statements as Datastore Activity (6005); logins, sign-ins and their ends as
+//! Authentication (3002); credentials and accounts as Account Change (3001), roles for a time as User Access Management
+//! (3005), what a session is bound to as Authorize Session (3003), requests, votes and approvals as Entity Management (3004).
+//! Other records have no class that fits and are left out.
 
 use audit::render;
 use serde_json::{Map, Value, json};
 
 use super::millis;
 use crate::query::source_host;
-use crate::row::{Decision, Row, STATEMENT};
+use crate::row::{Decision, Row, STATEMENT, has_acts};
 
 const VERSION: &str = "1.3.0";
 
 /// The event of a row; `None` for kinds without a class.
 pub(super) fn event(row: &Row, origin: &str, texts: bool) -> Option<Value> {
-    let (class, class_name, category, category_name, activity, activity_name) = match row.kind {
+    let (class, class_name, activity, activity_name) = match row.kind {
         STATEMENT => {
             let (id, name) = activity(row);
-            (6005, "Datastore Activity", 6, "Application Activity", id, name)
+            (6005, "Datastore Activity", id, name)
         }
-        "SESSION_OPEN" | "AUTH_FAIL" => (3002, "Authentication", 3, "Identity & Access Management", 1, "Logon"),
-        "SESSION_CLOSE" => (3002, "Authentication", 3, "Identity & Access Management", 2, "Logoff"),
+        "SESSION_OPEN" | "AUTH_FAIL" => (3002, "Authentication", 1, "Logon"),
+        "SESSION_CLOSE" => (3002, "Authentication", 2, "Logoff"),
+        "ACCESS" | "APPROVAL" | "CREDENTIAL" => act(row),
         _ => return None,
+    };
+    let (category, category_name) = match class {
+        6005 => (6, "Application Activity"),
+        _ => (3, "Identity & Access Management"),
     };
     let facts = &*row.facts;
     let failed = row.kind == "AUTH_FAIL"
@@ -87,6 +94,8 @@ pub(super) fn event(row: &Row, origin: &str, texts: bool) -> Option<Value> {
         }
         let action = if row.decision == Decision::Refused { (2, "Denied") } else { (1, "Allowed") };
         (event["action_id"], event["action"]) = (json!(action.0), json!(action.1));
+    } else if has_acts(row.kind) && class != 3002 {
+        about_people(row, class, user, &mut event);
     } else {
         event["user"] = user;
         event["service"] = json!({"name": if facts.target.is_empty() { "tidegate" } else { &facts.target }});
@@ -99,6 +108,69 @@ pub(super) fn event(row: &Row, origin: &str, texts: bool) -> Option<Value> {
         event["status_code"] = json!(if row.code.is_empty() { &row.outcome } else { &row.code });
     }
     Some(event)
+}
+
+/// Class and activity of an act about access.
+fn act(row: &Row) -> (u64, &'static str, u64, &'static str) {
+    const AUTHENTICATION: &str = "Authentication";
+    const ACCOUNT: &str = "Account Change";
+    const ACCESS: &str = "User Access Management";
+    const ENTITY: &str = "Entity Management";
+    match (row.kind, row.act.as_str(), row.field("detail")) {
+        ("ACCESS", "sign_in" | "sign_in_failed", _) => (3002, AUTHENTICATION, 1, "Logon"),
+        ("ACCESS", "sign_out", _) | ("CREDENTIAL", "expire_kill", _) => (3002, AUTHENTICATION, 2, "Logoff"),
+        ("ACCESS", "mint", "password") => (3001, ACCOUNT, 3, "Password Change"),
+        ("ACCESS", "admin", "suspend") => (3001, ACCOUNT, 5, "Disable"),
+        ("ACCESS", "admin", "unsuspend") => (3001, ACCOUNT, 2, "Enable"),
+        ("ACCESS", "authenticator", what) if what.starts_with("registered") => (3001, ACCOUNT, 10, "MFA Factor Enable"),
+        ("ACCESS", "authenticator", what) if what.starts_with("removed") => (3001, ACCOUNT, 11, "MFA Factor Disable"),
+        ("ACCESS", "mint" | "admin" | "authenticator", _) => (3001, ACCOUNT, 99, "Other"),
+        ("ACCESS", "bind", _) => (3003, "Authorize Session", 1, "Assign Privileges"),
+        ("ACCESS", "grant" | "break_glass", _) => (3005, ACCESS, 1, "Assign Privileges"),
+        ("ACCESS", "end", _) => (3005, ACCESS, 2, "Revoke Privileges"),
+        ("CREDENTIAL", "issue", _) => (3001, ACCOUNT, 1, "Create"),
+        ("CREDENTIAL", _, _) => (3001, ACCOUNT, 6, "Delete"),
+        (_, "request", _) => (3004, ENTITY, 1, "Create"),
+        (_, "vote" | "grant" | "consume" | "end" | "break_glass_review", _) => (3004, ENTITY, 3, "Update"),
+        _ => (3004, ENTITY, 99, "Other"),
+    }
+}
+
+/// What the classes of accounts, privileges and entities want.
+fn about_people(row: &Row, class: u64, actor: Value, event: &mut Value) {
+    let facts = &*row.facts;
+    let (about, account) = (row.field("about"), &facts.account);
+    let mut user = actor.clone();
+    if row.kind == "CREDENTIAL" {
+        user = json!({"name": account});
+    } else if !about.is_empty() {
+        user = json!({"name": about, "domain": row.field("about_issuer")});
+    }
+    event["actor"] = json!({"user": actor});
+    if class == 3004 {
+        let kind = match (row.kind, row.act.as_str()) {
+            ("APPROVAL", _) => "statement approval",
+            (_, "break_glass_review") => "emergency",
+            (_, "request" | "vote") => "access request",
+            _ => "act",
+        };
+        let id = if row.field("id").is_empty() { &row.act } else { row.field("id") };
+        event["entity"] = json!({"name": id, "uid": id, "type": kind});
+        if !row.facts.target.is_empty() {
+            event["dst_endpoint"] = json!({"name": facts.target});
+        }
+        return;
+    }
+    event["user"] = user;
+    if matches!(class, 3003 | 3005) {
+        let role = if row.field("about_role").is_empty() { &facts.role } else { row.field("about_role") };
+        // The end of a grant does not repeat what it gave; its id does.
+        let privilege = if role.is_empty() { row.field("id") } else { role };
+        event["privileges"] = json!([privilege]);
+        if !facts.target.is_empty() {
+            event["resource"] = json!({"name": facts.target, "type": "database"});
+        }
+    }
 }
 
 /// The activity that comes nearest, the most far-reaching effect first.
@@ -130,7 +202,7 @@ fn endpoint(source: &str) -> Value {
 /// What OCSF has no attribute for.
 fn unmapped(row: &Row, origin: &str) -> Value {
     let Value::Object(all) = row.json(origin, false) else { return Value::Null };
-    const KEEP: [&str; 18] = [
+    const KEEP: [&str; 24] = [
         "origin",
         "core",
         "sequence",
@@ -149,6 +221,16 @@ fn unmapped(row: &Row, origin: &str) -> Value {
         "clear",
         "bundle",
         "application",
+        "kind",
+        "act",
+        "statement",
+        "account",
+        "target",
+        "role",
     ];
-    all.into_iter().filter(|(key, _)| KEEP.contains(&key.as_str())).collect::<Map<_, _>>().into()
+    let mut kept: Map<_, _> = all.into_iter().filter(|(key, _)| KEEP.contains(&key.as_str())).collect();
+    if has_acts(row.kind) {
+        kept.insert("fields".to_owned(), row.own_fields().into());
+    }
+    kept.into()
 }

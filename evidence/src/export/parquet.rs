@@ -61,6 +61,7 @@ const SCHEMA: &str = "message tidegate_audit {
     REQUIRED BYTE_ARRAY column (UTF8); REQUIRED BYTE_ARRAY class (UTF8); REQUIRED BYTE_ARRAY method (UTF8); } } }
   REQUIRED group clear (LIST) { REPEATED group list { REQUIRED group element {
     REQUIRED BYTE_ARRAY column (UTF8); REQUIRED BYTE_ARRAY class (UTF8); } } }
+  OPTIONAL BYTE_ARRAY act (UTF8);
 }";
 
 /// Values of one column of the row group that is being gathered.
@@ -234,6 +235,7 @@ impl<W: Write + Send> Writer<W> {
         next(&|c| c.list(row.masked.iter().map(|m| m.method.as_str())));
         next(&|c| c.list(row.clear.iter().map(|m| m.column.as_str())));
         next(&|c| c.list(row.clear.iter().map(|m| m.class.as_str())));
+        next(&|c| c.text(&row.act));
         self.rows += 1;
         if self.rows >= GROUP_ROWS || self.bytes >= GROUP_BYTES {
             self.group()?;

@@ -8,7 +8,7 @@ use super::{FRAMEWORKS, Facts};
 use crate::table::Table;
 
 /// Rows that a table of the page shows; the files have all.
-const ROWS: usize = 40;
+pub(super) const ROWS: usize = 40;
 
 pub(super) fn page(facts: &Facts<'_>) -> String {
     let mut body = String::new();
@@ -18,6 +18,9 @@ pub(super) fn page(facts: &Facts<'_>) -> String {
     exposure(facts, &mut body);
     clear(facts, &mut body);
     refusals(facts, &mut body);
+    super::consent::statements(facts, &mut body);
+    super::consent::roles(facts, &mut body);
+    super::consent::emergencies(facts, &mut body);
     logins(facts, &mut body);
     continuity(facts, &mut body);
     changes(facts, &mut body);
@@ -34,7 +37,7 @@ pub(super) fn page(facts: &Facts<'_>) -> String {
 }
 
 /// Text for HTML.
-fn e(text: &str) -> String {
+pub(super) fn e(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -51,7 +54,7 @@ fn e(text: &str) -> String {
 }
 
 /// `2026-11-22T08:14:34.123Z` as people read it.
-fn when(text: &str) -> String {
+pub(super) fn when(text: &str) -> String {
     let day_and_time = text.get(..16).map(|t| t.replace('T', " "));
     e(&day_and_time.unwrap_or_else(|| text.to_owned()))
 }
@@ -61,7 +64,7 @@ fn day(ns: u64) -> String {
 }
 
 /// A number with thin gaps between thousands.
-fn n(number: u64) -> String {
+pub(super) fn n(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -73,24 +76,24 @@ fn n(number: u64) -> String {
     out
 }
 
-fn of(text: &str) -> u64 {
+pub(super) fn of(text: &str) -> u64 {
     text.parse().unwrap_or(0)
 }
 
-fn plural(count: u64, one: &str, many: &str) -> String {
+pub(super) fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{} {}", n(count), if count == 1 { one } else { many })
 }
 
-fn section(out: &mut String, title: &str, lead: &str) {
+pub(super) fn section(out: &mut String, title: &str, lead: &str) {
     out.push_str(&format!("<section>\n<h2>{title}</h2>\n<p class=\"lead\">{lead}</p>\n"));
 }
 
-fn end(out: &mut String) {
+pub(super) fn end(out: &mut String) {
     out.push_str("</section>\n");
 }
 
 /// A table from rows of ready HTML. A column whose name begins with `#` holds numbers.
-fn table(out: &mut String, head: &[&str], rows: &[Vec<String>], file: &str, total: u64) {
+pub(super) fn table(out: &mut String, head: &[&str], rows: &[Vec<String>], file: &str, total: u64) {
     out.push_str("<div class=\"scroll\"><table>\n<thead><tr>");
     for name in head {
         match name.strip_prefix('#') {
@@ -113,11 +116,11 @@ fn table(out: &mut String, head: &[&str], rows: &[Vec<String>], file: &str, tota
     out.push_str(&format!("<p class=\"source\">{more}All of it: <code>{}</code></p>\n", e(file)));
 }
 
-fn get<'f>(facts: &'f Facts<'_>, name: &str) -> &'f [Vec<String>] {
+pub(super) fn get<'f>(facts: &'f Facts<'_>, name: &str) -> &'f [Vec<String>] {
     facts.tables.get(name).map_or(&[], |table| table.rows.as_slice())
 }
 
-fn total(facts: &Facts<'_>, name: &str) -> u64 {
+pub(super) fn total(facts: &Facts<'_>, name: &str) -> u64 {
     facts.tables.get(name).map_or(0, Table::count)
 }
 
@@ -190,6 +193,7 @@ fn verdict(facts: &Facts<'_>, out: &mut String) {
 
 fn numbers(facts: &Facts<'_>, out: &mut String) {
     let t = &facts.reports.totals;
+    let agreed = facts.reports.agreed();
     let tiles = [
         (t.persons.len() as u64, ["person", "people"], "used a database through the gateway", false),
         (t.statements, ["statement", "statements"], "each of them recorded", false),
@@ -197,6 +201,14 @@ fn numbers(facts: &Facts<'_>, out: &mut String) {
         (t.clear, ["answer in clear", "answers in clear"], "protected columns were shown as they are", t.clear > 0),
         (t.refused, ["refused", "refused"], "statements the rules did not allow", false),
         (t.failed_logins, ["failed login", "failed logins"], "wrong or unknown credentials", false),
+        (agreed.used, ["approval used", "approvals used"], "risky statements that others agreed to", false),
+        (agreed.roles_given, ["role for a time", "roles for a time"], "given on request, ended by themselves", false),
+        (
+            agreed.emergencies,
+            ["emergency", "emergencies"],
+            "a role taken at once, reviewed afterwards",
+            agreed.unreviewed > 0,
+        ),
     ];
     out.push_str("<section class=\"tiles\">\n");
     for (number, [one, many], more, mark) in tiles {
@@ -414,6 +426,7 @@ fn logins(facts: &Facts<'_>, out: &mut String) {
             total,
         );
     }
+    super::consent::sign_ins(facts, out);
     end(out);
 }
 

@@ -26,6 +26,15 @@ pub(super) fn text(facts: &Facts<'_>) -> String {
     } else {
         format!("The sample was drawn with the nonce `{}`.", render::printable(settings.nonce.as_bytes()))
     };
+    let agreed = facts.reports.agreed();
+    let proofs = super::approvals::proofs(facts);
+    let proofs = match (proofs.uses, proofs.left_out) {
+        (0, _) => "No approval was used in this period.".to_owned(),
+        (uses, 0) => format!("There are {uses}."),
+        (uses, left_out) => {
+            format!("{uses} approvals were used; {left_out} of them have no proof here, see `LEFT-OUT.txt`.")
+        }
+    };
     let cell = |text: &str| render::printable(text.as_bytes());
     format!(
         "# Evidence pack
@@ -34,6 +43,10 @@ Log `{origin}`, from {from} to {to} (not included). For: {frameworks}.
 
 In it: {statements} statements of {persons} persons, {refused} of them refused; {failed} failed logins;
 {continuity}.
+
+Signed in: {sign_ins} times, {failed_sign_ins} attempts failed. Roles given for a time: {given}, {emergencies} of them in an
+emergency ({unreviewed} not reviewed in time). Statements that waited for other people: {asked}; approved {approved}, run
+{used}, denied {denied}. To be explained: {findings} (`09-approvals/approval-findings.csv`).
 
 `summary.html` says the same for readers who are not engineers. `01-index.csv` leads from each control to its file, the
 command that gives the same from the log, the number of rows and the file's SHA-256.
@@ -61,6 +74,12 @@ tidegate audit verify DIR
 
 The root of the sample is the {root_is}.
 
+## Approvals
+
+Each use of an approval is one record, made before the statement went to the database: id, requester, digest of exactly what
+was approved, session and statement. `09-approvals/proofs/ID_CORE-SEQUENCE.proof` proves it on its own, like a sample:
+`tidegate audit check FILE --key KEY`, with the log's public key. {proofs}
+
 ## Order
 
 A session is recorded in one order on one core. Between cores, records are ordered by wall clock, core and sequence; two
@@ -84,10 +103,10 @@ records of different cores that lie closer together than {tolerance} may have ha
 | 03-population | block headers of the period (256 bytes each, no names, no values) and their counts |
 | 04-checkpoints | signed checkpoints, cosignatures, receipts, public keys |
 | 05-verify | result of the verification; format and schema for a second verifier |
-| 06-access | who used which target in which role; sessions without a person; persons behind shared accounts |
-| 07-authn | logins and failed logins |
+| 06-access | who used which target in which role; roles given for a time, by whom, until when; bound sessions; what was taken away or refused; accounts of sessions; sessions without a person; persons behind shared accounts |
+| 07-authn | logins and failed logins; sign-ins by person and way; credentials given out |
 | 08-phi-release | who saw which classes masked or in clear; what was refused |
-| 09-approvals | none in this version |
+| 09-approvals | statements that waited for others, votes, emergencies and their reviews, what needs an explanation (CSV and JSON); a proof for each use |
 | 10-reviews | reviews of activity; who looked at recordings or took records out |
 | 11-changes | rules, configuration, program, modes, nodes |
 | 12-continuity | starts, ends, outages, gaps, clock |
@@ -102,6 +121,16 @@ records of different cores that lie closer together than {tolerance} may have ha
         refused = totals.refused,
         failed = totals.failed_logins,
         continuity = facts.reports.continuity_note(),
+        sign_ins = totals.sign_ins,
+        failed_sign_ins = totals.failed_sign_ins,
+        given = agreed.roles_given,
+        emergencies = agreed.emergencies,
+        unreviewed = agreed.unreviewed,
+        asked = agreed.asked,
+        approved = agreed.approved,
+        used = agreed.used,
+        denied = agreed.denied,
+        findings = facts.tables.get("approval-findings").map_or(0, crate::table::Table::count),
         shown_nonce = cell(&settings.nonce).replace('\'', ""),
         count = settings.sample,
         root = render::hex(&facts.root),
