@@ -1,7 +1,8 @@
 //! The evidence pack: what an auditor takes away, in one file, checkable without its maker.
 //!
 //! Deterministic: the same log and the same arguments give the same bytes. What this version's records cannot show is said
-//! in one sentence where it would stand. No statement texts, no values; names of people, tables and columns are in it.
+//! in one sentence where it would stand. No values; names of people, tables and columns are in it. Statement texts are only
+//! inside of records with a proof, as the log has them: sealed where it has recipients.
 
 mod approvals;
 pub mod check;
@@ -429,3 +430,6 @@ fn archive(folder: &Path, output: &Path) -> Result<usize, CliError> {
     file.sync_all().map_err(failed(output))?;
     Ok(files.len())
 }
+
+#[cfg(test)]
+mod tests;

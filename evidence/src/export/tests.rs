@@ -64,6 +64,9 @@ fn ocsf_required(class: u64) -> Vec<&'static str> {
         "metadata.product.vendor_name",
     ];
     match class {
+        3001 => list.push("user.name"),
+        3003 | 3005 => list.extend(["user.name", "privileges"]),
+        3004 => list.extend(["entity.uid", "entity.type", "actor.user.name"]),
         6005 => list.extend(["actor.user.name", "src_endpoint", "database.type_id", "database.name"]),
         3002 => list.extend(["user.name", "service.name"]),
         _ => panic!("class {class}"),
@@ -99,6 +102,89 @@ fn ocsf_has_what_its_schema_demands() {
     assert_eq!(events[3]["status_id"], 2);
     let with = lines(Format::Ocsf, &rows[..1], true);
     assert_eq!(with[0]["query_info"]["query_string"], "select 'secret'");
+}
+
+/// Rows of acts about access, by way of a log.
+fn acts() -> Vec<Row> {
+    use audit::{Body, OwnedAccess, OwnedActor, OwnedApproval, OwnedCredential};
+    let who = |subject: &str| OwnedActor { issuer: "idp".to_owned(), subject: subject.to_owned(), role: String::new() };
+    let access = |kind: &str, detail: &str| {
+        let (kind, id, detail) = (kind.to_owned(), "TG-1".to_owned(), detail.to_owned());
+        let (target, source) = ("clinic".to_owned(), "10.1.2.3:5555".to_owned());
+        let about = OwnedActor { role: "steward".to_owned(), ..who("ana") };
+        let access =
+            OwnedAccess { kind, id, detail, target, source, actor: who("ana"), about, ..OwnedAccess::default() };
+        Body::Access(Box::new(access))
+    };
+    let vote = OwnedApproval {
+        kind: "vote".to_owned(),
+        id: "TG-2".to_owned(),
+        session: SessionId([7; 16]),
+        actor: who("bob"),
+        detail: "deny console".to_owned(),
+        rule: "deletes".to_owned(),
+        sealed_text: b"secret".to_vec(),
+        ..OwnedApproval::default()
+    };
+    let issue = OwnedCredential {
+        kind: "issue".to_owned(),
+        session: SessionId([7; 16]),
+        target: "clinic".to_owned(),
+        account: "tg_ana".to_owned(),
+        ..OwnedCredential::default()
+    };
+    let bodies = [
+        access("sign_in", "oidc"),
+        access("sign_in_failed", "signature"),
+        access("mint", "password"),
+        access("grant", ""),
+        access("bind", "password"),
+        access("end", "revoked"),
+        access("request", ""),
+        access("vote_refused", "TG-1: nobody votes on what they asked for"),
+        Body::Approval(Box::new(vote)),
+        Body::Credential(issue),
+    ];
+    let directory = tempfile::tempdir().unwrap();
+    let records: Vec<_> = bodies.iter().map(|body| body.lend().unwrap()).collect();
+    crate::person::record(directory.path(), &records).unwrap();
+    let rows = crate::join::Rows::open(directory.path()).unwrap().map(Result::unwrap);
+    rows.filter(|row| crate::row::has_acts(row.kind)).collect()
+}
+
+#[test]
+fn acts_about_access_have_classes_of_their_own() {
+    let rows = acts();
+    let events = lines(Format::Ocsf, &rows, false);
+    let classes: Vec<u64> = events.iter().map(|event| event["type_uid"].as_u64().unwrap()).collect();
+    assert_eq!(classes, [300201, 300201, 300103, 300501, 300301, 300502, 300401, 300499, 300403, 300101]);
+    for (event, row) in events.iter().zip(&rows) {
+        for path in ocsf_required(event["class_uid"].as_u64().unwrap()) {
+            assert!(!at(event, path).is_null(), "{path} is missing in {event}");
+        }
+        assert_eq!(event["unmapped"]["act"], row.act);
+        // Nothing that the record says is lost.
+        for (key, value) in row.own_fields() {
+            assert_eq!(event["unmapped"]["fields"][&key], value, "{key}");
+        }
+        assert!(!event.to_string().contains("736563726574"), "texts are no fields");
+    }
+    assert_eq!(events[0]["src_endpoint"]["ip"], "10.1.2.3");
+    let status: Vec<u64> = events.iter().map(|event| event["status_id"].as_u64().unwrap()).collect();
+    assert_eq!(status, [1, 2, 1, 1, 1, 1, 1, 2, 2, 1], "what failed, was refused or denied");
+    assert_eq!(events[3]["privileges"][0], "steward");
+    assert_eq!((&events[8]["entity"]["uid"], &events[8]["actor"]["user"]["name"]), (&"TG-2".into(), &"bob".into()));
+    assert_eq!(events[9]["user"]["name"], "tg_ana");
+
+    let events = lines(Format::Ecs, &rows, false);
+    let actions: Vec<&str> = events.iter().map(|event| event["event"]["action"].as_str().unwrap()).collect();
+    assert_eq!(&actions[..3], ["access-sign-in", "access-sign-in-failed", "access-mint"]);
+    assert_eq!((actions[8], actions[9]), ("approval-vote", "credential-issue"));
+    assert_eq!(events[1]["event"]["outcome"], "failure");
+    assert_eq!((&events[8]["user"]["name"], &events[8]["tidegate"]["rule"]), (&"bob".into(), &"deletes".into()));
+    assert_eq!(events[3]["tidegate"]["fields"]["about_role"], "steward");
+    let events = lines(Format::Json, &rows, false);
+    assert_eq!((&events[8]["decision"], &events[8]["act"]), (&"refused".into(), &"vote".into()));
 }
 
 #[test]

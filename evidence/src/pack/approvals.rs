@@ -40,7 +40,7 @@ pub(super) fn write(facts: &Facts<'_>, pack: &mut Pack) -> Result<(), CliError> 
     if left_out > 0 {
         let text = format!(
             "{uses} approvals were used; the first {PROOFS_MAX} have a proof here, {left_out} have none.\n\
-             The record of each is in `used_record` of approvals.csv (CORE/SEQUENCE): tidegate audit prove DIR CORE:SEQUENCE\n"
+             A proof of any: tidegate audit prove DIR ID/consume\n"
         );
         pack.put(&format!("{FOLDER}/proofs/LEFT-OUT.txt"), &text)?;
     }

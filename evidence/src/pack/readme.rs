@@ -91,7 +91,8 @@ records of different cores that lie closer together than {tolerance} may have ha
   own log.
 - That the end is the end is proved by checkpoints that others keep (witnesses, object lock, an earlier pack), not by the
   log alone.
-- Statement texts and values are not in this pack. Names of people, roles, tables and columns are.
+- Statement texts and values are not in the tables of this pack. Names of people, roles, tables and columns are. A proof holds
+  its record as it stands: that of a sampled statement holds the text, unless the log's texts are sealed to recipients.
 - Times are the gateway's wall clock; changes of it are in `12-continuity/clock.csv`.
 {damaged}- What this version's records cannot answer is said in `NOT-ANSWERED.txt` of the section it belongs to.
 

@@ -29,8 +29,8 @@ const SHARE_MAX: u64 = 80;
 const REVIEW_WITHIN_NS: u64 = 24 * 3600 * 1_000_000_000;
 /// By so many others.
 const REVIEWS: usize = 2;
-/// Between the check of an approval and the record of its use.
-const USE_TOLERANCE_NS: u64 = 5_000_000_000;
+/// Clocks of nodes that share approvals may differ by this much.
+const USE_TOLERANCE_NS: u64 = 60_000_000_000;
 
 /// Issuer and subject.
 pub(super) type Who = (String, String);

@@ -189,8 +189,8 @@ fn what_must_not_be_is_found() {
         (10.0, step(asked("TG-2", "s-ana"))),
         (20.0, vote("TG-2", "s-ana", "approve cli")),
         (20.1, granted("TG-2", 30.0)),
-        (40.0, step(approval("consume", "TG-2", "s-ana"))),
-        (41.0, step(OwnedApproval { digest: [4; 32], ..approval("consume", "TG-2", "s-ana") })),
+        (91.0, step(approval("consume", "TG-2", "s-ana"))),
+        (92.0, step(OwnedApproval { digest: [4; 32], ..approval("consume", "TG-2", "s-ana") })),
         // Granted although denied, by a vote that came at once.
         (50.0, step(asked("TG-3", "s-ana"))),
         (50.4, vote("TG-3", "s-bob", "approve console")),
