@@ -155,7 +155,7 @@ impl Names {
 
 /// Subject and issuer in one cell: names change, this does not.
 pub(super) fn identity((issuer, subject): &Who) -> String {
-    if issuer.is_empty() { subject.clone() } else { format!("{subject} at {issuer}") }
+    if issuer.is_empty() { subject.clone() } else { format!("{subject}@{issuer}") }
 }
 
 pub(super) fn actor(row: &Row) -> Who {
@@ -416,7 +416,7 @@ impl Requests {
             "session",
             "statement",
             "outcome",
-            "rows",
+            "rows_returned",
             "ended",
             "elapsed_s",
             "findings",

@@ -155,11 +155,11 @@ fn an_approval_is_told_from_the_request_to_the_rows_it_touched() {
     let reports = reports(&rows, |_| true);
     let cell = |name: &str| column(&reports, "approvals", "approvals", name).concat();
     assert_eq!(cell("requester"), "ana", "the name that a sign-in told");
-    assert_eq!(cell("identity"), "s-ana at https://id.example");
+    assert_eq!(cell("identity"), "s-ana@https://id.example");
     assert_eq!((cell("rule"), cell("tables")), ("no-bulk-delete".to_owned(), "clinic.visits".to_owned()));
     assert_eq!(cell("votes"), "s-bob approved (console, authenticator)");
     assert_eq!((cell("ended"), cell("elapsed_s")), ("used".to_owned(), "61.000".to_owned()));
-    assert_eq!((cell("outcome"), cell("rows")), ("ok".to_owned(), "812".to_owned()));
+    assert_eq!((cell("outcome"), cell("rows_returned")), ("ok".to_owned(), "812".to_owned()));
     assert_eq!((cell("session"), cell("statement")), ("05".repeat(16), "7".to_owned()));
     assert_eq!(cell("findings"), "");
     assert_eq!(column(&reports, "approvals", "votes", "authenticator"), ["key-9"]);

@@ -54,16 +54,16 @@ fn tables(server: &Postgres) {
 }
 
 /// A gateway with people who vote.
-struct Court {
+pub(crate) struct Court {
     server: Postgres,
-    gateway: Gateway,
+    pub(crate) gateway: Gateway,
     console: u16,
     key: KeyPair,
     tokens: Mutex<HashMap<&'static str, String>>,
 }
 
 impl Court {
-    fn open(change: impl FnOnce(Setup) -> Setup) -> Self {
+    pub(crate) fn open(change: impl FnOnce(Setup) -> Setup) -> Self {
         let server = Postgres::start("max_connections = 1200\nshared_buffers = 128MB");
         tables(&server);
         let console = free_port();
@@ -144,7 +144,7 @@ impl Court {
     }
 
     /// The request that waits; there must be one, soon.
-    fn pending(&self, name: &'static str) -> Value {
+    pub(crate) fn pending(&self, name: &'static str) -> Value {
         let mut found = Vec::new();
         wait_until("a request waits", Duration::from_secs(20), || {
             found = self.requests(name).into_iter().filter(|request| request["state"] == "pending").collect();
@@ -161,7 +161,7 @@ impl Court {
     }
 
     #[track_caller]
-    fn approve(&self, name: &'static str, request: &Value) {
+    pub(crate) fn approve(&self, name: &'static str, request: &Value) {
         let (status, said) = self.vote(name, request, "approve");
         assert_eq!(status, 200, "{said}");
     }
@@ -197,14 +197,14 @@ fn until(wire: &mut Wire, tag: u8) -> Vec<Frame> {
 }
 
 /// Sends a statement, and has its notice.
-fn waits(court: &Court, sql: &str) -> Wire {
+pub(crate) fn waits(court: &Court, sql: &str) -> Wire {
     let mut wire = Wire::login(&court.user());
     wire.send(&query(sql));
     until(&mut wire, b'N');
     wire
 }
 
-fn outcome(wire: &mut Wire) -> Result<String, (String, String, String)> {
+pub(crate) fn outcome(wire: &mut Wire) -> Result<String, (String, String, String)> {
     let frames = until(wire, b'Z');
     match error(&frames) {
         Some(frame) => Err((

@@ -11,6 +11,7 @@ use tests::{
     server::Postgres,
 };
 
+use crate::approvals::{Court, outcome, waits};
 use crate::exports::after_a_morning;
 
 fn tidegate(folder: &Path, arguments: &[&str]) -> Finished {
@@ -296,4 +297,54 @@ fn sealed_texts_open_for_their_recipient_until_two_people_order_their_end() {
     assert_eq!(verified.code, 0, "{}", verified.both());
     let purges = ask(&["report", "retention", "audit"]).success().text();
     assert!(purges.contains("dana erik") && purges.contains("request 12"), "{purges}");
+}
+
+#[test]
+fn what_others_agreed_to_is_in_the_pack_and_proved_with_the_keys_of_the_log() {
+    let keys = tests::folder::Folder::new("keys");
+    let key_file = keys.path().join("log.key");
+    let public = crate::notary::new_key("--log", "example.com/audit/evidence", &key_file);
+    let court = Court::open(|setup| setup.audit(&format!("checkpoint: {{ key_file: {} }}", key_file.display())));
+    let mut wire = waits(&court, "DELETE FROM held_rows WHERE id in (8, 9)");
+    let request = court.pending("dora");
+    let id = request["id"].as_str().unwrap();
+    std::thread::sleep(Duration::from_millis(3500));
+    court.approve("dora", &request);
+    assert_eq!(outcome(&mut wire).unwrap(), "CZ", "it ran");
+    let folder = court.gateway.folder.path();
+    court.gateway.signal("TERM");
+    court.gateway.wait_end(Duration::from_secs(20)).expect("it ends");
+    std::thread::sleep(Duration::from_millis(1100));
+    let said = built(folder, &now(), &[]);
+    assert!(said.contains("verification: exit code 0"), "{said}");
+    let approvals = folder.join("evidence/09-approvals");
+    let read = |name: &str| fs::read_to_string(approvals.join(name)).unwrap();
+    let table: serde_json::Value = serde_json::from_str(&read("approvals.json")).unwrap();
+    let row = &table["rows"][0];
+    assert_eq!(row["id"], id, "{table}");
+    for (name, value) in [
+        ("requester", "app"),
+        ("rule", "deletes"),
+        ("tables", "public.held_rows"),
+        ("votes", "dora approved (cli)"),
+        ("ended", "used"),
+        ("outcome", "ok"),
+        ("findings", ""),
+    ] {
+        assert_eq!(row[name], value, "{name}: {table}");
+    }
+    assert_eq!(read("approval-findings.csv").lines().count(), 1, "nothing is to be explained");
+    let proofs = files(&approvals.join("proofs"));
+    assert_eq!(proofs.len(), 1, "{proofs:?}");
+    let check = ["audit", "check", proofs[0].to_str().unwrap(), "--key", &public, "--json"];
+    let proved: serde_json::Value = serde_json::from_str(&court.gateway.tidegate(&check).success().text()).unwrap();
+    assert_eq!((&proved["proved"], &proved["fields"]["kind"]), (&true.into(), &"consume".into()), "{proved}");
+    assert_eq!(proved["fields"]["approved"], request["wanted"]["digest"], "{proved}");
+    let sign_ins = fs::read_to_string(folder.join("evidence/07-authn/sign-ins.csv")).unwrap();
+    assert!(sign_ins.contains("dora,dora@https://court.example,sign_in,workload,1,"), "{sign_ins}");
+    let page = fs::read_to_string(folder.join("evidence/summary.html")).unwrap();
+    assert!(page.contains("1 statement waited: 1 approved, 1 run, 0 denied"), "{page}");
+    // Nobody sees the statement from the reports; the question finds it by its act.
+    let uses = court.gateway.tidegate(&["audit", "query", "audit", "--kind", "approval.consume", "--count"]);
+    assert_eq!(uses.success().text().trim(), "1");
 }
