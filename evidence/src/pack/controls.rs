@@ -98,7 +98,7 @@ pub(super) const CONTROLS: &[Control] = &[
     },
     Control {
         references: &[("hipaa", "164.312(a)(1)"), ("soc2", "CC6.1, CC6.3"), ("pci", "8.2.2, 8.6.1")],
-        asks: "Accounts in databases that lived for one session, and their end",
+        asks: "Accounts in databases that lived for one session; sessions cut off with their access",
         file: "06-access/session-accounts.csv",
         command: "tidegate audit report access DIR",
         counts: Counts::Table,

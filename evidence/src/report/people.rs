@@ -68,7 +68,7 @@ impl Default for People {
             ),
             upstream: Table::new(
                 "session-accounts",
-                "Accounts in databases that lived for one session",
+                "Accounts in databases that lived for one session, and sessions cut off when their access ended",
                 &["time", "record", "session", "person", "target", "account", "event", "reason", "ms", "until"],
             ),
         }
@@ -209,7 +209,8 @@ impl People {
         }
         table.more += self.more;
         table.with_note(
-            "each ends at the time under `until`, or before it with its sign-in; `ended` is by somebody's act",
+            "each ends at the time under `until`, or before it with its sign-in; `ended` is by somebody's act; sessions under a role \
+             that was given for a time are counted with that role",
         )
     }
 

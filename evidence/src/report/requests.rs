@@ -422,12 +422,14 @@ impl Requests {
             "findings",
         ];
         let mut table = Table::new("approvals", "Statements that waited for other people", &head);
-        let findings = self.found();
+        let mut findings: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for found in self.found() {
+            findings.entry(found.id).or_default().push(found.name);
+        }
         for (id, request) in self.ordered(|request| request.is_statement) {
             let used = request.uses.first();
             let last = used.map(|used| used.at.0).or_else(|| request.ended.as_ref().map(|(at, ..)| *at));
             let elapsed = request.asked.zip(last).map(|((asked, _), last)| seconds(asked, last));
-            let of: Vec<&str> = findings.iter().filter(|f| f.id == *id).map(|f| f.name).collect();
             let session = used.and_then(|used| used.session).map(|session| render::hex(&session.0));
             table.push(vec![
                 id.clone(),
@@ -450,7 +452,7 @@ impl Requests {
                 used.map(|used| used.rows.to_string()).unwrap_or_default(),
                 request.state().to_owned(),
                 elapsed.unwrap_or_default(),
-                of.join(" "),
+                findings.get(id).map(|names| names.join(" ")).unwrap_or_default(),
             ]);
         }
         table.more += self.more;

@@ -297,6 +297,13 @@ fn an_emergency_is_recorded_told_and_reviewed() {
     }
     let opened = records.iter().filter(|r| r["type"] == "SESSION_OPEN").next_back().unwrap();
     assert_eq!(opened["recording"], "digest", "recorded although the configuration does not ask for it: {opened}");
+    // What an auditor is told of it.
+    let report = gate.gateway.tidegate(&["audit", "report", "approvals", "audit", "--json"]).success().text();
+    let report: Value = serde_json::from_str(&report).unwrap();
+    let told = report["tables"].as_array().unwrap().iter().find(|table| table["name"] == "emergencies").unwrap();
+    let told = &told["rows"][0];
+    assert_eq!((&told["person"], &told["in_time"], &told["reason"]), (&"ann".into(), &"yes".into(), &reason.into()));
+    assert!(told["reviews"].as_str().unwrap().contains("dana"), "{told}");
 }
 
 #[test]
