@@ -21,8 +21,11 @@ use zeroize::Zeroizing;
 
 /// A sign-in lasts this long, seconds.
 const SIGN_IN_S: u64 = 8 * 3600;
+/// Names that mean something else where people log in.
+const RESERVED: &[&str] = &["token", "oauth"];
 /// Live credentials of one person.
-const MINTED_OF_ONE: usize = 16;
+/// A login tries all of them, which is a microsecond each.
+const MINTED_OF_ONE: usize = 128;
 /// What is over is kept this long, seconds, for people to look at.
 const KEPT_S: u64 = 24 * 3600;
 /// Attempts of a change that others get in between.
@@ -388,6 +391,9 @@ impl Engine {
         let plain = handles.iter().map(|handle| tidy_handle(handle)).find(|handle| !handle.is_empty());
         let plain = plain.unwrap_or_else(|| format!("user-{short}"));
         for handle in [plain.clone(), format!("{plain}-{short}"), format!("user-{}", &digest[..16])] {
+            if RESERVED.contains(&handle.as_str()) {
+                continue;
+            }
             match self.cache().handles.get(&handle) {
                 Some((_, of)) if of == who => return Ok(handle),
                 Some(_) => continue,

@@ -114,6 +114,8 @@ fn handles_are_unique_and_identity_is_issuer_and_subject() {
     let (_, second, _) = world.engine.sign_in(&arrival).unwrap();
     assert!(second.handle.starts_with("ana-") && second.handle.len() == 10, "{}", second.handle);
     assert_eq!(world.arrive("ana", &["x"]).1.handle, "ana");
+    // A name that says how to log in is nobody's.
+    assert!(world.arrive("token", &[]).1.handle.starts_with("token-"));
 }
 
 #[test]

@@ -185,8 +185,9 @@ fn who_reads_the_feed_misses_nothing_while_many_write() {
             thread::scope(|scope| {
                 for (number, writer) in writers.iter().enumerate() {
                     scope.spawn(move || {
-                        (0..100)
-                            .for_each(|n| drop(writer.put("kind", &format!("{number}/{n}"), 0, Some(b"x")).unwrap()));
+                        (0..100).for_each(|n| {
+                            assert!(writer.put("kind", &format!("{number}/{n}"), 0, Some(b"x")).unwrap() > 0)
+                        });
                     });
                 }
             });

@@ -79,12 +79,9 @@ fn read(file: &Path, text: &str, problems: &mut Problems) -> Option<Server> {
     let logins =
         [token_file.map(Login::TokenFile), jwt("kubernetes", &mut root, report), jwt("jwt", &mut root, report)];
     let mut logins = logins.into_iter().flatten();
-    let login = match (logins.next(), logins.next()) {
-        (Some(one), None) => one,
-        _ => {
-            report.error(place, "name one of `token_file`, `kubernetes` and `jwt`");
-            return None;
-        }
+    let (Some(login), None) = (logins.next(), logins.next()) else {
+        report.error(place, "name one of `token_file`, `kubernetes` and `jwt`");
+        return None;
     };
     let mut value = address.value.trim_end_matches('/').to_owned();
     let local =

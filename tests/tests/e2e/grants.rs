@@ -134,7 +134,7 @@ impl Person {
     }
 
     /// Asks for the role, which somebody else gives.
-    fn given(&self, time: &str, lead: &Person) -> String {
+    fn given(&self, time: &str, lead: &Self) -> String {
         let asked = self.json(&["request", "warehouse", "--for", time, "--reason", REASON, "--json"]);
         let id = asked["id"].as_str().unwrap().to_owned();
         wait_until("the request has reached the other gateway", Duration::from_secs(5), || {
@@ -295,7 +295,7 @@ fn an_emergency_is_recorded_told_and_reviewed() {
     for kind in ["break_glass_refused", "break_glass", "break_glass_review"] {
         assert!(kinds.contains(&kind), "{kind}: {kinds:?}");
     }
-    let opened = records.iter().filter(|r| r["type"] == "SESSION_OPEN").next_back().unwrap();
+    let opened = records.iter().rfind(|r| r["type"] == "SESSION_OPEN").unwrap();
     assert_eq!(opened["recording"], "digest", "recorded although the configuration does not ask for it: {opened}");
     // What an auditor is told of it.
     let report = gate.gateway.tidegate(&["audit", "report", "approvals", "audit", "--json"]).success().text();

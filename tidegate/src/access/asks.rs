@@ -19,6 +19,8 @@ use std::thread;
 
 /// Threads that answer; each may wait for a database or a provider.
 const WORKERS: usize = 8;
+/// Threads that judge tokens, which may wait for a provider: held statements do not wait behind them.
+const JUDGES: usize = 4;
 const SECOND_NS: u64 = 1_000_000_000;
 
 /// A session whose statement waits.
@@ -77,8 +79,8 @@ impl Asks {
             url,
             waiting: Mutex::default(),
         });
-        let mut workers = Vec::with_capacity(WORKERS);
-        for number in 0..WORKERS {
+        let mut workers = Vec::with_capacity(WORKERS + JUDGES);
+        for number in 0..WORKERS + JUDGES {
             let (send, jobs) = mpsc::channel();
             let shared = Arc::clone(&shared);
             thread::Builder::new().name(format!("access-{number}")).spawn(move || shared.work(&jobs))?;
@@ -148,7 +150,9 @@ impl Asks {
     fn post(&self, of: &impl std::hash::Hash, job: Job) {
         let mut hasher = DefaultHasher::new();
         of.hash(&mut hasher);
-        let number = usize::try_from(hasher.finish() % WORKERS as u64).unwrap_or(0);
+        let judged = matches!(&job, Job::Ask(ask) if matches!(ask.question, Question::Proof(_)));
+        let (first, of) = if judged { (WORKERS, JUDGES) } else { (0, WORKERS) };
+        let number = first + usize::try_from(hasher.finish() % of as u64).unwrap_or(0);
         // The workers end with the process.
         let _gone = self.workers[number].send(job);
     }
