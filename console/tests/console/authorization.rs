@@ -84,6 +84,14 @@ fn scene() -> Scene {
     Scene { served, people, ids: ids.as_object().unwrap().clone() }
 }
 
+/// Somebody's, of P-256.
+const PUBLIC_KEY: &str = concat!(
+    "-----BEGIN PUBLIC KEY-----\n",
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEHQAcmeTAaGndM6RLEksKOMwtZK+f\n",
+    "eEnlMwA1sGFHomanZv5WnGIV317vcK7eYL+rE0/Lo1d1ivhx7EvEggPDZg==\n",
+    "-----END PUBLIC KEY-----\n",
+);
+
 /// A body that the verb takes.
 fn body(operation: &Value) -> Option<Value> {
     let schema = operation.pointer("/requestBody/content/application~1json/schema")?;
@@ -96,6 +104,7 @@ fn body(operation: &Value) -> Option<Value> {
             ("finding", _) => json!("what it was taken for was done"),
             ("vote", _) => json!("deny"),
             ("digest", _) => json!(""),
+            ("public_key", _) => json!(PUBLIC_KEY),
             ("issuer", _) => json!("https://id.example"),
             ("subject", _) => json!("eve"),
             ("seconds" | "ttl", _) => json!(600),

@@ -58,6 +58,8 @@ pub fn all(rules: &[Document<'_>]) -> Vec<Seed> {
     );
     seeds.extend(audit_log());
     seeds.extend(tree());
+    let response = include_bytes!("../../../saml/tests/captured/response.xml");
+    seeds.push(("saml", "response".to_owned(), response.to_vec()));
     seeds.extend(TOKENS.iter().map(|(name, text)| ("token", (*name).to_owned(), text.as_bytes().to_vec())));
     seeds
 }
