@@ -41,7 +41,9 @@ pub fn fetch(address: SocketAddr) -> Result<Value, String> {
     let mut socket = TcpStream::connect_timeout(&address, TIMEOUT).map_err(io)?;
     socket.set_read_timeout(Some(TIMEOUT)).map_err(io)?;
     socket.set_write_timeout(Some(TIMEOUT)).map_err(io)?;
-    write!(socket, "GET /status HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").map_err(io)?;
+    // In one piece: what is no gateway may answer, and close, after the first.
+    let request = format!("GET /status HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).map_err(io)?;
     let mut answer = Vec::new();
     socket.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).map_err(io)?;
     let text = String::from_utf8_lossy(&answer);
