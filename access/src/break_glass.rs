@@ -134,6 +134,8 @@ impl Engine {
         let finding = finding.trim();
         let checked = if by.who == review.who {
             Err(AccessError::Forbidden("nobody reviews their own emergency, administrators included"))
+        } else if self.person(&review.who).is_some_and(|of| crate::votes::same_name(by, &of.who, &of.handle)) {
+            Err(AccessError::Forbidden("this may be the account of the same person at another provider"))
         } else if !self.is_auditor(by) || by.suspended {
             Err(AccessError::Forbidden("only auditors and administrators review emergencies"))
         } else if review.reviews.iter().any(|one| one.who == by.who) {

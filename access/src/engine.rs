@@ -533,6 +533,8 @@ impl Engine {
         let now_s = self.clock.now_s();
         let (_, minted) = cache.minted.get(id)?;
         let (_, person) = cache.people.get(&minted.who)?;
+        // A sign-in that has ended takes with it what another gateway was making by it.
+        cache.sign_ins.get(&minted.sign_in)?;
         if minted.until_s <= now_s || person.suspended {
             return None;
         }
@@ -642,6 +644,26 @@ impl Engine {
             ..OwnedAccess::default()
         })?;
         self.change_person(who, |person| person.suspended = suspended).map(drop)
+    }
+
+    /// Takes every authenticator of somebody's away, who has lost them: the next one needs a fresh sign-in.
+    ///
+    /// # Errors
+    /// Not an administrator, one's own, nobody there, or not taken.
+    pub fn forget_authenticators(&self, by: &Person, who: &Who, reason: &str) -> Result<(), AccessError> {
+        self.needs_admin(by, "forget_authenticators")?;
+        if by.who == *who {
+            return Err(AccessError::Forbidden("another administrator has to do this"));
+        }
+        self.record(OwnedAccess {
+            kind: "admin".to_owned(),
+            actor: actor(&by.who),
+            about: actor(who),
+            reason: reason.to_owned(),
+            detail: "forget_authenticators".to_owned(),
+            ..OwnedAccess::default()
+        })?;
+        self.change_person(who, |person| person.authenticators.clear()).map(drop)
     }
 
     fn needs_admin(&self, by: &Person, what: &str) -> Result<(), AccessError> {

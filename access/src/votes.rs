@@ -92,6 +92,16 @@ pub struct Ballot<'a> {
 /// Attempts of a change that others get in between.
 const ATTEMPTS: usize = 8;
 
+/// May these be accounts of one person at two issuers? Their names say so: the second of a name has a suffix.
+pub(crate) fn same_name(person: &Person, who: &Who, handle: &str) -> bool {
+    fn stem(handle: &str) -> &str {
+        let parts = handle.rsplit_once('-');
+        let suffix = |tail: &str| tail.len() == 6 && tail.bytes().all(|byte| byte.is_ascii_hexdigit());
+        parts.filter(|(_, tail)| suffix(tail)).map_or(handle, |(stem, _)| stem)
+    }
+    person.who.issuer != who.issuer && stem(&person.handle) == stem(handle)
+}
+
 fn context(id: &str) -> String {
     format!("request/{id}")
 }
@@ -127,10 +137,15 @@ impl Engine {
         if person.who == request.who {
             return Err(AccessError::Forbidden("nobody votes on what they asked for, administrators included"));
         }
+        if same_name(person, &request.who, &request.handle) {
+            return Err(AccessError::Forbidden(
+                "this may be the account of the same person at another provider: somebody else has to vote",
+            ));
+        }
         if !Self::is_member(person, &request.approvers) {
             return Err(AccessError::Forbidden("you are not in a group that votes on this"));
         }
-        if request.votes.iter().any(|vote| vote.who == person.who) {
+        if request.votes.iter().any(|vote| vote.who == person.who || same_name(person, &vote.who, &vote.handle)) {
             return Err(AccessError::Forbidden("you have voted on this already"));
         }
         if request.state != State::Pending || request.until_s <= self.clock.now_s() {

@@ -81,24 +81,29 @@ pub fn of(person: &Person) -> Vec<Authenticator> {
 
 /// Registrations that began and have not ended.
 #[derive(Debug, Default)]
-pub(crate) struct Ceremonies(Mutex<HashMap<String, ([u8; 32], u64)>>);
+pub(crate) struct Ceremonies(Mutex<HashMap<String, Ceremony>>);
+
+/// Challenge, until when (Unix seconds), and whether the person had a key when it began.
+type Ceremony = ([u8; 32], u64, bool);
 
 impl Ceremonies {
-    fn begin(&self, sign_in: &str, now_s: u64) -> Result<[u8; 32], Failure> {
+    /// `keyed`: the person has a key when this begins.
+    fn begin(&self, sign_in: &str, keyed: bool, now_s: u64) -> Result<[u8; 32], Failure> {
         let mut challenge = [0; 32];
         getrandom::fill(&mut challenge).map_err(|_| Failure::invalid("no randomness"))?;
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|_, (_, until_s)| *until_s > now_s);
+        waiting.retain(|_, (_, until_s, _)| *until_s > now_s);
         if waiting.len() >= WAITING_MAX {
             return Err(Failure::invalid("too many registrations wait; try again in some minutes"));
         }
-        waiting.insert(sign_in.to_owned(), (challenge, now_s + CHALLENGE_S));
+        waiting.insert(sign_in.to_owned(), (challenge, now_s + CHALLENGE_S, keyed));
         Ok(challenge)
     }
 
-    fn take(&self, sign_in: &str, now_s: u64) -> Option<[u8; 32]> {
+    fn take(&self, sign_in: &str, now_s: u64) -> Option<([u8; 32], bool)> {
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.remove(sign_in).filter(|(_, until_s)| *until_s > now_s).map(|(challenge, _)| challenge)
+        let taken = waiting.remove(sign_in).filter(|(_, until_s, _)| *until_s > now_s);
+        taken.map(|(challenge, _, keyed)| (challenge, keyed))
     }
 }
 
@@ -283,6 +288,18 @@ pub(crate) fn check(
     Ok((known, kept.to_string().into_bytes()))
 }
 
+/// A key is registered by who signed in themselves, and the first one by who did just now.
+fn may_register(first: bool, sign_in: &SignIn, now_s: u64) -> Result<(), Failure> {
+    if ["token", "workload"].iter().any(|how| sign_in.how.starts_with(how)) {
+        return Err(Failure::forbidden("a sign-in by a token registers no keys: sign in in a browser"));
+    }
+    if first && sign_in.from_s + FRESH_S < now_s {
+        let text = "to register a first key, sign out and in again: it needs a sign-in of the last ten minutes";
+        return Err(Failure::forbidden(text));
+    }
+    Ok(())
+}
+
 /// Begins a registration: what the page's script is told.
 pub(crate) fn begin(
     ceremonies: &Ceremonies,
@@ -295,11 +312,8 @@ pub(crate) fn begin(
     if known.len() >= AUTHENTICATORS_MAX {
         return Err(Failure::invalid("you have registered as many as can be; remove one first"));
     }
-    if known.is_empty() && sign_in.from_s + FRESH_S < now_s {
-        let text = "to register a first key, sign out and in again: it needs a sign-in of the last ten minutes";
-        return Err(Failure::forbidden(text));
-    }
-    let challenge = ceremonies.begin(&sign_in.id, now_s)?;
+    may_register(known.is_empty(), sign_in, now_s)?;
+    let challenge = ceremonies.begin(&sign_in.id, !known.is_empty(), now_s)?;
     let user: String = person.who.issuer.clone() + "\0" + &person.who.subject;
     let ids: Vec<String> = known.into_iter().map(|known| known.id).collect();
     Ok(json!({
@@ -317,11 +331,16 @@ pub(crate) fn finish(
     now_s: u64,
     site: Site<'_>,
 ) -> Result<(Authenticator, Option<Authenticator>), Failure> {
-    let challenge = ceremonies.take(&sign_in.id, now_s).ok_or_else(|| wrong("it took too long; try again"))?;
+    let (challenge, keyed) = ceremonies.take(&sign_in.id, now_s).ok_or_else(|| wrong("it took too long; try again"))?;
+    let first = of(person).is_empty();
+    if keyed == first {
+        return Err(wrong("your keys changed meanwhile; try again"));
+    }
+    may_register(first, sign_in, now_s)?;
     let made = crate::api::object_once(answer.as_bytes())
         .and_then(|object| Made::deserialize(Value::Object(object)).ok())
         .ok_or_else(|| wrong("it cannot be read"))?;
-    let voucher = match (of(person).is_empty(), &made.proof) {
+    let voucher = match (first, &made.proof) {
         (true, _) => None,
         (false, Some(proof)) => Some(check_signed(person, proof, &challenge, site)?),
         (false, None) => return Err(wrong("a key that you have already must sign too")),

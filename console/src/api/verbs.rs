@@ -304,6 +304,21 @@ static HERE: &[Verb] = &[
     },
     Verb {
         method: Method::POST,
+        path: "/people/forget-keys",
+        name: "forgetKeys",
+        tag: "people",
+        summary: "Take every security key of somebody's away, who has lost them.",
+        allowed: Allowed::Admin,
+        takes: &[
+            Field::needed("issuer", Kind::Text(1000), "Issuer of the identity"),
+            Field::needed("subject", Kind::Text(1000), "Subject there"),
+            Field::needed("reason", Kind::Text(1000), "Why"),
+        ],
+        gives: Shape::Object(&[]),
+        run: Some(forget_keys),
+    },
+    Verb {
+        method: Method::POST,
         path: "/people/suspend",
         name: "suspend",
         tag: "people",
@@ -545,6 +560,12 @@ fn suspend(state: &State, call: &Call) -> Reply {
         return Err(Failure::invalid("not yourself"));
     }
     state.engine.suspend(person, &who, call.truth("suspended"), call.text("reason"))?;
+    Ok(json!({}))
+}
+
+fn forget_keys(state: &State, call: &Call) -> Reply {
+    let who = Who { issuer: call.text("issuer").to_owned(), subject: call.text("subject").to_owned() };
+    state.engine.forget_authenticators(call.person()?, &who, call.text("reason"))?;
     Ok(json!({}))
 }
 

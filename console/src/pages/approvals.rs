@@ -209,6 +209,11 @@ fn votes(request: &Request, now_s: u64) -> Markup {
     }
 }
 
+/// Requests that this visitor may see.
+fn seen_by(engine: &access::Engine, looking: &Looking) -> Vec<Request> {
+    engine.requests().into_iter().filter(|request| engine.may_see(&looking.person, request)).collect()
+}
+
 fn history(request: &Request, all: &[Request], now_s: u64) -> Markup {
     let before: Vec<&Request> = all.iter().filter(|of| of.who == request.who && of.id != request.id).collect();
     let count = |test: &dyn Fn(&Request) -> bool| before.iter().filter(|of| test(of)).count();
@@ -294,7 +299,7 @@ async fn show(
             @if let Standing::Consumed { session, .. } = &request.state {
                 p { "Run in session " a href={ "/sessions/" (session) } { code { (session.get(..12).unwrap_or(session)) } } "." }
             }
-            @if looking.person.who != request.who { (history(&request, &engine.requests(), now_s)) }
+            @if looking.person.who != request.who { (history(&request, &seen_by(engine, &looking), now_s)) }
             p.quiet { "Asked " (exact(request.at_s)) }
         };
         let title = requests::title(&request);

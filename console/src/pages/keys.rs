@@ -63,10 +63,20 @@ async fn remove(State(state): State<Shared>, acting: Acting) -> Result<Response,
         if !webauthn::of(&acting.looking.person).iter().any(|known| known.id == id) {
             return Err(Failure::not_found());
         }
+        // Without any key the next one would need none: whoever has lost their last asks an administrator.
+        let last = || Failure::forbidden("this is your last key: register another one first, or ask an administrator");
+        if webauthn::of(&acting.looking.person).len() < 2 {
+            return Err(last());
+        }
         record(state, &acting, format!("removed {id}"))?;
-        state.engine.change_person(&acting.looking.person.who, |person| {
-            webauthn::remove(person, id);
+        let person = state.engine.change_person(&acting.looking.person.who, |person| {
+            if webauthn::of(person).len() > 1 {
+                webauthn::remove(person, id);
+            }
         })?;
+        if webauthn::of(&person).iter().any(|known| known.id == id) {
+            return Err(last());
+        }
         Ok(speak::see("/access?done=removed"))
     })
     .await

@@ -24,14 +24,14 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq as _;
 use url::Url;
 
-/// Path of the answer of every OpenID provider.
+/// Path of the answers of OpenID providers: each has one of its own, so that none can pass on another's (RFC 9700, 4.4).
 pub(super) const CALLBACK: &str = "/signin/oidc/callback";
 
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
         .route("/login", get(choice))
         .route("/login/oidc/{provider}", get(leave))
-        .route(CALLBACK, get(callback))
+        .route(&format!("{CALLBACK}/{{provider}}"), get(callback))
         .route("/logout", post(logout))
 }
 
@@ -131,9 +131,12 @@ async fn leave(
             return Err(Problem::bad("a sign-in begins by going to its address"));
         }
         let purpose = wanted.purpose(&desk)?;
+        if let Some(question) = unasked(&purpose, &wanted, &headers) {
+            return Ok(question);
+        }
         let provider = desk.providers.people().find(|p| p.issuer().name == name).cloned();
         let provider = provider.ok_or_else(|| Problem::bad("there is no such identity provider"))?;
-        let back = desk.at(CALLBACK);
+        let back = desk.at(&format!("{CALLBACK}/{name}"));
         let pending = waiting(move || Ok(flow::begin_code(&provider, &back)?)).await?;
         let cookie = Secret::random()?;
         let (state, address) = (pending.state.clone(), pending.address.clone());
@@ -145,6 +148,14 @@ async fn leave(
         Ok(go(&address, Some(desk.attempt_cookie(cookie.expose()))))
     };
     left.await.unwrap_or_else(|problem| failed(&problem))
+}
+
+/// A command line signs somebody in only after they were asked here whether they started it: another site's page, or a
+/// link, leads to the question.
+pub(super) fn unasked(purpose: &Purpose, wanted: &Wanted, headers: &HeaderMap) -> Option<Response> {
+    let asked = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin");
+    let skipped = matches!(purpose, Purpose::CommandLine(..)) && !asked;
+    skipped.then(|| go(&format!("/login?{}", wanted.query()), None))
 }
 
 pub(super) fn busy() -> Problem {
@@ -163,6 +174,7 @@ struct Answer {
 async fn callback(
     State(desk): State<Arc<Desk>>,
     Extension(source): Extension<Source>,
+    Path(asked): Path<String>,
     Query(answer): Query<Answer>,
     headers: HeaderMap,
 ) -> Response {
@@ -177,6 +189,9 @@ async fn callback(
             return Err(foreign());
         }
         let AtProvider { provider: name, pending, purpose, .. } = attempt;
+        if name != asked {
+            return Err(foreign());
+        }
         let provider = desk.providers.named(&name).cloned().ok_or_else(foreign)?;
         let issuer = provider.issuer().url.clone();
         let answer = CodeAnswer {

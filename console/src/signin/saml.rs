@@ -214,6 +214,9 @@ async fn start(
             return Err(Problem::bad("a sign-in begins by going to its address"));
         }
         let purpose = wanted.purpose(&desk)?;
+        if let Some(question) = super::browser::unasked(&purpose, &wanted, &headers) {
+            return Ok(question);
+        }
         let of = Arc::clone(&desk);
         let (address, cookie) = waiting(move || configured(&of)?.begin(&of, &name, purpose)).await?;
         Ok(go(&address, Some(desk.attempt_cookie(cookie.expose()))))

@@ -72,7 +72,7 @@ impl Door {
             .person("ann", &["engineers"])
             .person("lee", &["leads", "auditors"])
             .person("dana", &["sre", "leads"])
-            .redirect(&format!("{origin}/signin/oidc/callback"))
+            .redirect(&format!("{origin}/signin/oidc/callback/corp"))
             .start();
         let (hook, told) = receiver();
         let mut files: Vec<PathBuf> = examples();

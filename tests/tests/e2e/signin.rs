@@ -51,7 +51,7 @@ impl Door {
             .person("alice", &["everyone", "analysts"])
             .person("bob", &["everyone"])
             .service("etl", SERVICE_SECRET, &["everyone"])
-            .redirect(&format!("{origin}/signin/oidc/callback"))
+            .redirect(&format!("{origin}/signin/oidc/callback/corp"))
             .start();
         let gateway = change(Setup::new(Bundle::allow_all(), Postgres::shared()))
             .file("client.secret", CLIENT_SECRET)
@@ -411,7 +411,7 @@ fn an_answer_counts_once_and_in_its_own_browser() {
     };
     let (state, cookie) = begin();
     let issuer: String = door.provider.issuer().replace(':', "%3A").replace('/', "%2F");
-    let back = |state: &str| format!("/signin/oidc/callback?code=c&iss={issuer}&state={state}");
+    let back = |state: &str| format!("/signin/oidc/callback/corp?code=c&iss={issuer}&state={state}");
     assert_eq!(door.http("GET", &back(&state), &[], "").0, 400, "no cookie");
     assert_eq!(door.http("GET", &back(&state), &[&format!("Cookie: {cookie}")], "").0, 400, "spent by the try before");
     let (state, _) = begin();

@@ -108,7 +108,7 @@ pub(crate) fn read(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -
     let mut section = Section::open("identity", node, &["issuers", "tokens_as_passwords", "oauth", "saml"], report);
     let tokens_as_passwords = section.value("tokens_as_passwords", false, report, boolean);
     let oauth = section.take("oauth").and_then(|node| report.scalar("oauth", node));
-    let saml = section.take("saml").and_then(|node| super::saml::read(node, folder, report));
+    let mut saml = section.take("saml").and_then(|node| super::saml::read(node, folder, report));
     let issuers = section.take("issuers").map(|node| Section::open_free("issuers", node, report));
     let mut list: Vec<Written> = Vec::new();
     for (name, node) in issuers.map(|section| section.rest().collect::<Vec<_>>()).unwrap_or_default() {
@@ -118,6 +118,9 @@ pub(crate) fn read(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -
         && !list.iter().any(|written| written.issuer.value.name == oauth.value)
     {
         report.error(oauth.place, format!("`oauth`: there is no issuer `{}`", oauth.value));
+    }
+    if let Some(saml) = &mut saml {
+        saml.taken = list.iter().map(|written| written.issuer.value.url.clone()).collect();
     }
     Some(IdentitySettings { issuers: list, tokens_as_passwords, oauth, saml })
 }

@@ -27,6 +27,8 @@ pub struct SamlSettings {
     entity: Option<String>,
     helper: Option<Placed<PathBuf>>,
     ways: Vec<Way>,
+    /// Names of other issuers, which no provider may have.
+    pub(super) taken: Vec<String>,
 }
 
 impl SamlSettings {
@@ -52,6 +54,12 @@ impl SamlSettings {
         for way in &self.ways {
             let file = &way.metadata.value;
             let provider = Provider::from_metadata(&text(file)?).map_err(|e| format!("{}: {e}", file.display()))?;
+            if self.taken.contains(&provider.entity)
+                || provider.entity == "local"
+                || provider.entity.starts_with("urn:tidegate:")
+            {
+                return Err(format!("{}: its entityID is that of another issuer of identities", file.display()));
+            }
             if ways.iter().any(|other| other.provider.entity == provider.entity) {
                 return Err(format!("{}: another provider has the same entityID", file.display()));
             }
@@ -83,7 +91,7 @@ pub(crate) fn read(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -
     for (name, node) in providers.map(|section| section.rest().collect::<Vec<_>>()).unwrap_or_default() {
         ways.extend(way(name, node, folder, report));
     }
-    Some(SamlSettings { key: key?, certificate: certificate?, entity, helper, ways })
+    Some(SamlSettings { key: key?, certificate: certificate?, entity, helper, ways, taken: Vec::new() })
 }
 
 fn text(name: &str, section: &mut Section, report: &mut Report<'_>) -> Option<String> {

@@ -5,6 +5,7 @@ use access::{AtRest, Embedded, Engine, Journal, News, Policy, Requestable, Share
 use audit::Body;
 use gateway::AuditHandle;
 use policy::Model;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -107,8 +108,12 @@ pub fn start(
     let store: Arc<dyn Store> = match &settings.store {
         StoreSource::Folder(folder) => {
             let folder = &folder.value;
-            std::fs::create_dir_all(folder).map_err(|e| format!("`access.store`: {}: {e}", folder.display()))?;
+            let told = |e: std::io::Error| format!("`access.store`: {}: {e}", folder.display());
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(told)?;
             let file = folder.join("access.redb");
+            // Verifiers are in it: it is for this user alone from its first byte.
+            let made = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&file).map_err(told)?;
+            made.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(told)?;
             Arc::new(Embedded::open(&file).map_err(|e| format!("`access.store`: {}: {e}", file.display()))?)
         }
         StoreSource::Postgres { connection, ca } => {
