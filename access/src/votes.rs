@@ -277,7 +277,7 @@ impl Engine {
         let now_s = self.clock.now_s();
         let digest = hex(&holding.digest);
         for _ in 0..8 {
-            let found = self.same_statement(&holding.who, &digest);
+            let found = self.same_statement(&holding.who, &digest, &holding.rule);
             match found {
                 Some((_, request)) if matches!(request.state, State::Approved { .. }) => {
                     match self.consume(&request.id, holding.session, holding.statement, &digest) {
@@ -333,11 +333,12 @@ impl Engine {
     }
 
     /// A request of this person for this digest that waits or is approved; approved ones first.
-    fn same_statement(&self, who: &Who, digest: &str) -> Option<(u64, Request)> {
+    fn same_statement(&self, who: &Who, digest: &str, rule: &str) -> Option<(u64, Request)> {
         let now_s = self.clock.now_s();
         let cache = self.cache();
         let same = |request: &Request| {
-            request.who == *who && matches!(&request.wanted, Wanted::Statement(wanted) if wanted.digest == digest)
+            request.who == *who
+                && matches!(&request.wanted, Wanted::Statement(wanted) if wanted.digest == digest && wanted.rule == rule)
         };
         let live = |request: &Request| match request.state {
             State::Pending => request.until_s > now_s,

@@ -96,15 +96,28 @@ impl FromSql<'_> for Json {
 /// # Errors
 /// Why there is no estimate; nothing of the statement or its parameters is in it.
 pub fn rows(access: &Access, text: &str, parameters: &[Parameter]) -> Result<u64, String> {
-    let operators = estimable(text)?;
+    let (operators, collects) = estimable(text)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| format!("no runtime: {e}"))?;
-    let asked = async { timeout(ESTIMATE_TIMEOUT, ask(access, text, &operators, parameters)).await };
+    let asked = async { timeout(ESTIMATE_TIMEOUT, ask(access, (text, collects), &operators, parameters)).await };
     runtime.block_on(asked).map_err(|_| format!("no estimate within {ESTIMATE_TIMEOUT:?}"))?
 }
 
-/// The statement can be given to the planner; the operators in it.
-fn estimable(text: &str) -> Result<Vec<String>, String> {
+/// Aggregates that put the values of many rows into one.
+const COLLECTING: &[&str] = &[
+    "array_agg",
+    "json_agg",
+    "json_agg_strict",
+    "json_object_agg",
+    "jsonb_agg",
+    "jsonb_agg_strict",
+    "jsonb_object_agg",
+    "string_agg",
+    "xmlagg",
+];
+
+/// The statement can be given to the planner; the operators in it, and whether it collects many rows into one.
+fn estimable(text: &str) -> Result<(Vec<String>, bool), String> {
     if text.len() > TEXT_BYTES_MAX {
         return Err("the statement is too long to be estimated".to_owned());
     }
@@ -114,10 +127,16 @@ fn estimable(text: &str) -> Result<Vec<String>, String> {
     if !plain || statement.functions.iter().any(|function| function.standing != FunctionStanding::Known) {
         return Err("a kind of statement that has no estimate".to_owned());
     }
-    Ok(statement.operators.clone())
+    let collects = statement.functions.iter().any(|function| COLLECTING.contains(&function.name.as_str()));
+    Ok((statement.operators.clone(), collects))
 }
 
-async fn ask(access: &Access, text: &str, operators: &[String], parameters: &[Parameter]) -> Result<u64, String> {
+async fn ask(
+    access: &Access,
+    (text, collects): (&str, bool),
+    operators: &[String],
+    parameters: &[Parameter],
+) -> Result<u64, String> {
     let failed = |error: tokio_postgres::Error| {
         // The server's message could quote the statement.
         error.code().map_or_else(|| "the target's database cannot be asked".to_owned(), |code| code.code().to_owned())
@@ -146,11 +165,12 @@ async fn ask(access: &Access, text: &str, operators: &[String], parameters: &[Pa
     let row = client.query_one(&statement, &given).await.map_err(failed)?;
     let Json(plan) = row.try_get(0).map_err(failed)?;
     let plan = plan.get(0).and_then(|first| first.get("Plan"));
-    plan.map(|plan| touched(plan, 0)).ok_or_else(|| "the planner says something else".to_owned())
+    plan.map(|plan| touched(plan, collects, 0)).ok_or_else(|| "the planner says something else".to_owned())
 }
 
-/// The most of what the plan returns and of what each part of it that changes rows is given.
-fn touched(plan: &Value, depth: usize) -> u64 {
+/// The most of what the plan returns and of what each part of it that changes rows is given. What `collects` puts a whole
+/// table into one row, so there every part counts.
+fn touched(plan: &Value, collects: bool, depth: usize) -> u64 {
     if depth > DEPTH_MAX {
         return u64::MAX;
     }
@@ -162,12 +182,12 @@ fn touched(plan: &Value, depth: usize) -> u64 {
             matches!(part.get("Parent Relationship").and_then(Value::as_str), Some("InitPlan" | "SubPlan"))
         };
         parts.iter().filter(|part| !beside(part)).fold(0, |all: u64, part| all.saturating_add(rows(part)))
-    } else if depth == 0 {
+    } else if depth == 0 || collects {
         rows(plan)
     } else {
         0
     };
-    parts.iter().map(|part| touched(part, depth + 1)).fold(own, u64::max)
+    parts.iter().map(|part| touched(part, collects, depth + 1)).fold(own, u64::max)
 }
 
 #[cfg(test)]
@@ -206,16 +226,19 @@ mod tests {
     #[test]
     fn rows_are_those_that_change_or_come() {
         let scan = |rows: f64| json!({"Node Type": "Seq Scan", "Parent Relationship": "Outer", "Plan Rows": rows});
-        assert_eq!(touched(&scan(12.2), 0), 13);
+        assert_eq!(touched(&scan(12.2), false, 0), 13);
         let delete = json!({"Node Type": "ModifyTable", "Plan Rows": 0, "Plans": [scan(40.0), scan(2.0)]});
-        assert_eq!(touched(&delete, 0), 42);
+        assert_eq!(touched(&delete, false, 0), 42);
         let beside = json!({"Node Type": "Seq Scan", "Parent Relationship": "SubPlan", "Plan Rows": 900});
         let delete = json!({"Node Type": "ModifyTable", "Plan Rows": 0, "Plans": [beside, scan(2.0)]});
-        assert_eq!(touched(&delete, 0), 2);
+        assert_eq!(touched(&delete, false, 0), 2);
+        // A whole table in one row.
+        let agg = json!({"Node Type": "Aggregate", "Plan Rows": 1, "Plans": [scan(5000.0)]});
+        assert_eq!((touched(&agg, false, 0), touched(&agg, true, 0)), (1, 5000));
         // A query that reads little and changes much on its way.
         let inner = json!({"Node Type": "ModifyTable", "Parent Relationship": "InitPlan", "Plan Rows": 5, "Plans": [scan(5000.0)]});
         let outer = json!({"Node Type": "Aggregate", "Plan Rows": 1, "Plans": [inner, scan(5000.0)]});
-        assert_eq!(touched(&outer, 0), 5000);
-        assert_eq!(touched(&json!({"Node Type": "Result"}), 0), u64::MAX, "a plan without rows");
+        assert_eq!(touched(&outer, false, 0), 5000);
+        assert_eq!(touched(&json!({"Node Type": "Result"}), false, 0), u64::MAX, "a plan without rows");
     }
 }

@@ -36,8 +36,8 @@ pub enum Question {
     Hold(Box<HoldAsked>),
     /// The statement is not wanted any more. No answer.
     Withdraw {
-        /// Id of the request.
-        id: String,
+        /// Id that it was asked with.
+        asked: String,
         /// `cancelled`, `disconnected`, `timeout`, `changed`.
         reason: &'static str,
     },
@@ -88,7 +88,12 @@ pub enum Answer {
     /// Account upstream, or why not.
     Account(Result<Account, String>),
     /// About a statement that is held.
-    Hold(HoldAnswer),
+    Hold {
+        /// Id that the session asked with.
+        asked: String,
+        /// What becomes of it.
+        answer: HoldAnswer,
+    },
 }
 
 /// An account upstream and what its password is proved with.

@@ -338,7 +338,8 @@ async fn open(
         account: account.unwrap_or_else(|| settings.account.clone()),
         mode: core.mode(target),
         wait_max_ns: u64::try_from(core.settings.audit_wait_max.as_nanos()).unwrap_or(u64::MAX),
-        path: path.cloned().unwrap_or_default(),
+        // An empty one is one's own too.
+        path: path.map_or_else(String::new, |path| if path.is_empty() { " ".to_owned() } else { path.clone() }),
         purpose: purpose(&proven, granted.as_ref()),
         hold_max_ns: u64::try_from(limits.hold_max.as_nanos()).unwrap_or(u64::MAX),
         hold_notice_ns: u64::try_from(limits.hold_notice.as_nanos()).unwrap_or(u64::MAX),

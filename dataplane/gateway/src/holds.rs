@@ -12,7 +12,7 @@ use session::{HoldQuestion, Session, Verdicts};
 pub(crate) fn deliver(handle: &Handle, session: &mut Session<Serve<Verdicts>>, client_gone: bool) {
     for answer in handle.answers.borrow_mut().drain(..) {
         match answer {
-            Answer::Hold(answer) => session.answer(answer),
+            Answer::Hold { asked, answer } => session.answer(&asked, answer),
             // Asked for at login, which is over.
             Answer::Proven(_) | Answer::Account(_) => {}
         }
@@ -33,7 +33,7 @@ pub(crate) fn post(core: &Core, handle: &Handle, session: &mut Session<Serve<Ver
     for question in session.questions() {
         let question = match question {
             HoldQuestion::Ask(asked) => Question::Hold(asked),
-            HoldQuestion::Withdraw { id, reason } => Question::Withdraw { id, reason },
+            HoldQuestion::Withdraw { asked, reason } => Question::Withdraw { asked, reason },
         };
         core.ask(handle, question);
     }

@@ -113,8 +113,8 @@ pub enum HoldQuestion {
     Ask(Box<HoldAsked>),
     /// It is not wanted any more.
     Withdraw {
-        /// Id of the request.
-        id: String,
+        /// Id that it was asked with.
+        asked: String,
         /// `cancelled`, `disconnected`, `timeout`, `changed`.
         reason: &'static str,
     },
@@ -128,6 +128,8 @@ pub(crate) struct Bound<'a> {
     pub(crate) target: &'a str,
     pub(crate) database: &'a str,
     pub(crate) role: &'a str,
+    /// Rule that holds it.
+    pub(crate) rule: &'a str,
     /// `simple` or `execute`, and the row limit of a run.
     pub(crate) operation: (&'a str, u32),
     pub(crate) text: &'a [u8],
@@ -150,7 +152,7 @@ impl Bound<'_> {
             [output, class, method].into_iter().for_each(|part| text(&mut masking, part));
         }
         let mut out = DOMAIN.to_vec();
-        head(&mut out, MAP, 11);
+        head(&mut out, MAP, 12);
         let mut key = 0;
         let mut next = |out: &mut Vec<u8>| {
             head(out, UINT, key);
@@ -191,6 +193,8 @@ impl Bound<'_> {
         // Uses.
         next(&mut out);
         head(&mut out, UINT, 1);
+        next(&mut out);
+        text(&mut out, self.rule);
         Sha256::digest(&out).into()
     }
 }

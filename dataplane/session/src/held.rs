@@ -54,6 +54,8 @@ pub(crate) struct Parked {
     /// Which of the rules that hold it is asked about.
     rule: usize,
     digest: [u8; 32],
+    /// Id that it was asked with: what answers that is about this statement, nothing else is.
+    asked: String,
     id: String,
     link: String,
     until_ns: u64,
@@ -78,6 +80,7 @@ impl Parked {
             number: 0,
             rule: 0,
             digest: [0; 32],
+            asked: String::new(),
             id: String::new(),
             link: String::new(),
             until_ns: 0,
@@ -114,9 +117,12 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.parked.is_some()
     }
 
-    /// An answer about a statement that waits. What is about none is dropped.
-    pub fn answer(&mut self, answer: HoldAnswer) {
-        if let Some(parked) = &mut self.parked {
+    /// An answer to what was asked with this id. What is not about the statement that waits now is dropped.
+    pub fn answer(&mut self, asked: &str, answer: HoldAnswer) {
+        if let Some(parked) = &mut self.parked
+            && parked.waits != Waits::Before
+            && parked.asked == asked
+        {
             parked.answers.push(answer);
         }
     }
@@ -291,8 +297,10 @@ impl<S: Serving<Verdicts>> Session<S> {
             parked.since_ns = host.now_ns();
         }
         let masking = self.masking(&parked.token);
+        parked.asked = approval::request_id(random);
+        parked.id.clone_from(&parked.asked);
+        parked.answers.clear();
         parked.digest = self.digest(parked, &given, &masking);
-        parked.id = approval::request_id(random);
         let text = self.parked_text(parked);
         let readable = std::str::from_utf8(text).unwrap_or_default();
         // The core's facts may be those of another text of the same form: places are of this one.
@@ -374,16 +382,19 @@ impl<S: Serving<Verdicts>> Session<S> {
 
     fn digest(&self, parked: &Parked, given: &Given, masking: &[(String, String, String)]) -> [u8; 32] {
         let info = &self.info;
+        let rule = self.rule(parked).map(|hold| hold.rule.name).unwrap_or_default();
+        let path = self.names.path_of(&parked.asked);
         let bound = Bound {
             issuer: &info.issuer,
             subject: &info.subject,
             target: &info.target_name,
             database: &info.database,
             role: self.grant.role(),
+            rule: &rule,
             operation: (if parked.via == Via::Simple { "simple" } else { "execute" }, parked.row_limit),
             text: self.parked_text(parked),
             given,
-            path: self.names.path(),
+            path: &path,
             in_transaction: self.serving.in_transaction(),
             bundle: self.grant.epoch().bundle().digest(),
             masking,
@@ -455,7 +466,7 @@ impl<S: Serving<Verdicts>> Session<S> {
     /// Says that this session waits no more. A `timeout` leaves the request, so that it can be approved and used later.
     fn withdraw(&mut self, parked: &Parked, reason: &'static str) {
         if parked.waits != Waits::Before {
-            self.questions.push(HoldQuestion::Withdraw { id: parked.id.clone(), reason });
+            self.questions.push(HoldQuestion::Withdraw { asked: parked.asked.clone(), reason });
         }
     }
 

@@ -24,6 +24,8 @@ pub struct Names {
     pub own_path: bool,
     /// What set it, in order, as a digest.
     path: [u8; 32],
+    /// Something may have set the path, and it is not known whether it holds.
+    unsettled: bool,
     /// A statement that sets it is on its way: its number, and what it makes of the path if it does so alone.
     moving: Option<(u64, [u8; 32])>,
 }
@@ -107,9 +109,18 @@ impl Names {
     }
 
     /// What set the search path, as a digest: of two sessions of the same account with the same, one path is the other's.
+    /// While something may have set it and nothing says what became of that, the digest is of this question alone.
     #[must_use]
-    pub fn path(&self) -> &[u8; 32] {
-        &self.path
+    pub fn path_of(&self, question: &str) -> [u8; 32] {
+        if self.unsettled {
+            return Sha256::new()
+                .chain_update(b"unsettled")
+                .chain_update(self.path)
+                .chain_update(question)
+                .finalize()
+                .into();
+        }
+        self.path
     }
 
     /// A text that can change the search path goes upstream.
@@ -118,6 +129,7 @@ impl Names {
         let local = text.windows(5).any(|word| word.eq_ignore_ascii_case(b"local"));
         self.moving = (!local).then(|| (number, after(&[0; 32])));
         self.path = after(&self.path);
+        self.unsettled = true;
     }
 
     /// This statement may have set the path.
@@ -131,7 +143,7 @@ impl Names {
     pub fn path_moved(&mut self, number: u64, lasting: bool, facts: &Facts) {
         let alone = match facts.statements.as_slice() {
             // What RESET and DEFAULT go back to is the login's.
-            [only] => matches!(&only.session, SessionUse::Set { value: Some(_), .. }),
+            [only] => only.kind == "SET" && matches!(&only.session, SessionUse::Set { value: Some(_), .. }),
             _ => false,
         };
         if let Some((moving, path)) = self.moving.take()
@@ -139,6 +151,7 @@ impl Names {
             && lasting
             && alone
         {
+            self.unsettled = false;
             self.path = path;
         }
     }

@@ -562,6 +562,8 @@ fn parameter(key: &[u8], value: &[u8], request: &mut LoginRequest) -> Result<(),
     if key == "application_name" {
         request.application.clone_from(&value);
     }
+    // The last of a name counts, here as there: each goes upstream once.
+    request.parameters.retain(|(known, _)| *known != key);
     request.parameters.push((key, value));
     Ok(())
 }

@@ -29,6 +29,8 @@ struct Waiter {
     core: usize,
     session: SessionId,
     statement: u64,
+    /// Id that the session asked with.
+    asked: String,
     who: Who,
     digest: String,
 }
@@ -185,10 +187,11 @@ impl Inner {
         match question {
             Question::Hold(asked) => {
                 let id = asked.id.clone();
-                let answer = self.hold(core, session, *asked).unwrap_or_else(|why| HoldAnswer::Refused { id, why });
-                self.answer(core, session, Answer::Hold(answer));
+                let answer = self.hold(core, session, *asked);
+                let answer = answer.unwrap_or_else(|why| HoldAnswer::Refused { id: id.clone(), why });
+                self.answer(core, session, Answer::Hold { asked: id, answer });
             }
-            Question::Withdraw { id, reason } => self.withdraw(session, &id, reason),
+            Question::Withdraw { asked, reason } => self.withdraw(session, &asked, reason),
             Question::Proof(proof) => {
                 let proven = self.proof(&proof).map(Box::new);
                 self.answer(core, session, Answer::Proven(proven));
@@ -280,7 +283,8 @@ impl Inner {
             reason: asked.purpose,
             source: asked.source,
         };
-        let waiter = Waiter { core, session, statement: asked.statement, who, digest };
+        let own = holding.id.clone();
+        let waiter = Waiter { core, session, statement: asked.statement, asked: own, who, digest };
         match engine.hold(&holding) {
             Ok(HoldOutcome::Granted { id }) => Ok(HoldAnswer::Granted { id }),
             Ok(HoldOutcome::Waiting { id, until_s }) => {
@@ -336,7 +340,7 @@ impl Inner {
                         Err(AccessError::Over(_)) => HoldAnswer::Refused { id, why: "revoked" },
                         Err(_) => HoldAnswer::Refused { id, why: "unavailable" },
                     };
-                    self.answer(waiter.core, waiter.session, Answer::Hold(answer));
+                    self.answer(waiter.core, waiter.session, Answer::Hold { asked: waiter.asked, answer });
                 }
             }
             State::Consumed { .. } => self.tell(&request.id, "used"),
@@ -355,26 +359,29 @@ impl Inner {
     fn tell(&self, id: &str, why: &'static str) {
         for waiter in self.lock().remove(id).unwrap_or_default() {
             let answer = HoldAnswer::Refused { id: id.to_owned(), why };
-            self.answer(waiter.core, waiter.session, Answer::Hold(answer));
+            self.answer(waiter.core, waiter.session, Answer::Hold { asked: waiter.asked, answer });
         }
     }
 
-    /// A session does not want its statement any more. The request goes when nobody else waits for it.
-    fn withdraw(&self, session: SessionId, id: &str, reason: &str) {
-        let who = {
+    /// A session does not want what it asked any more. The request goes when nobody else waits for it.
+    fn withdraw(&self, session: SessionId, asked: &str, reason: &str) {
+        let (id, who) = {
             let mut waiting = self.lock();
-            let Some(waiters) = waiting.get_mut(id) else { return };
-            let who = waiters.iter().find(|waiter| waiter.session == session).map(|waiter| waiter.who.clone());
-            waiters.retain(|waiter| waiter.session != session);
-            if !waiters.is_empty() {
+            let mine = |waiter: &Waiter| waiter.session == session && waiter.asked == asked;
+            // What it waits for may be an identical request of before.
+            let Some((id, waiters)) = waiting.iter_mut().find(|(_, waiters)| waiters.iter().any(mine)) else { return };
+            let who = waiters.iter().find(|waiter| mine(waiter)).map(|waiter| waiter.who.clone());
+            waiters.retain(|waiter| !mine(waiter));
+            let (id, others) = (id.clone(), !waiters.is_empty());
+            if others {
                 return;
             }
-            waiting.remove(id);
-            who
+            waiting.remove(&id);
+            (id, who)
         };
         if let (Some(engine), Some(who)) = (self.engine.get(), who)
             && reason != "timeout"
-            && let Err(error) = engine.withdraw(&who, id, reason)
+            && let Err(error) = engine.withdraw(&who, &id, reason)
         {
             tracing::warn!(id, "a request cannot be withdrawn: {error}");
         }
@@ -384,13 +391,13 @@ impl Inner {
         if let Some(issuer) = self.issuer.get() {
             issuer.ended(session);
         }
-        let mine = |waiters: &[Waiter]| waiters.iter().any(|waiter| waiter.session == session);
-        let ids: Vec<String> = {
+        let asked: Vec<String> = {
             let waiting = self.lock();
-            waiting.iter().filter(|(_, waiters)| mine(waiters)).map(|(id, _)| id.clone()).collect()
+            let mine = waiting.values().flatten().filter(|waiter| waiter.session == session);
+            mine.map(|waiter| waiter.asked.clone()).collect()
         };
-        for id in ids {
-            self.withdraw(session, &id, "disconnected");
+        for asked in asked {
+            self.withdraw(session, &asked, "disconnected");
         }
     }
 }

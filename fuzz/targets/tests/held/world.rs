@@ -227,6 +227,8 @@ pub(crate) struct World {
     pub(crate) client: VecDeque<Frame>,
     to_client: Vec<u8>,
     pub(crate) questions: Vec<HoldQuestion>,
+    /// Id of the last question; answers are to it.
+    pub(crate) last_asked: String,
     pub(crate) progress: Progress,
     transaction: u8,
     /// An error was reported and Sync has not come.
@@ -277,6 +279,7 @@ impl World {
             client: VecDeque::new(),
             to_client: Vec::new(),
             questions: Vec::new(),
+            last_asked: String::new(),
             progress: Progress::default(),
             transaction: b'I',
             failed: false,
@@ -320,7 +323,12 @@ impl World {
                     self.ended = true;
                 }
             }
-            self.questions.extend(self.session.questions());
+            for question in self.session.questions() {
+                if let HoldQuestion::Ask(asked) = &question {
+                    self.last_asked.clone_from(&asked.id);
+                }
+                self.questions.push(question);
+            }
             self.host.commit();
             let mut moved = self.progress.moved;
             while let Chunk::Bytes(bytes) = self.session.down.chunk() {
@@ -420,7 +428,8 @@ impl World {
     }
 
     pub(crate) fn answer(&mut self, answer: HoldAnswer) {
-        self.session.answer(answer);
+        let asked = self.last_asked.clone();
+        self.session.answer(&asked, answer);
         self.turn();
     }
 
@@ -436,7 +445,7 @@ impl World {
     /// Ids and reasons of what was withdrawn, and forgets what was asked.
     pub(crate) fn withdrawn(&mut self) -> Vec<(String, &'static str)> {
         let said = self.questions.drain(..).filter_map(|question| match question {
-            HoldQuestion::Withdraw { id, reason } => Some((id, reason)),
+            HoldQuestion::Withdraw { asked, reason } => Some((asked, reason)),
             HoldQuestion::Ask(_) => None,
         });
         said.collect()
