@@ -50,12 +50,17 @@ install_missing() {
     step "Installing ${missing[*]}"
     if ! as_root true 2>/dev/null; then fail "root (or sudo) is needed to install: ${missing[*]}"; fi
     # A new package must not start a server of its own on this machine.
-    local log
+    local log web=''
+    dpkg -s apache2 >/dev/null 2>&1 || web=new
     log=$(mktemp)
     if ! { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive PG_CREATE_MAIN_CLUSTER=false \
         apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-confold "${missing[@]}"; } >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         fail "apt-get could not install ${missing[*]}"
+    fi
+    # simplesamlphp brings Apache with it, which is not what it is installed for here.
+    if [ -n "$web" ] && command -v systemctl >/dev/null && dpkg -s apache2 >/dev/null 2>&1; then
+        as_root systemctl disable --now apache2 >/dev/null 2>&1 || true
     fi
     rm -f "$log"
 }

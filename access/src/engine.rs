@@ -28,6 +28,8 @@ const RESERVED: &[&str] = &["token", "oauth"];
 const MINTED_OF_ONE: usize = 128;
 /// What is over is kept this long, seconds, for people to look at.
 const KEPT_S: u64 = 24 * 3600;
+/// A person that was seen so recently, seconds, is not written again for that alone.
+const SEEN_S: u64 = 60;
 /// Attempts of a change that others get in between.
 const ATTEMPTS: usize = 8;
 
@@ -135,6 +137,8 @@ pub struct Arrival<'a> {
     pub source: &'a str,
     /// The proof is worth something until then, Unix seconds.
     pub until_s: Option<u64>,
+    /// When the proof was made, Unix seconds; now if absent.
+    pub issued_s: Option<u64>,
 }
 
 /// Who may do what, for how long.
@@ -328,8 +332,8 @@ impl Engine {
     /// # Errors
     /// The person is suspended, or the store or log does not take it.
     pub fn sign_in(&self, arrival: &Arrival<'_>) -> Result<(SignIn, Person, String), AccessError> {
-        let Arrival { who, name, handles, groups, how, source, until_s } = *arrival;
-        let person = self.meet(who, name, handles, groups)?;
+        let Arrival { who, name, handles, groups, how, source, until_s, issued_s } = *arrival;
+        let person = self.meet(who, name, handles, (groups, issued_s))?;
         if person.suspended {
             self.refused("sign_in_failed", who, source, "suspended".to_owned());
             return Err(AccessError::Forbidden("this account is suspended"));
@@ -360,8 +364,17 @@ impl Engine {
         Ok((sign_in, person, token))
     }
 
-    /// Keeps what is known of a person up to date.
-    fn meet(&self, who: &Who, name: &str, handles: &[String], groups: &[String]) -> Result<Person, AccessError> {
+    /// Keeps what is known of a person up to date. What an older proof says of groups changes nothing: it would bring back
+    /// what was taken since.
+    fn meet(
+        &self,
+        who: &Who,
+        name: &str,
+        handles: &[String],
+        (groups, issued_s): (&[String], Option<u64>),
+    ) -> Result<Person, AccessError> {
+        let now_s = self.clock.now_s();
+        let issued_s = issued_s.unwrap_or(now_s).min(now_s);
         for _ in 0..ATTEMPTS {
             let known = self.cache().people.get(who).cloned();
             let (version, mut person) = match known {
@@ -373,8 +386,16 @@ impl Engine {
                     (0, Person { who: who.clone(), handle, salt: STANDARD.encode(salt), ..Person::default() })
                 }
             };
-            (person.name, person.groups) = (name.to_owned(), groups.to_vec());
-            person.seen_s = self.clock.now_s();
+            let before = (person.name.clone(), person.groups.clone());
+            if issued_s >= person.groups_at_s {
+                (person.name, person.groups) = (name.to_owned(), groups.to_vec());
+                person.groups_at_s = issued_s;
+            }
+            if version > 0 && before == (person.name.clone(), person.groups.clone()) && now_s < person.seen_s + SEEN_S {
+                // Nothing new: many logins a second need not be as many writes.
+                return Ok(person);
+            }
+            person.seen_s = now_s;
             match self.put(kind::PERSON, &person_id(who), version, Some(&person)) {
                 Ok(()) => return Ok(person),
                 Err(AccessError::Over(_)) => self.pull()?,
@@ -552,8 +573,9 @@ impl Engine {
         name: &str,
         handles: &[String],
         groups: &[String],
+        issued_s: Option<u64>,
     ) -> Result<(Person, Vec<AccessGrant>), AccessError> {
-        let person = self.meet(who, name, handles, groups)?;
+        let person = self.meet(who, name, handles, (groups, issued_s))?;
         if person.suspended {
             return Err(AccessError::Forbidden("this account is suspended"));
         }

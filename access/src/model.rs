@@ -27,6 +27,9 @@ pub struct Person {
     pub groups: Vec<String>,
     /// When that was.
     pub seen_s: u64,
+    /// When the issuer said what the groups are, Unix seconds.
+    #[serde(default)]
+    pub groups_at_s: u64,
     /// No sign-in, credential or session until an administrator takes it back.
     pub suspended: bool,
     /// Salt of every password minted for this person (base64), so that several hold at a time under one name.

@@ -64,6 +64,7 @@ impl World {
             how: "oidc",
             source: "127.0.0.1",
             until_s: None,
+            issued_s: None,
         };
         let (sign_in, person, token) = self.engine.sign_in(&arrival).unwrap();
         assert_eq!(self.engine.authenticate(&token).unwrap().1, person);
@@ -109,8 +110,16 @@ fn handles_are_unique_and_identity_is_issuer_and_subject() {
     assert_eq!(ana.handle, "ana");
     let other = Who { issuer: "https://other.example".into(), subject: "ana".into() };
     let handles = ["Ana@other.example".to_owned()];
-    let arrival =
-        Arrival { who: &other, name: "", handles: &handles, groups: &[], how: "oidc", source: "", until_s: None };
+    let arrival = Arrival {
+        who: &other,
+        name: "",
+        handles: &handles,
+        groups: &[],
+        how: "oidc",
+        source: "",
+        until_s: None,
+        issued_s: None,
+    };
     let (_, second, _) = world.engine.sign_in(&arrival).unwrap();
     assert!(second.handle.starts_with("ana-") && second.handle.len() == 10, "{}", second.handle);
     assert_eq!(world.arrive("ana", &["x"]).1.handle, "ana");

@@ -91,7 +91,8 @@ impl Node {
         let groups: Vec<String> = groups.iter().map(|&group| group.to_owned()).collect();
         let handles = [subject.to_owned()];
         let (name, how, source) = (subject, "oidc", "127.0.0.1");
-        let arrival = Arrival { who: &who, name, handles: &handles, groups: &groups, how, source, until_s: None };
+        let arrival =
+            Arrival { who: &who, name, handles: &handles, groups: &groups, how, source, until_s: None, issued_s: None };
         let (sign_in, person, _) = self.engine.sign_in(&arrival).unwrap();
         (sign_in, person)
     }

@@ -177,6 +177,7 @@ mod tests {
             how: "oidc",
             source: "127.0.0.1",
             until_s: None,
+            issued_s: None,
         };
         let (sign_in, person, _) = engine.sign_in(&arrival).unwrap();
         (engine.mint(&sign_in, "", &serial().unwrap(), "", "", seconds).unwrap(), person.handle)

@@ -132,7 +132,7 @@ fn vote(state: &State, name: &str, headers: &HeaderMap, body: &[u8], from: Sourc
         _ => return Err(Failure::invalid("vote: approve or deny")),
     };
     let who = Who { issuer: ISSUER.to_owned(), subject: machine.name.clone() };
-    let (person, _) = engine.shown(&who, &machine.name, &[format!("webhook-{name}")], &machine.groups)?;
+    let (person, _) = engine.shown(&who, &machine.name, &[format!("webhook-{name}")], &machine.groups, None)?;
     let ballot = Ballot {
         id: &said.request,
         digest: &said.digest,

@@ -19,6 +19,8 @@ pub struct Arrived {
     pub how: String,
     /// The proof is worth something until then, seconds since 1970.
     pub until_s: Option<u64>,
+    /// When it was made, seconds since 1970; now if absent.
+    pub issued_s: Option<u64>,
 }
 
 impl Arrived {
@@ -37,6 +39,7 @@ impl Arrived {
             groups: validated.groups.clone(),
             how,
             until_s: None,
+            issued_s: validated.issued,
         }
     }
 
@@ -61,6 +64,7 @@ impl Desk {
             how: &arrived.how,
             source: &source.0.to_string(),
             until_s: arrived.until_s,
+            issued_s: arrived.issued_s,
         })?)
     }
 

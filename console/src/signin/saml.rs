@@ -182,6 +182,7 @@ fn arrived(accepted: &Accepted, attributes: &Attributes) -> Result<Arrived, &'st
         handles: handle.into_iter().chain([subject.clone()]).collect(),
         groups: accepted.attributes.get(&attributes.groups).cloned().unwrap_or_default(),
         how: "saml".to_owned(),
+        issued_s: None,
         until_s: accepted.session_until.map(|until| u64::try_from(until).unwrap_or(0)),
         who: Who { issuer: accepted.issuer.clone(), subject },
     })

@@ -133,6 +133,7 @@ impl Served {
             how: "oidc",
             source: "127.0.0.1",
             until_s: None,
+            issued_s: None,
         };
         let (sign_in, _, token) = self.engine.sign_in(&arrival).unwrap();
         Somebody { who, token, sign_in }

@@ -120,7 +120,7 @@ impl Court {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         let part = |value: Value| BASE64.encode(value.to_string());
         let head = part(json!({"alg": "EdDSA", "kid": "k", "typ": "JWT"}));
-        let claims = json!({"iss": "https://court.example", "aud": "urn:tidegate", "sub": name, "iat": now, "exp": now + 300, "jti": format!("{name}{now}")});
+        let claims = json!({"iss": "https://court.example", "aud": "urn:tidegate", "sub": name, "iat": now, "exp": now + 300, "jti": format!("{name}{}", SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos())});
         let signed = format!("{head}.{}", part(claims));
         let signature = BASE64.encode(self.key.sign(signed.as_bytes()).unwrap());
         let (status, said) = self.http("POST", "/login/token", "", &json!({"token": format!("{signed}.{signature}")}));

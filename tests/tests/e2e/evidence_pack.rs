@@ -341,7 +341,7 @@ fn what_others_agreed_to_is_in_the_pack_and_proved_with_the_keys_of_the_log() {
     assert_eq!((&proved["proved"], &proved["fields"]["kind"]), (&true.into(), &"consume".into()), "{proved}");
     assert_eq!(proved["fields"]["approved"], request["wanted"]["digest"], "{proved}");
     let sign_ins = fs::read_to_string(folder.join("evidence/07-authn/sign-ins.csv")).unwrap();
-    assert!(sign_ins.contains("dora at https://court.example\",sign_in,workload,1,"), "{sign_ins}");
+    assert!(sign_ins.contains("dora,dora@https://court.example,sign_in,workload,1,"), "{sign_ins}");
     let page = fs::read_to_string(folder.join("evidence/summary.html")).unwrap();
     assert!(page.contains("1 statement waited: 1 approved, 1 run, 0 denied"), "{page}");
     // Nobody sees the statement from the reports; the question finds it by its act.

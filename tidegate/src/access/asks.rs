@@ -224,10 +224,11 @@ impl Inner {
         let handles: Vec<String> =
             [&names.handle, &names.email].into_iter().flatten().chain([&valid.subject]).cloned().collect();
         let name = names.display.as_ref().or(names.handle.as_ref()).unwrap_or(&valid.subject);
-        let (person, grants) = engine.shown(&who, name, &handles, &valid.groups).map_err(|error| match error {
-            AccessError::Forbidden(_) => "suspended",
-            _ => "unavailable",
-        })?;
+        let (person, grants) =
+            engine.shown(&who, name, &handles, &valid.groups, valid.issued).map_err(|error| match error {
+                AccessError::Forbidden(_) => "suspended",
+                _ => "unavailable",
+            })?;
         // A token says nothing of that; a grant may.
         let stated = grants.iter().any(|grant| grant.target == proof.target && !grant.purpose.is_empty());
         if engine.policy().purpose_needed(&proof.target) && !stated {
