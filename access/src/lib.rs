@@ -15,6 +15,7 @@ mod clock;
 mod embedded;
 mod engine;
 mod model;
+mod people;
 mod sealed;
 mod shared;
 mod store;
