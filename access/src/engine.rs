@@ -415,15 +415,18 @@ impl Engine {
             if RESERVED.contains(&handle.as_str()) {
                 continue;
             }
-            match self.cache().handles.get(&handle) {
-                Some((_, of)) if of == who => return Ok(handle),
-                Some(_) => continue,
-                None => {}
-            }
-            match self.put(kind::HANDLE, &handle, 0, Some(who)) {
-                Ok(()) => return Ok(handle),
-                Err(AccessError::Over(_)) => self.pull()?,
-                Err(error) => return Err(error),
+            // Lost against another arrival, the name may now be of this very account: it is looked at again.
+            for _ in 0..2 {
+                match self.cache().handles.get(&handle) {
+                    Some((_, of)) if of == who => return Ok(handle),
+                    Some(_) => break,
+                    None => {}
+                }
+                match self.put(kind::HANDLE, &handle, 0, Some(who)) {
+                    Ok(()) => return Ok(handle),
+                    Err(AccessError::Over(_)) => self.pull()?,
+                    Err(error) => return Err(error),
+                }
             }
         }
         Err(AccessError::Invalid("no name is free for this account".to_owned()))

@@ -368,3 +368,22 @@ fn what_needs_a_purpose_is_not_had_without_one() {
     assert_eq!(mint("warehouse", "ticket 7").unwrap().purpose, "ticket 7");
     assert_eq!(mint("", "ticket 7").unwrap().purpose, "ticket 7");
 }
+
+#[test]
+fn who_arrives_many_times_at_once_for_the_first_time_is_one_person_with_the_plain_name() {
+    for round in 0..40 {
+        let world = world();
+        let gate = std::sync::Barrier::new(4);
+        let subject = format!("robot{round}");
+        let names: Vec<(String, String)> = std::thread::scope(|scope| {
+            let arrive = || {
+                gate.wait();
+                let (_, person) = world.arrive(&subject, &["everyone"]);
+                (person.handle, person.salt)
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(arrive)).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(names.iter().all(|name| name.0 == subject && name.1 == names[0].1), "{names:?}");
+    }
+}
