@@ -88,6 +88,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "useful",
         ],
     ),
+    ("gate", &["contract", "postgres", "lineage", "scan", "policy", "audit", "session"]),
     (
         "fuzz-targets",
         &[
