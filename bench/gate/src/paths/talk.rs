@@ -87,8 +87,7 @@ impl Talk {
         self.feed(request, true);
         let mut answers = Vec::new();
         let mut client = Vec::new();
-        loop {
-            let Some(kept) = &mut self.kept else { break };
+        while let Some(kept) = &mut self.kept {
             client.append(&mut kept[1]);
             let answer = database.answer(&mut kept[0]);
             if answer.is_empty() {
