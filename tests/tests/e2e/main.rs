@@ -25,6 +25,7 @@ mod login;
 mod masking;
 mod modes;
 mod notary;
+mod operations;
 mod plain;
 mod proofs;
 mod recordings;
