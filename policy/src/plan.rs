@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use contract::Values;
 use lineage::Statement;
 
 use crate::admit::Grant;
@@ -97,6 +98,15 @@ impl Plan {
                 }
             }
             None => Redacted::Null,
+        }
+    }
+
+    /// The same for all values of planned column `i` in a batch of rows.
+    pub fn redact_batch(&self, i: usize, format: Format, values: &mut Values<'_>) {
+        match self.columns.get(i).map(|c| &c.work) {
+            Some(Work::Step(step)) => step.apply_batch(format, values),
+            Some(_) => values.each(|value, scratch| self.redact(i, format, value, scratch).into()),
+            None => values.nulls(),
         }
     }
 }

@@ -494,14 +494,21 @@ impl Lane {
         }
     }
 
-    /// Settles the next `n` bytes: `write` sees them and appends what goes on instead.
+    /// Settles the next `n` bytes: `write` sees them, may change them, and appends what goes on instead.
     ///
     /// # Errors
-    /// Those of `write`.
-    pub fn replace<E>(&mut self, n: usize, write: impl FnOnce(&[u8], &mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
+    /// Those of `write`; then nothing is settled, and nothing of what it wrote goes on.
+    pub fn replace<E>(
+        &mut self,
+        n: usize,
+        write: impl FnOnce(&mut [u8], &mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.absorb();
         let before = self.scratch.len();
-        write(&self.buffer[self.settled..self.settled + n], &mut self.scratch)?;
+        if let Err(error) = write(&mut self.buffer[self.settled..self.settled + n], &mut self.scratch) {
+            self.scratch.truncate(before);
+            return Err(error);
+        }
         let put = self.scratch.len() - before;
         if put > 0 {
             self.push_put(put);

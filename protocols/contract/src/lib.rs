@@ -13,6 +13,7 @@ mod lane;
 mod limits;
 mod protocol;
 mod reader;
+mod values;
 
 pub use copy::{CopyFormat, CopyOut, Quoted};
 pub use fault::{Fault, Peer};
@@ -23,3 +24,4 @@ pub use protocol::{
     LoginRequest, Outcome, Redacted, Redactor, Refusal, Rejudge, Replanned, Serving, Shows, Step, Token, Verdict, Via,
 };
 pub use reader::Reader;
+pub use values::{Fate, Field, Values};

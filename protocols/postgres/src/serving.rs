@@ -23,6 +23,7 @@ mod cut;
 mod down;
 mod rows;
 mod up;
+mod walk;
 
 use crate::{faults, frame};
 use bind::BindWalk;
@@ -113,7 +114,7 @@ enum Formats {
     #[default]
     Text,
     Binary,
-    Each(Box<[Format]>),
+    Each(Rc<[Format]>),
 }
 
 impl Formats {
@@ -323,6 +324,7 @@ pub struct Serve<J: Judge> {
     /// A statement that fails, to be sent before anything else: a Parse or a Query.
     poison: Option<u8>,
     scratch: Vec<u8>,
+    walk: walk::Walk,
 }
 
 impl<J: Judge> std::fmt::Debug for Serve<J> {
@@ -385,6 +387,7 @@ impl<J: Judge> Serve<J> {
             settling: false,
             poison: None,
             scratch: Vec::new(),
+            walk: walk::Walk::default(),
         }
     }
 
