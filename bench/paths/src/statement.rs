@@ -17,7 +17,7 @@ use lineage::{Facts, FactsCache, NotUnderstood};
 use policy::Epoch;
 use policy::ledger::Ledger;
 use postgres::{Serve, frame};
-use session::{Durability, Host, Session, SessionInfo, Stage, Unrecorded, Verdicts};
+use session::{Durability, Host, Session, SessionInfo, Shelf, Shelves, Stage, Unrecorded, Verdicts};
 
 use crate::clinic;
 
@@ -66,6 +66,7 @@ const TURNS_MAX: usize = 64;
 /// A core for one session.
 struct PathHost {
     facts: RefCell<FactsCache>,
+    shelves: Shelves,
     ring: RefCell<Ring>,
     epoch: Arc<Epoch>,
     ledger: Arc<Ledger>,
@@ -80,6 +81,7 @@ impl PathHost {
         let histogram = || Mutex::new(Histogram::new_with_bounds(1, 100_000_000_000, 2).unwrap());
         Self {
             facts: RefCell::new(FactsCache::new(1024, 8 << 20)),
+            shelves: Shelves::default(),
             ring: RefCell::new(Ring::new([1; 16], 0, 1, [2; 16], [0; 32], 1, RING_BYTES)),
             epoch,
             ledger: Arc::default(),
@@ -135,6 +137,10 @@ impl Host for PathHost {
 
     fn facts(&self, text: &str) -> Result<Arc<Facts>, NotUnderstood> {
         self.facts.borrow_mut().get_or_analyse(text)
+    }
+
+    fn shelf(&self, grant: &policy::Grant) -> Rc<Shelf> {
+        self.shelves.of(grant)
     }
 
     fn epoch(&self, _: usize) -> Arc<Epoch> {
