@@ -298,6 +298,8 @@ pub type Channels = Rc<dyn Fn(&[u8]) -> bool>;
 pub struct Serve<J: Judge> {
     limits: Limits,
     keeping: bind::Keeping,
+    /// The connection to the database may outlive the conversation.
+    keeps: bool,
     channels: Channels,
     prepared: HashMap<Vec<u8>, Rc<Prepared<J>>>,
     portals: HashMap<Vec<u8>, Rc<Portal<J>>>,
@@ -377,6 +379,7 @@ impl<J: Judge> Serve<J> {
         Self {
             limits,
             keeping: bind::Keeping::default(),
+            keeps: false,
             channels,
             prepared: HashMap::new(),
             portals: HashMap::new(),
@@ -411,6 +414,13 @@ impl<J: Judge> Serve<J> {
     #[must_use]
     pub fn keeping_parameters(mut self, each_max: usize, all_max: usize) -> Self {
         self.keeping = bind::Keeping { each_max, all_max, kept: Rc::default() };
+        self
+    }
+
+    /// A client that goes while nothing is under way leaves its connection to the database standing.
+    #[must_use]
+    pub fn keeping_connection(mut self) -> Self {
+        self.keeps = true;
         self
     }
 

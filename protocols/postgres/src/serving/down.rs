@@ -12,7 +12,7 @@
 use super::{BindWalk, Down, Held, Owed, POISON, Portal, Prepared, Run, Serve, Shape};
 use crate::faults;
 use crate::frame::{self, HEADER_BYTES, Header};
-use contract::{Ask, Fault, Judge, Lane, Outcome, Peer, Reader, Refusal, Step, Verdict, Via};
+use contract::{Ask, Fault, Judge, Lane, Outcome, Peer, Reader, Refusal, Serving as _, Step, Verdict, Via};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -107,7 +107,11 @@ impl<J: Judge> Serve<J> {
                 if down.input().len() < header.len {
                     return Ok(Step::NeedMore);
                 }
-                down.pass(header.len);
+                if self.keeps && self.is_idle() {
+                    down.skip(header.len);
+                } else {
+                    down.pass(header.len);
+                }
                 Ok(Step::Goodbye)
             }
             b'F' => {
