@@ -38,7 +38,7 @@ mod session_rules;
 mod system;
 
 pub use about::About;
-pub use admit::{Grant, Identity, admit, preview};
+pub use admit::{Grant, GrantKey, Identity, admit, preview};
 pub use budget::{Spending, used_up};
 pub use bundle::{BuildError, Bundle, LoadError, number_pattern};
 pub use decide::{Allowed, Decision, Names};

@@ -57,9 +57,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("clinic", &[]),
+    ("paths", &["contract", "postgres", "lineage", "policy", "audit", "session"]),
     (
         "bench",
         &[
+            "paths",
             "contract",
             "postgres",
             "lineage",

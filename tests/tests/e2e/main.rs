@@ -28,6 +28,7 @@ mod notary;
 mod plain;
 mod proofs;
 mod recordings;
+mod reuse;
 mod saml;
 mod secrets;
 mod signin;
