@@ -105,7 +105,8 @@ impl Plan {
     pub fn redact_batch(&self, i: usize, format: Format, values: &mut Values<'_>) {
         match self.columns.get(i).map(|c| &c.work) {
             Some(Work::Step(step)) => step.apply_batch(format, values),
-            Some(_) => values.each(|value, scratch| self.redact(i, format, value, scratch).into()),
+            Some(Work::Scan(scanner)) => scanner.apply_batch(format, values),
+            Some(Work::ScanElements(..)) => values.each(|value, scratch| self.redact(i, format, value, scratch).into()),
             None => values.nulls(),
         }
     }
@@ -146,7 +147,7 @@ impl Grant {
                     let index = u16::try_from(i).map_err(|_| unattributed("the result has too many columns"))?;
                     let grows = match &work {
                         Work::Step(step) => step.grows(),
-                        Work::Scan(scanner) if scanner.keeps_length() => Grows::Never,
+                        Work::Scan(scanner) if scanner.never_grows() => Grows::Never,
                         Work::Scan(_) | Work::ScanElements(..) => Grows::Unbounded,
                     };
                     let redaction = match treatment {

@@ -120,6 +120,11 @@ impl Filler {
         self.bytes.get(..usize::from(self.len)).unwrap_or(b"*")
     }
 
+    /// The byte it is, if it is one.
+    pub(crate) const fn byte(&self) -> Option<u8> {
+        if self.len == 1 { Some(self.bytes[0]) } else { None }
+    }
+
     /// Appends it `count` times.
     pub(crate) fn write(&self, count: usize, out: &mut Vec<u8>) {
         match self.encoded() {

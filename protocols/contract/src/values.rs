@@ -134,12 +134,31 @@ impl<'a> Values<'a> {
         self.fields.is_empty()
     }
 
+    /// What the values lie in.
+    #[must_use]
+    pub const fn bytes(&self) -> &[u8] {
+        self.bytes
+    }
+
+    /// Where in [`Values::bytes`] value `n` lies; `None` if it is NULL.
+    #[must_use]
+    pub fn range(&self, n: usize) -> Option<Range<usize>> {
+        let field = self.fields.get(n).filter(|field| !field.is_null())?;
+        let range = field.range();
+        (range.end <= self.bytes.len()).then_some(range)
+    }
+
+    /// Value `n`, to be changed where it lies; `None` if it is NULL.
+    pub fn get_mut(&mut self, n: usize) -> Option<&mut [u8]> {
+        let range = self.range(n)?;
+        self.bytes.get_mut(range)
+    }
+
     /// Value `n`; `None` if it is NULL.
     #[inline]
     #[must_use]
     pub fn get(&self, n: usize) -> Option<&[u8]> {
-        let field = self.fields.get(n).filter(|field| !field.is_null())?;
-        self.bytes.get(field.range())
+        self.bytes.get(self.range(n)?)
     }
 
     /// Says what becomes of value `n`: nothing, NULL, or `new`. A NULL stays one.
