@@ -11,7 +11,7 @@
 //! largest buffer streams: its planned values are replaced by fill of the same length, never buffered.
 
 use super::Formats;
-use super::walk::{InPlace, Sink as _, Walk};
+use super::walk::{Framing, InPlace, Sink as _, Walk};
 use crate::frame::HEADER_BYTES;
 use contract::{Column, Fault, Format, Lane, Reader, Redactor};
 
@@ -106,14 +106,16 @@ pub(super) fn redact<R: Redactor>(
             break;
         }
         let end = read + taken;
-        let resized = walk.redact(&mut input[read..end], plan, formats)?;
+        let batch = &mut input[read..end];
+        walk.find(batch, plan)?;
+        let resized = walk.redact(batch, plan, formats);
         if resized && plan.grows() {
             grows = true;
             break;
         }
         let mut sink = InPlace(write);
         if resized {
-            walk.rewrite(input, read, &mut sink)?;
+            walk.rewrite(input, read, &mut sink, Framing::Lengths)?;
         } else {
             sink.keep(input, read..end);
         }
@@ -132,8 +134,12 @@ pub(super) fn redact<R: Redactor>(
             while at < more {
                 let taken = if at == 0 { walk.len() } else { walk.frames(&input[at..], b'D') };
                 let batch = input.get_mut(at..at + taken).filter(|batch| !batch.is_empty()).ok_or(MALFORMED)?;
-                if at == 0 || walk.redact(batch, plan, formats)? {
-                    walk.rewrite(input, at, out)?;
+                let resized = at == 0 || {
+                    walk.find(batch, plan)?;
+                    walk.redact(batch, plan, formats)
+                };
+                if resized {
+                    walk.rewrite(input, at, out, Framing::Lengths)?;
                 } else {
                     out.extend_from_slice(batch);
                 }

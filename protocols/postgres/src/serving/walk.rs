@@ -15,6 +15,7 @@ use super::Formats;
 use crate::frame::HEADER_BYTES;
 use contract::{Fate, Fault, Field, Redactor, Values};
 use std::ops::Range;
+use wide::u8x16;
 
 const MALFORMED: Fault = Fault::upstream("malformed DataRow from the database");
 const OTHER_WIDTH: Fault = Fault::upstream("a row has another number of columns than its description");
@@ -34,6 +35,8 @@ pub(super) struct Walk {
     planned: usize,
     /// Values by planned column, then by row; one more column for what is behind the last planned one.
     fields: Vec<Field>,
+    /// Of the batch, where rows are lines.
+    marks: Vec<Marks>,
     /// New values.
     aside: Vec<u8>,
     scratch: Vec<u8>,
@@ -71,20 +74,12 @@ impl Walk {
     }
 
     /// Finds the planned fields of the rows in `batch`, whose frames were found.
-    fn find<R: Redactor>(&mut self, batch: &[u8], plan: &R) -> Result<(), Fault> {
-        let (rows, planned) = (self.ends.len(), plan.planned());
+    ///
+    /// # Errors
+    /// A row is not as its plan says.
+    pub(super) fn find<R: Redactor>(&mut self, batch: &[u8], plan: &R) -> Result<(), Fault> {
         let width = u16::try_from(plan.width()).map_err(|_| OTHER_WIDTH)?;
-        self.steps.clear();
-        self.steps.resize(usize::from(width), 0);
-        for column in planned {
-            let step = self.steps.get_mut(usize::from(*column)).ok_or(OTHER_WIDTH)?;
-            *step = rows as u32;
-        }
-        self.planned = planned.len();
-        let places = (planned.len() + 1) * rows;
-        if self.fields.len() < places {
-            self.fields.resize(places, Field::default());
-        }
+        let places = self.shape(plan).ok_or(OTHER_WIDTH)?;
         let fields = &mut self.fields[..places];
         let mut begin = 0;
         for (row, end) in self.ends.iter().enumerate() {
@@ -118,9 +113,97 @@ impl Walk {
         Ok(())
     }
 
-    /// Redacts the rows in `batch`, whose frames were found; whether they have to be written again.
-    pub(super) fn redact<R: Redactor>(&mut self, batch: &mut [u8], plan: &R, formats: &Formats) -> Result<bool, Fault> {
-        self.find(batch, plan)?;
+    /// Compiles the plan for the rows of this batch; how many places of fields are in use.
+    fn shape<R: Redactor>(&mut self, plan: &R) -> Option<usize> {
+        let (rows, planned) = (self.ends.len(), plan.planned());
+        self.steps.clear();
+        self.steps.resize(plan.width(), 0);
+        for column in planned {
+            *self.steps.get_mut(usize::from(*column))? = rows as u32;
+        }
+        self.planned = planned.len();
+        let places = (planned.len() + 1) * rows;
+        if self.fields.len() < places {
+            self.fields.resize(places, Field::default());
+        }
+        Some(places)
+    }
+
+    /// Finds the planned fields of lines, one in each of the frames in `batch`: fields between delimiters, escapes after a
+    /// backslash. `false` if some line needs a closer look: a planned value with an escape in it, a delimiter behind a
+    /// backslash, another number of fields, or no line.
+    pub(super) fn find_in_lines<R: Redactor>(&mut self, batch: &[u8], plan: &R, delimiter: u8, null: &[u8]) -> bool {
+        let Some(places) = self.shape(plan) else { return false };
+        self.marks.clear();
+        let (blocks, tail) = batch.as_chunks::<BLOCK>();
+        let mut last = [0; BLOCK];
+        if let Some(head) = last.get_mut(..tail.len()) {
+            head.copy_from_slice(tail);
+        }
+        self.marks.extend(blocks.iter().chain([&last]).map(|block| Marks::of(block, delimiter)));
+        let fields = &mut self.fields[..places];
+        let mut begin = 0;
+        for (row, end) in self.ends.iter().enumerate() {
+            let end = *end as usize;
+            let Some(frame) = batch.get(begin..end) else { return false };
+            let Some((b'\n', line)) = frame.get(HEADER_BYTES..).and_then(<[u8]>::split_last) else { return false };
+            // The line break of the line itself is the only one.
+            let (start, stop) = (begin + HEADER_BYTES, end - 1);
+            begin = end;
+            let odd = marks(&self.marks, |m| m.odd, start, stop).next().is_some();
+            if odd && !is_plain_but_for_values(line, delimiter) {
+                return false;
+            }
+            let mut ends = marks(&self.marks, |m| m.delimiters, start, stop);
+            let (mut place, mut at) = (row, start);
+            for column in 0..self.steps.len() {
+                let next = match ends.next() {
+                    Some(next) if column + 1 < self.steps.len() => next,
+                    None if column + 1 == self.steps.len() => stop,
+                    _ => return false,
+                };
+                if let (Some(step @ 1..), Some(field)) = (self.steps.get(column), fields.get_mut(place)) {
+                    let value = batch.get(at..next).unwrap_or_default();
+                    *field = match value == null {
+                        true => Field::null(at as u32),
+                        false if odd && memchr::memchr(b'\\', value).is_some() => return false,
+                        false => Field::new(at as u32, (next - at) as u32),
+                    };
+                    place += *step as usize;
+                }
+                at = next + 1;
+            }
+        }
+        true
+    }
+
+    /// Looks at the values of the batch after they were redacted: one that is `special` is kept aside as `write` writes it.
+    /// Whether there was one.
+    pub(super) fn escape(
+        &mut self,
+        batch: &[u8],
+        special: impl Fn(&[u8]) -> bool,
+        write: impl Fn(&[u8], &mut Vec<u8>),
+    ) -> bool {
+        let mut any = false;
+        for field in self.fields.iter_mut().take(self.planned * self.ends.len()).filter(|field| !field.is_null()) {
+            let value = match field.fate() {
+                Fate::Null => continue,
+                Fate::There => batch.get(field.range()).unwrap_or_default(),
+                Fate::Aside(range) => self.aside.get(range).unwrap_or_default(),
+            };
+            if special(value) {
+                self.scratch.clear();
+                write(value, &mut self.scratch);
+                field.set_aside(&self.scratch, &mut self.aside);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Redacts the rows in `batch`, whose fields were found; whether they have to be written again.
+    pub(super) fn redact<R: Redactor>(&mut self, batch: &mut [u8], plan: &R, formats: &Formats) -> bool {
         self.aside.clear();
         let rows = self.ends.len().max(1);
         let mut resized = false;
@@ -129,11 +212,17 @@ impl Walk {
             plan.redact_batch(i, formats.of(usize::from(*column)), &mut values);
             resized |= values.resized();
         }
-        Ok(resized)
+        resized
     }
 
     /// Writes the rows of the batch at `base` of `input` again, changed values in their new lengths.
-    pub(super) fn rewrite<S: Sink>(&self, input: &mut [u8], base: usize, sink: &mut S) -> Result<(), Fault> {
+    pub(super) fn rewrite<S: Sink>(
+        &self,
+        input: &mut [u8],
+        base: usize,
+        sink: &mut S,
+        framing: Framing<'_>,
+    ) -> Result<(), Fault> {
         let rows = self.ends.len();
         let (mut kept, mut begin) = (base, base);
         for (row, end) in self.ends.iter().enumerate() {
@@ -149,14 +238,20 @@ impl Walk {
                     Fate::Aside(range) => Some(self.aside.get(range).ok_or(MALFORMED)?),
                 };
                 let old = field.range();
-                let (at, next) = (base + old.start - 4, base + old.end);
+                let next = base + old.end;
+                let at = base + old.start - framing.bytes();
                 sink.keep(input, kept..at);
                 header.get_or_insert_with(|| sink.len() - (at - begin));
-                // One that grows although the plan says it cannot would run over bytes not read yet: NULL.
-                let new = new.filter(|new| sink.has_room(new.len() + 4, next));
-                let length = new.and_then(|new| i32::try_from(new.len()).ok());
-                let new = length.and(new).unwrap_or_default();
-                sink.put(input, &length.unwrap_or(-1).to_be_bytes());
+                let new = match framing {
+                    Framing::Bare(null) => new.unwrap_or(null),
+                    Framing::Lengths => {
+                        // One that grows although the plan says it cannot would run over bytes not read yet: NULL.
+                        let new = new.filter(|new| sink.has_room(new.len() + 4, next));
+                        let length = new.and_then(|new| i32::try_from(new.len()).ok());
+                        sink.put(input, &length.unwrap_or(-1).to_be_bytes());
+                        length.and(new).unwrap_or_default()
+                    }
+                };
                 sink.put(input, new);
                 grown += new.len() as i64 - old.len() as i64;
                 kept = next;
@@ -174,10 +269,83 @@ impl Walk {
     /// Lets memory go that large batches took.
     pub(super) fn rest(&mut self) {
         const KEPT_BYTES: usize = 1 << 10;
-        if self.fields.capacity() * size_of::<Field>() > KEPT_BYTES || self.aside.capacity() > KEPT_BYTES {
+        if self.fields.capacity() * size_of::<Field>() > KEPT_BYTES
+            || self.aside.capacity() > KEPT_BYTES
+            || self.marks.capacity() > 0
+        {
             *self = Self::default();
         }
     }
+}
+
+/// What a value is written in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Framing<'a> {
+    /// Its length before it, and NULL is a length.
+    Lengths,
+    /// Nothing, and NULL is this word. Only for a sink that is not the input.
+    Bare(&'a [u8]),
+}
+
+impl Framing<'_> {
+    const fn bytes(self) -> usize {
+        match self {
+            Self::Lengths => 4,
+            Self::Bare(_) => 0,
+        }
+    }
+}
+
+/// Bytes that are looked at together.
+const BLOCK: usize = 64;
+
+/// Which bytes of a block matter, one bit each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Marks {
+    delimiters: u64,
+    /// Backslashes and line breaks.
+    odd: u64,
+}
+
+impl Marks {
+    #[inline(always)]
+    fn of(block: &[u8; BLOCK], delimiter: u8) -> Self {
+        let splat = |b: u8| u8x16::new([b; 16]);
+        let (delimiter, backslash, line) = (splat(delimiter), splat(b'\\'), splat(b'\n'));
+        let bits = |mask: u8x16, i: usize| u64::from(mask.to_bitmask()) << (16 * i);
+        let mut marks = Self::default();
+        for (i, part) in block.as_chunks::<16>().0.iter().enumerate() {
+            let bytes = u8x16::new(*part);
+            marks.delimiters |= bits(bytes.simd_eq(delimiter), i);
+            marks.odd |= bits(bytes.simd_eq(backslash) | bytes.simd_eq(line), i);
+        }
+        marks
+    }
+}
+
+/// Places of the marks from `start` to `stop`.
+#[inline(always)]
+fn marks(all: &[Marks], which: impl Fn(&Marks) -> u64, start: usize, stop: usize) -> impl Iterator<Item = usize> {
+    let mut block = start / BLOCK;
+    let mut bits = all.get(block).map_or(0, &which) & (u64::MAX << (start % BLOCK));
+    std::iter::from_fn(move || {
+        while bits == 0 {
+            block += 1;
+            if block * BLOCK >= stop {
+                return None;
+            }
+            bits = all.get(block).map_or(0, &which);
+        }
+        let at = block * BLOCK + bits.trailing_zeros() as usize;
+        bits &= bits - 1;
+        (at < stop).then_some(at)
+    })
+}
+
+/// A line in which every delimiter is one, though values may have escapes: none stands behind a backslash, nor does the end.
+fn is_plain_but_for_values(line: &[u8], delimiter: u8) -> bool {
+    memchr::memchr(b'\n', line).is_none()
+        && memchr::memchr_iter(b'\\', line).all(|at| line.get(at + 1).is_some_and(|next| *next != delimiter))
 }
 
 /// Where rows are written to.
