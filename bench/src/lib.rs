@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod idle;
 pub mod load;
 pub mod machine;
+pub mod masking;
 pub mod pgbench;
 pub mod postgres;
 pub mod process;

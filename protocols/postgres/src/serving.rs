@@ -24,6 +24,7 @@ mod described;
 mod down;
 mod rows;
 mod up;
+mod walk;
 
 use crate::faults;
 use crate::frame::{self, HEADER_BYTES};
@@ -115,7 +116,7 @@ enum Formats {
     #[default]
     Text,
     Binary,
-    Each(Box<[Format]>),
+    Each(Rc<[Format]>),
 }
 
 impl Formats {
@@ -344,6 +345,7 @@ pub struct Serve<J: Judge> {
     /// A statement that fails, to be sent before anything else: a Parse or a Query.
     poison: Option<u8>,
     scratch: Vec<u8>,
+    walk: walk::Walk,
 }
 
 impl<J: Judge> std::fmt::Debug for Serve<J> {
@@ -407,6 +409,7 @@ impl<J: Judge> Serve<J> {
             settling: false,
             poison: None,
             scratch: Vec::new(),
+            walk: walk::Walk::default(),
         }
     }
 

@@ -457,10 +457,7 @@ impl<J: Judge> Serve<J> {
                 } else {
                     up.input().len()
                 };
-                let mut scratch = std::mem::take(&mut self.scratch);
-                let batch = rows::redact(up, max, &plan, &formats, &mut scratch);
-                self.scratch = scratch;
-                let batch = batch?;
+                let batch = rows::redact(up, max, &plan, &formats, &mut self.walk)?;
                 self.count(batch.rows, batch.bytes);
                 Ok(Step::Settled)
             }
@@ -592,6 +589,7 @@ impl<J: Judge> Serve<J> {
             if self.owed.is_empty() {
                 self.guarded = false;
                 self.moved = false;
+                self.walk.rest();
             }
         }
         up.pass(header.len);
