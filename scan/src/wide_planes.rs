@@ -31,10 +31,12 @@ enum Registers {
 impl Wide {
     /// Those of this machine, the widest first.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        let avx512 = is_x86_feature_detected!("avx512f")
+        let bits = is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2");
+        let avx512 = bits
+            && is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl");
-        let avx2 = is_x86_feature_detected!("avx2");
+        let avx2 = bits && is_x86_feature_detected!("avx2");
         [(avx512, Registers::Avx512), (avx2, Registers::Avx2)]
             .into_iter()
             .filter(|(there, _)| *there)
@@ -45,9 +47,9 @@ impl Wide {
     #[inline]
     pub(crate) fn sift(self, view: &View<'_>, at: usize, len: usize, macs: u64, words: &mut [u64; RUN]) -> bool {
         match self.0 {
-            // SAFETY: the value says that the processor has AVX-512 F, BW and VL.
+            // SAFETY: the value says that the processor has AVX-512 F, BW and VL, and BMI.
             Registers::Avx512 => unsafe { sift_avx512(view, at, len, macs, words) },
-            // SAFETY: the value says that the processor has AVX2.
+            // SAFETY: the value says that the processor has AVX2 and BMI.
             Registers::Avx2 => unsafe { sift_avx2(view, at, len, macs, words) },
         }
     }
@@ -56,20 +58,20 @@ impl Wide {
     #[inline]
     pub(crate) fn marks(self, windows: &[Window<'_>], reach: &Reach, marks: &mut Marks) {
         match self.0 {
-            // SAFETY: the value says that the processor has AVX-512 F, BW and VL.
+            // SAFETY: the value says that the processor has AVX-512 F, BW and VL, and BMI.
             Registers::Avx512 => unsafe { marks_avx512(windows, reach, marks) },
-            // SAFETY: the value says that the processor has AVX2.
+            // SAFETY: the value says that the processor has AVX2 and BMI.
             Registers::Avx2 => unsafe { marks_avx2(windows, reach, marks) },
         }
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 fn marks_avx512(windows: &[Window<'_>], reach: &Reach, marks: &mut Marks) {
     marks_by(windows, reach, marks, |block| avx512(block));
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 #[inline]
 fn avx512(block: &[u8; BLOCK]) -> [u64; class::COUNT] {
     // SAFETY: an array of 64 bytes is readable in whole; the load needs no alignment.
@@ -108,7 +110,7 @@ fn narrow(table: &[u8; 16]) -> __m128i {
     unsafe { _mm_loadu_si128(table.as_ptr().cast::<__m128i>()) }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 fn sift_avx512(view: &View<'_>, at: usize, len: usize, macs: u64, words: &mut [u64; RUN]) -> bool {
     sift_by(view, at, len, macs, words, |block| {
         // SAFETY: an array of 64 bytes is readable in whole; the load needs no alignment.
@@ -126,12 +128,12 @@ fn sift_avx512(view: &View<'_>, at: usize, len: usize, macs: u64, words: &mut [u
     })
 }
 
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,bmi1,bmi2")]
 fn marks_avx2(windows: &[Window<'_>], reach: &Reach, marks: &mut Marks) {
     marks_by(windows, reach, marks, |block| avx2(block));
 }
 
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,bmi1,bmi2")]
 #[inline]
 fn avx2(block: &[u8; BLOCK]) -> [u64; class::COUNT] {
     let (halves, _) = block.as_chunks::<32>();
@@ -181,7 +183,7 @@ fn avx2(block: &[u8; BLOCK]) -> [u64; class::COUNT] {
     planes
 }
 
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,bmi1,bmi2")]
 fn sift_avx2(view: &View<'_>, at: usize, len: usize, macs: u64, words: &mut [u64; RUN]) -> bool {
     sift_by(view, at, len, macs, words, |block| {
         let mut few = Few { digits: 0, at: 0, stops: 0, blanks: 0, dashes: 0, high: 0 };
