@@ -249,7 +249,7 @@ proptest! {
     fn a_blocks_flags_are_those_of_its_records(material in material(), clock in (1..u64::MAX, 1..u64::MAX)) {
         let mut ring = Ring::new([1; 16], 0, 1, [2; 16], [0; 32], 1, 1 << 20);
         let clock = Clock { wall_ns: clock.0, mono_ns: clock.1 };
-        with_record(&material, |record| ring.append(clock, record)).unwrap();
+        drop(with_record(&material, |record| ring.append(clock, record)).unwrap());
         let mut out = Vec::new();
         ring.seal(Clock::default(), &mut out).unwrap();
         let block = decode_block(&out).unwrap();

@@ -94,7 +94,7 @@ pub fn find(detectors: &[Detector], text: &[u8]) -> Vec<Hit> {
 
 /// Adds what the set finds in one text to `hits`, unsorted and not united.
 pub fn collect(shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>) {
-    sweep(Level::best(), shapes, text, std::slice::from_ref(&(0..text.len())), hits, Fold::Yes, none);
+    walk(Level::best(), shapes, text, hits, Fold::Yes);
 }
 
 /// Looks at many fields of one buffer together, which costs less than one after the other: the planes of several short fields
@@ -121,6 +121,62 @@ pub fn batch(
 enum Fold {
     Yes,
     No,
+}
+
+/// Puts windows on the bytes that were sifted out of a part of a text: `each` is given where a window begins in the text and
+/// which of its bytes count. Before `next` all bytes have been in a window.
+#[inline(always)]
+fn each_window(
+    words: &[u64; RUN],
+    part: usize,
+    size: usize,
+    len: usize,
+    next: &mut usize,
+    mut each: impl FnMut(usize, u64),
+) {
+    for (i, word) in words.iter().enumerate().take(size.div_ceil(BLOCK)) {
+        let begin = part + i * BLOCK;
+        let mut bits = *word;
+        while bits != 0 {
+            if *next > begin {
+                bits = if *next - begin < BLOCK { bits & (u64::MAX << (*next - begin)) } else { 0 };
+                if bits == 0 {
+                    break;
+                }
+            }
+            let first = begin + bits.trailing_zeros() as usize;
+            let base = first.saturating_sub(BEHIND);
+            let whole = len - base <= BLOCK;
+            let own = u64::MAX << (first - base);
+            *next = base + if whole { BLOCK } else { BLOCK - AHEAD };
+            each(base, if whole { own } else { own & (u64::MAX >> AHEAD) });
+        }
+    }
+}
+
+/// Longest text whose windows are marked one by one.
+const FEW_BYTES: usize = 8 * BLOCK;
+
+/// Looks at one text.
+fn walk(level: Level, shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>, fold: Fold) {
+    if text.len() > FEW_BYTES {
+        return sweep(level, shapes, text, std::slice::from_ref(&(0..text.len())), hits, fold, none);
+    }
+    if shapes.0 == 0 {
+        return;
+    }
+    let reach = Reach::of(shapes);
+    let mut short = [0u8; BLOCK];
+    let view = View::of(text, &mut short);
+    let mut words = [0; RUN];
+    if level.sift(&view, 0, text.len(), reach.macs != 0, &mut words) && fold == Fold::Yes {
+        return folded(level, shapes, text, hits);
+    }
+    let mut visit = Visit::new(shapes, 0, text, hits.len());
+    each_window(&words, 0, text.len(), text.len(), &mut 0, |base, own| {
+        let (numbers, days, signs) = level.mark(&view.window(base, text.len() - base), &reach);
+        visit.window(base, numbers & own, days & own, signs & own, hits);
+    });
 }
 
 /// Which part of which field a lane's window is on.
@@ -159,31 +215,15 @@ fn sweep(
         let mut next = 0;
         for part in (0..len).step_by(RUN * BLOCK) {
             let size = (len - part).min(RUN * BLOCK);
-            let foreign = level.sift(&view, range.start + part, size, reach.macs, &mut words);
+            let foreign = level.sift(&view, range.start + part, size, reach.macs != 0, &mut words);
             if foreign && fold == Fold::Yes {
                 sweep.flush();
                 sweep.visits.foreign(field);
                 break;
             }
-            for (i, word) in words.iter().enumerate().take(size.div_ceil(BLOCK)) {
-                let begin = part + i * BLOCK;
-                let mut bits = *word;
-                loop {
-                    if next > begin {
-                        bits = if next - begin < BLOCK { bits & (u64::MAX << (next - begin)) } else { 0 };
-                    }
-                    if bits == 0 {
-                        break;
-                    }
-                    let first = begin + bits.trailing_zeros() as usize;
-                    let base = first.saturating_sub(BEHIND);
-                    let left = len - base;
-                    let own = u64::MAX << (first - base);
-                    let own = if left <= BLOCK { own } else { own & (u64::MAX >> AHEAD) };
-                    next = base + if left <= BLOCK { BLOCK } else { BLOCK - AHEAD };
-                    sweep.push(view.window(range.start + base, left), Place { field, base, own });
-                }
-            }
+            each_window(&words, part, size, len, &mut next, |base, own| {
+                sweep.push(view.window(range.start + base, len - base), Place { field, base, own });
+            });
         }
     }
     sweep.flush();
@@ -283,14 +323,11 @@ impl<'a, F: FnMut(usize, &mut Vec<Hit>)> Visits<'a, F> {
 
 /// Looks at a text with characters that are not ASCII.
 fn folded(level: Level, shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>) {
-    let walk = |text: &[u8], hits: &mut Vec<Hit>| {
-        sweep(level, shapes, text, std::slice::from_ref(&(0..text.len())), hits, Fold::No, none);
-    };
     match unicode::fold(text) {
-        None => walk(text, hits),
+        None => walk(level, shapes, text, hits, Fold::No),
         Some(folded) => {
             let before = hits.len();
-            walk(&folded.text, hits);
+            walk(level, shapes, &folded.text, hits, Fold::No);
             for hit in hits.iter_mut().skip(before) {
                 (hit.start, hit.end) = folded.origin(text, hit.start, hit.end);
             }

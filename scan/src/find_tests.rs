@@ -177,7 +177,7 @@ fn slowly(shapes: Shapes, text: &[u8]) -> Vec<Hit> {
     let mut hits = Vec::new();
     for (at, b) in plain.iter().enumerate() {
         let first = b.is_ascii_digit() && !at.checked_sub(1).is_some_and(|i| plain[i].is_ascii_digit());
-        let sign = signs && b"@:.-".contains(b);
+        let sign = signs && b"@:.".contains(b) || *b == b'-' && shapes.has(Detector::Mac);
         visit.window(at, u64::from(first), 0, u64::from(sign), &mut hits);
     }
     if let Some(folded) = &folded {

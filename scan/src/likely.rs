@@ -7,6 +7,7 @@
 use crate::context;
 use crate::detector::Detector;
 use crate::find::Shapes;
+use crate::shapes;
 
 /// What the shapes of a set need to be looked at for, worked out once.
 #[derive(Clone, Copy, Debug)]
@@ -115,14 +116,14 @@ pub(crate) fn likely(wanted: Wanted, text: &[u8], start: usize, known: usize) ->
     }
     let len = end - start;
     if wanted.codes
-        && ((before | after) & TOKEN != 0 && token(wanted.capitals, text, start, end)
+        && ((before | after) & TOKEN != 0 && token(wanted, text, start, end)
             || wanted.plates && len == 3 && at(text, end) == b' ' && class(text, end + 1) & UPPER != 0)
     {
         return true;
     }
     if wanted.ages
         && (len == 2 && at(text, start) == b'9' || len == 3 && at(text, start) <= b'1')
-        && at(text, end) != b'%'
+        && aged(text, start, end)
     {
         return true;
     }
@@ -177,9 +178,24 @@ fn day(text: &[u8], start: usize, end: usize, next: usize, to: usize) -> bool {
     a <= 31 && b <= 31 && (b > 12 || context::day_before(text, start))
 }
 
+/// Years follow the number, or something before it may say that it is an age.
+fn aged(text: &[u8], start: usize, end: usize) -> bool {
+    let gap = usize::from(matches!(at(text, end), b' ' | b'-'));
+    if at(text, end + gap) | 0x20 == b'y' {
+        return true;
+    }
+    if matches!(at(text, end), b'%' | b'/' | b'.') {
+        return false;
+    }
+    // All of it, without an early end, so that many bytes are compared at once.
+    let before = text.get(start.saturating_sub(context::REACH + 1)..start).unwrap_or_default();
+    let after = before.get(1..).unwrap_or_default();
+    before.iter().zip(after).fold(false, |said, (a, g)| said | (a | 0x20 == b'a') & (g | 0x20 == b'g') | (*a >= 0x80))
+}
+
 /// The digits are part of a token with three digits or more among five characters or more, or all capitals.
 #[inline]
-fn token(capitals: bool, text: &[u8], start: usize, end: usize) -> bool {
+fn token(wanted: Wanted, text: &[u8], start: usize, end: usize) -> bool {
     let mut from = start;
     while from > 0 && start - from < 40 && class(text, from - 1) & TOKEN != 0 {
         from -= 1;
@@ -209,7 +225,17 @@ fn token(capitals: bool, text: &[u8], start: usize, end: usize) -> bool {
     let head = text.get(from..start).unwrap_or_default();
     digits += head.iter().filter(|b| b.is_ascii_digit()).count();
     digits >= if letters { if to - from >= 6 { 1 } else { 3 } } else { 5 } && to - from >= 5
-        || capitals && to - from >= 4 && !small && !head.iter().any(u8::is_ascii_lowercase)
+        || wanted.capitals
+            && to - from >= 4
+            && !small
+            && !head.iter().any(u8::is_ascii_lowercase)
+            && capitals(wanted, text, start)
+}
+
+/// A short token in capitals with the digits at `start` begins an account's number, `GB82`, or is a plate.
+fn capitals(wanted: Wanted, text: &[u8], start: usize) -> bool {
+    let country = start >= 2 && class(text, start - 2) & class(text, start - 1) & UPPER != 0;
+    country && class(text, start + 1) & DIGIT != 0 || wanted.plates && shapes::is_plate(text, start)
 }
 
 #[inline]

@@ -137,10 +137,10 @@ impl<'a> View<'a> {
 pub(crate) const RUN: usize = 16;
 
 /// The few planes that a first pass needs.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Few {
-    pub(crate) digits: u64,
-    pub(crate) at: u64,
+    /// Digits and `@`.
+    pub(crate) sure: u64,
     /// Points and colons.
     pub(crate) stops: u64,
     pub(crate) blanks: u64,
@@ -155,27 +155,46 @@ pub(crate) fn sift_by(
     view: &View<'_>,
     at: usize,
     len: usize,
-    macs: u64,
+    macs: bool,
     words: &mut [u64; RUN],
     few: impl Fn(&[u8; BLOCK]) -> Few,
 ) -> bool {
+    let text = view.buffer.get(at..).and_then(|rest| rest.get(..len)).unwrap_or_default();
+    // Without hyphens their planes are not even taken.
+    if macs { sift_text(view, at, text, true, words, few) } else { sift_text(view, at, text, false, words, few) }
+}
+
+#[inline(always)]
+fn sift_text(
+    view: &View<'_>,
+    at: usize,
+    text: &[u8],
+    macs: bool,
+    words: &mut [u64; RUN],
+    few: impl Fn(&[u8; BLOCK]) -> Few,
+) -> bool {
+    let pick = |few: &Few, blanks: u64| {
+        let dashes = if macs { few.dashes & ((few.dashes >> 3) | (0b111 << (BLOCK - 3))) } else { 0 };
+        few.sure | (few.stops & !(blanks >> 1)) | dashes
+    };
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
     let mut foreign = 0;
-    let mut base = 0;
-    for word in words.iter_mut() {
-        if base >= len {
-            break;
-        }
-        let window = view.window(at + base, len - base);
+    for (word, block) in words.iter_mut().zip(blocks) {
+        let few = few(block);
+        *word = pick(&few, few.blanks);
+        foreign |= few.high;
+    }
+    if let Some(word) = words.get_mut(blocks.len())
+        && !rest.is_empty()
+    {
+        let window = view.window(at + blocks.len() * BLOCK, rest.len());
         let few = few(window.block);
         let cut = |plane: u64| (plane >> window.shift) & window.inside;
+        let (sure, stops, dashes) = (cut(few.sure), cut(few.stops), cut(few.dashes));
         // Behind the last byte is nothing.
         let blanks = (few.blanks >> window.shift) | !window.inside;
-        let dashes = cut(few.dashes) & macs;
-        *word = cut(few.digits | few.at)
-            | (cut(few.stops) & !(blanks >> 1))
-            | (dashes & ((dashes >> 3) | (0b111 << (BLOCK - 3))));
         foreign |= cut(few.high);
-        base += BLOCK;
+        *word = pick(&Few { sure, stops, dashes, ..few }, blanks);
     }
     foreign != 0
 }
@@ -208,11 +227,21 @@ impl Level {
 
     /// See [`sift_by`].
     #[inline]
-    pub(crate) fn sift(self, view: &View<'_>, at: usize, len: usize, macs: u64, words: &mut [u64; RUN]) -> bool {
+    pub(crate) fn sift(self, view: &View<'_>, at: usize, len: usize, macs: bool, words: &mut [u64; RUN]) -> bool {
         match self {
             Self::Narrow => sift_by(view, at, len, macs, words, narrow_few),
             #[cfg(target_arch = "x86_64")]
             Self::Wide(wide) => wide.sift(view, at, len, macs, words),
+        }
+    }
+
+    /// The marks of one window: numbers, days and signs.
+    #[inline]
+    pub(crate) fn mark(self, window: &Window<'_>, reach: &Reach) -> (u64, u64, u64) {
+        match self {
+            Self::Narrow => mark_by(window, reach, narrow),
+            #[cfg(target_arch = "x86_64")]
+            Self::Wide(wide) => wide.mark(window, reach),
         }
     }
 
@@ -227,6 +256,17 @@ impl Level {
     }
 }
 
+/// Takes the planes of a window's block and works out the marks.
+#[inline(always)]
+pub(crate) fn mark_by(
+    window: &Window<'_>,
+    reach: &Reach,
+    planes_of: impl Fn(&[u8; BLOCK]) -> [u64; class::COUNT],
+) -> (u64, u64, u64) {
+    let block = planes_of(window.block);
+    mark_one(|class| (block[class] >> (window.shift % 64)) & window.inside, reach)
+}
+
 /// Takes the planes of the windows' blocks and works out the marks.
 #[inline(always)]
 pub(crate) fn marks_by(
@@ -235,15 +275,6 @@ pub(crate) fn marks_by(
     marks: &mut Marks,
     planes_of: impl Fn(&[u8; BLOCK]) -> [u64; class::COUNT],
 ) {
-    // Two or fewer are faster one by one.
-    if windows.len() <= 2 {
-        for (lane, window) in windows.iter().enumerate() {
-            let block = planes_of(window.block);
-            let of = |class: usize| (block[class] >> (window.shift % 64)) & window.inside;
-            (marks.numbers[lane], marks.days[lane], marks.signs[lane]) = mark_one(of, reach);
-        }
-        return;
-    }
     let mut planes: Planes = [[0; LANES]; class::COUNT];
     let (mut shifts, mut insides) = ([0; LANES], [0; LANES]);
     for (lane, window) in windows.iter().enumerate().take(LANES) {
@@ -311,13 +342,12 @@ fn narrow_months(block: &[u8; BLOCK]) -> u64 {
 #[inline(always)]
 fn narrow_few(block: &[u8; BLOCK]) -> Few {
     let splat = |b: u8| u8x16::new([b; 16]);
-    let mut few = Few { digits: 0, at: 0, stops: 0, blanks: 0, dashes: 0, high: 0 };
+    let mut few = Few::default();
     for (i, part) in block.as_chunks::<16>().0.iter().enumerate() {
         let bytes = u8x16::new(*part);
         let bits = |mask: u8x16| u64::from(mask.to_bitmask()) << (16 * i);
         let above = bytes - splat(b'0');
-        few.digits |= bits(above.min(splat(9)).simd_eq(above));
-        few.at |= bits(bytes.simd_eq(splat(b'@')));
+        few.sure |= bits(above.min(splat(9)).simd_eq(above) | bytes.simd_eq(splat(b'@')));
         few.stops |= bits(bytes.simd_eq(splat(b'.')) | bytes.simd_eq(splat(b':')));
         few.blanks |= bits(bytes.simd_eq(splat(b' ')));
         few.dashes |= bits(bytes.simd_eq(splat(b'-')));
@@ -416,6 +446,10 @@ pub(crate) mod tests {
                 let mut have = Marks::default();
                 level.marks(&windows, &reach, &mut have);
                 prop_assert_eq!(&have, &want, "{:?}", level);
+                for (lane, window) in windows.iter().enumerate() {
+                    let want = (want.numbers[lane], want.days[lane], want.signs[lane]);
+                    prop_assert_eq!(level.mark(window, &reach), want, "{:?}", level);
+                }
             }
         }
 
@@ -431,7 +465,6 @@ pub(crate) mod tests {
             let text = text.get(..text.len().min(RUN * BLOCK)).unwrap();
             let buffer = [&vec![b'7'; before], text, &vec![0xff; after]].concat();
             let byte = |i: usize| text.get(i).copied().unwrap_or(b' ');
-            let macs = if macs { u64::MAX } else { 0 };
             for level in Level::all() {
                 let mut short = [0; BLOCK];
                 let view = View::of(&buffer, &mut short);
@@ -444,7 +477,7 @@ pub(crate) mod tests {
                     let want = i < text.len() && match byte(i) {
                         b'0'..=b'9' | b'@' => true,
                         b'.' | b':' => byte(i + 1) != b' ' || last,
-                        b'-' => macs != 0 && (byte(i + 3) == b'-' || i % BLOCK >= BLOCK - 3),
+                        b'-' => macs && (byte(i + 3) == b'-' || i % BLOCK >= BLOCK - 3),
                         _ => false,
                     };
                     prop_assert_eq!(have, want, "{:?} at {}", level, i);

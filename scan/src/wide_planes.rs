@@ -16,7 +16,7 @@ use std::arch::x86_64::{
 };
 
 use crate::marks::{Marks, Reach};
-use crate::planes::{BLOCK, Few, RUN, SINGLE, TRIPLES, View, Window, class, marks_by, sift_by};
+use crate::planes::{BLOCK, Few, RUN, SINGLE, TRIPLES, View, Window, class, mark_by, marks_by, sift_by};
 
 /// Registers wider than those that every processor of this kind has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,10 +31,12 @@ enum Registers {
 impl Wide {
     /// Those of this machine, the widest first.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        let avx512 = is_x86_feature_detected!("avx512f")
+        let bits = is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2");
+        let avx512 = bits
+            && is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl");
-        let avx2 = is_x86_feature_detected!("avx2");
+        let avx2 = bits && is_x86_feature_detected!("avx2");
         [(avx512, Registers::Avx512), (avx2, Registers::Avx2)]
             .into_iter()
             .filter(|(there, _)| *there)
@@ -43,12 +45,23 @@ impl Wide {
 
     /// The first pass over a text.
     #[inline]
-    pub(crate) fn sift(self, view: &View<'_>, at: usize, len: usize, macs: u64, words: &mut [u64; RUN]) -> bool {
+    pub(crate) fn sift(self, view: &View<'_>, at: usize, len: usize, macs: bool, words: &mut [u64; RUN]) -> bool {
         match self.0 {
-            // SAFETY: the value says that the processor has AVX-512 F, BW and VL.
+            // SAFETY: the value says that the processor has AVX-512 F, BW and VL, and BMI.
             Registers::Avx512 => unsafe { sift_avx512(view, at, len, macs, words) },
-            // SAFETY: the value says that the processor has AVX2.
+            // SAFETY: the value says that the processor has AVX2 and BMI.
             Registers::Avx2 => unsafe { sift_avx2(view, at, len, macs, words) },
+        }
+    }
+
+    /// The marks of one window.
+    #[inline]
+    pub(crate) fn mark(self, window: &Window<'_>, reach: &Reach) -> (u64, u64, u64) {
+        match self.0 {
+            // SAFETY: the value says that the processor has AVX-512 F, BW and VL, and BMI.
+            Registers::Avx512 => unsafe { mark_avx512(window, reach) },
+            // SAFETY: the value says that the processor has AVX2 and BMI.
+            Registers::Avx2 => unsafe { mark_avx2(window, reach) },
         }
     }
 
@@ -56,20 +69,25 @@ impl Wide {
     #[inline]
     pub(crate) fn marks(self, windows: &[Window<'_>], reach: &Reach, marks: &mut Marks) {
         match self.0 {
-            // SAFETY: the value says that the processor has AVX-512 F, BW and VL.
+            // SAFETY: the value says that the processor has AVX-512 F, BW and VL, and BMI.
             Registers::Avx512 => unsafe { marks_avx512(windows, reach, marks) },
-            // SAFETY: the value says that the processor has AVX2.
+            // SAFETY: the value says that the processor has AVX2 and BMI.
             Registers::Avx2 => unsafe { marks_avx2(windows, reach, marks) },
         }
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 fn marks_avx512(windows: &[Window<'_>], reach: &Reach, marks: &mut Marks) {
     marks_by(windows, reach, marks, |block| avx512(block));
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
+fn mark_avx512(window: &Window<'_>, reach: &Reach) -> (u64, u64, u64) {
+    mark_by(window, reach, |block| avx512(block))
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
 #[inline]
 fn avx512(block: &[u8; BLOCK]) -> [u64; class::COUNT] {
     // SAFETY: an array of 64 bytes is readable in whole; the load needs no alignment.
@@ -108,16 +126,15 @@ fn narrow(table: &[u8; 16]) -> __m128i {
     unsafe { _mm_loadu_si128(table.as_ptr().cast::<__m128i>()) }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
-fn sift_avx512(view: &View<'_>, at: usize, len: usize, macs: u64, words: &mut [u64; RUN]) -> bool {
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
+fn sift_avx512(view: &View<'_>, at: usize, len: usize, macs: bool, words: &mut [u64; RUN]) -> bool {
     sift_by(view, at, len, macs, words, |block| {
         // SAFETY: an array of 64 bytes is readable in whole; the load needs no alignment.
         let bytes = unsafe { _mm512_loadu_si512(block.as_ptr().cast::<__m512i>()) };
         let is = |b: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b.cast_signed()));
         let above = _mm512_sub_epi8(bytes, _mm512_set1_epi8(b'0'.cast_signed()));
         Few {
-            digits: _mm512_cmplt_epu8_mask(above, _mm512_set1_epi8(10)),
-            at: is(b'@'),
+            sure: _mm512_cmplt_epu8_mask(above, _mm512_set1_epi8(10)) | is(b'@'),
             stops: is(b'.') | is(b':'),
             blanks: is(b' '),
             dashes: is(b'-'),
@@ -126,12 +143,17 @@ fn sift_avx512(view: &View<'_>, at: usize, len: usize, macs: u64, words: &mut [u
     })
 }
 
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,bmi1,bmi2")]
 fn marks_avx2(windows: &[Window<'_>], reach: &Reach, marks: &mut Marks) {
     marks_by(windows, reach, marks, |block| avx2(block));
 }
 
-#[target_feature(enable = "avx2")]
+#[target_feature(enable = "avx2,bmi1,bmi2")]
+fn mark_avx2(window: &Window<'_>, reach: &Reach) -> (u64, u64, u64) {
+    mark_by(window, reach, |block| avx2(block))
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2")]
 #[inline]
 fn avx2(block: &[u8; BLOCK]) -> [u64; class::COUNT] {
     let (halves, _) = block.as_chunks::<32>();
@@ -181,10 +203,10 @@ fn avx2(block: &[u8; BLOCK]) -> [u64; class::COUNT] {
     planes
 }
 
-#[target_feature(enable = "avx2")]
-fn sift_avx2(view: &View<'_>, at: usize, len: usize, macs: u64, words: &mut [u64; RUN]) -> bool {
+#[target_feature(enable = "avx2,bmi1,bmi2")]
+fn sift_avx2(view: &View<'_>, at: usize, len: usize, macs: bool, words: &mut [u64; RUN]) -> bool {
     sift_by(view, at, len, macs, words, |block| {
-        let mut few = Few { digits: 0, at: 0, stops: 0, blanks: 0, dashes: 0, high: 0 };
+        let mut few = Few::default();
         for (i, half) in block.as_chunks::<32>().0.iter().enumerate() {
             // SAFETY: an array of 32 bytes is readable in whole; the load needs no alignment.
             let bytes = unsafe { _mm256_loadu_si256(half.as_ptr().cast::<__m256i>()) };
@@ -192,8 +214,8 @@ fn sift_avx2(view: &View<'_>, at: usize, len: usize, macs: u64, words: &mut [u64
             let bits = |mask: __m256i| u64::from(_mm256_movemask_epi8(mask).cast_unsigned()) << (32 * i);
             let is = |b: u8| _mm256_cmpeq_epi8(bytes, splat(b));
             let moved = _mm256_add_epi8(bytes, splat(0x80u8.wrapping_sub(b'0')));
-            few.digits |= bits(_mm256_cmpgt_epi8(splat(0x80u8.wrapping_add(10)), moved));
-            few.at |= bits(is(b'@'));
+            let digits = _mm256_cmpgt_epi8(splat(0x80u8.wrapping_add(10)), moved);
+            few.sure |= bits(_mm256_or_si256(digits, is(b'@')));
             few.stops |= bits(_mm256_or_si256(is(b'.'), is(b':')));
             few.blanks |= bits(is(b' '));
             few.dashes |= bits(is(b'-'));
