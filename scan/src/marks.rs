@@ -71,12 +71,14 @@ pub(crate) struct Marks {
     pub(crate) signs: [u64; LANES],
 }
 
-/// Works out the marks of eight windows.
+/// Works out the marks of eight windows from the planes of their blocks, of which each window leaves out the first `shifts`
+/// bytes and keeps those of `insides`.
 #[inline(always)]
-pub(crate) fn mark(planes: &Planes, reach: &Reach, marks: &mut Marks) {
+pub(crate) fn mark(planes: &Planes, shifts: &[u64; LANES], insides: &[u64; LANES], reach: &Reach, marks: &mut Marks) {
     #[expect(clippy::needless_range_loop, reason = "lanes side by side become lanes of a register")]
     for lane in 0..LANES {
-        (marks.numbers[lane], marks.days[lane], marks.signs[lane]) = mark_one(|class| planes[class][lane], reach);
+        let of = |class: usize| (planes[class][lane] >> (shifts[lane] % 64)) & insides[lane];
+        (marks.numbers[lane], marks.days[lane], marks.signs[lane]) = mark_one(of, reach);
     }
 }
 
