@@ -53,12 +53,12 @@ pub(crate) const SINGLE: [u8; class::MONTH - class::SINGLES] = *b" ./-,()+%_@:01
 const MONTHS: [&[&[u8; 3]]; 8] = [
     &[b"jan", b"jun", b"jul", b"jui"],
     &[b"mar", b"may", b"mai", b"mag"],
-    &[b"feb", b"fev", b"dec", b"dez", b"nov", b"dic"],
-    &[b"sep", b"set"],
+    &[b"feb", b"fev"],
+    &[b"sep", b"set", b"nov"],
     &[b"apr", b"abr", b"avr"],
     &[b"ago", b"aug", b"aou", b"giu", b"lug"],
     &[b"oct", b"out", b"ott", b"okt"],
-    &[b"gen", b"ene"],
+    &[b"gen", b"ene", b"dec", b"dez", b"dic"],
 ];
 
 /// Groups (one bit each) in which a byte with this lower or upper half is the first, second or third letter.
