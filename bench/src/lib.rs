@@ -21,6 +21,7 @@ pub mod generator;
 pub mod goals;
 pub mod load;
 pub mod machine;
+pub mod masking;
 pub mod peers;
 pub mod piece;
 pub mod pki;

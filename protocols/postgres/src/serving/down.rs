@@ -12,7 +12,7 @@
 use super::{BindWalk, Down, Held, Owed, POISON, Portal, Prepared, Run, Serve, Shape};
 use crate::faults;
 use crate::frame::{self, HEADER_BYTES, Header};
-use contract::{Ask, Fault, Judge, Lane, Outcome, Peer, Reader, Refusal, Step, Verdict, Via};
+use contract::{Ask, Fault, Judge, Lane, Outcome, Peer, Reader, Refusal, Serving as _, Step, Verdict, Via};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
@@ -107,7 +107,11 @@ impl<J: Judge> Serve<J> {
                 if down.input().len() < header.len {
                     return Ok(Step::NeedMore);
                 }
-                down.pass(header.len);
+                if self.keeps && self.is_idle() {
+                    down.skip(header.len);
+                } else {
+                    down.pass(header.len);
+                }
                 Ok(Step::Goodbye)
             }
             b'F' => {
@@ -478,8 +482,7 @@ impl<J: Judge> Serve<J> {
             self.discard(down, held.len);
             if let (Verdict::Forward { token, number, now_ns }, Via::Simple | Via::Execute) = (verdict, held.via) {
                 let outcome = Outcome::Skipped;
-                let run = Run { token, number, started_ns: now_ns, rows: 0, bytes: 0, outcome, copies: Vec::new() };
-                self.done.push_back(run.done());
+                self.done.push_back(Run::new(token, number, now_ns, outcome).done());
             }
             return Ok(());
         }
@@ -504,9 +507,7 @@ impl<J: Judge> Serve<J> {
             self.ask_copy_shapes(down, *held, token, number, now_ns, outs);
             return Ok(());
         }
-        let outcome = Outcome::Ok;
-        let run = Run { token, number, started_ns: now_ns, rows: 0, bytes: 0, outcome, copies: Vec::new() };
-        self.forward_run(down, *held, run);
+        self.forward_run(down, *held, Run::new(token, number, now_ns, Outcome::Ok));
         Ok(())
     }
 
