@@ -79,6 +79,7 @@ pub fn table(status: &Value) -> String {
     line("version", text(&status["version"]));
     line("listen", list(&status["listen"]));
     line("sessions", format!("{} (per core: {})", text(&status["sessions"]), list(&status["sessions_per_core"])));
+    line("driver", text(&status["driver"]));
     line("bundle", text(&status["bundle"]));
     for stage in status["stages"].as_array().into_iter().flatten() {
         let micros = |name: &str| stage[name].as_u64().unwrap_or(0);

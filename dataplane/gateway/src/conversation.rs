@@ -30,8 +30,9 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Turns of one poll before other sessions get theirs.
+/// Turns of one poll, and bytes read in it, before other sessions get theirs: a bulk reader must not make them wait.
 const TURNS_MAX: usize = 16;
+const POLL_BYTES_MAX: usize = 256 << 10;
 /// What is queued for a client is given this long when a session ends.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 /// Why a session ends that the log cannot record.
@@ -533,6 +534,7 @@ async fn last_words(core: &Core, handle: &Handle, output: &mut Lane, stream: &mu
     handle.signal.set(None);
     core.limit(handle, if ending::is_cut(reason) { CUT_LIMIT } else { FLUSH_LIMIT }, "flush");
     let _ = flush(handle, output, stream).await;
+    // The end of TLS leaves by itself: a socket that is dropped still sends what it was given.
     poll_fn(|cx| {
         stream.close(cx);
         Poll::Ready(())
@@ -559,6 +561,9 @@ enum Filled {
 
 /// Reads once into a lane.
 fn fill(core: &Core, lane: &mut Lane, stream: &mut Stream, cx: &mut Context<'_>) -> io::Result<Filled> {
+    if stream.poll_readable(cx).is_pending() {
+        return Ok(Filled::Nothing);
+    }
     let slot = lane.slot(&mut core.buffers.borrow_mut());
     if slot.is_empty() {
         return Ok(Filled::Nothing);
@@ -604,7 +609,7 @@ fn drain_recorded(
             Poll::Ready(Err(e)) => return Err(e),
         }
     }
-    if let Poll::Ready(Err(e)) = stream.poll_flush(cx) {
+    if let Poll::Ready(Err(e)) = stream.poll_push(cx) {
         return Err(e);
     }
     Ok(total)
@@ -631,7 +636,7 @@ fn turn(
     let counters = &core.metrics.counters;
     let recorder = recorder(handle);
     let recorder = recorder.as_ref();
-    let mut wrote = 0;
+    let (mut wrote, mut read) = (0, 0);
     for turn in 0.. {
         match handle.signal.get() {
             Some(Signal::Kill(reason)) => {
@@ -664,6 +669,7 @@ fn turn(
                 Ok(Filled::Nothing) => {}
                 Ok(Filled::Bytes(n)) => {
                     add(&counters.bytes_in, n as u64);
+                    read += n;
                     moved = true;
                 }
                 Ok(Filled::Eof) => {
@@ -677,7 +683,10 @@ fn turn(
         if !ends.database {
             match fill(core, &mut session.up, database, cx) {
                 Ok(Filled::Nothing) => {}
-                Ok(Filled::Bytes(_)) => moved = true,
+                Ok(Filled::Bytes(n)) => {
+                    read += n;
+                    moved = true;
+                }
                 Ok(Filled::Eof) | Err(_) => {
                     ends.database = true;
                     moved = true;
@@ -758,7 +767,7 @@ fn turn(
             }
             break;
         }
-        if turn >= TURNS_MAX {
+        if turn >= TURNS_MAX || read >= POLL_BYTES_MAX {
             cx.waker().wake_by_ref();
             break;
         }

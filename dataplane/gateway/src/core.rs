@@ -20,7 +20,7 @@ use policy::Epoch;
 use postgres::scram::{ClientKeys, Verifier};
 use sealing::SessionKey;
 use sealing::slots::{self, Slot};
-use session::{Durability, Host, Stage, Unrecorded};
+use session::{Durability, Host, Shelf, Shelves, Stage, Unrecorded};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -183,6 +183,7 @@ pub(crate) struct Core {
     modes: RefCell<Vec<Option<Durability>>>,
     tls: RefCell<Option<DownstreamTls>>,
     facts: RefCell<FactsCache>,
+    shelves: Shelves,
     sessions: RefCell<Vec<Option<Rc<Handle>>>>,
     free: RefCell<Vec<u32>>,
     began: Instant,
@@ -219,6 +220,7 @@ impl Core {
             modes: RefCell::default(),
             tls: RefCell::new(tls),
             facts: RefCell::new(FactsCache::new(FACTS_MAX, FACTS_BYTES_MAX)),
+            shelves: Shelves::default(),
             sessions: RefCell::default(),
             free: RefCell::default(),
             began,
@@ -641,6 +643,10 @@ impl Host for Core {
 
     fn facts(&self, text: &str) -> Result<Arc<Facts>, NotUnderstood> {
         self.facts.borrow_mut().get_or_analyse(text)
+    }
+
+    fn shelf(&self, grant: &policy::Grant) -> Rc<Shelf> {
+        self.shelves.of(grant)
     }
 
     fn epoch(&self, target: usize) -> Arc<Epoch> {

@@ -20,16 +20,19 @@ mod copy_giant;
 mod copy_rows;
 mod copy_shapes;
 mod cut;
+mod described;
 mod down;
 mod rows;
 mod up;
+mod walk;
 
-use crate::{faults, frame};
+use crate::faults;
+use crate::frame::{self, HEADER_BYTES};
 use bind::BindWalk;
 use bytes::Bytes;
 use contract::{
-    Column, Done, Fault, Flow, Format, Given, Judge, Lane, Limits, Outcome, Refusal, Rejudge, Serving, Step, Verdict,
-    Via,
+    Column, Done, Fault, Flow, Format, Given, Judge, Lane, Limits, Outcome, Plans, Refusal, Rejudge, Serving, Step,
+    Verdict, Via,
 };
 use copy_rows::{Copying, Planned};
 use copy_shapes::Shaping;
@@ -48,7 +51,7 @@ enum Shape<J: Judge> {
     /// Returns no rows.
     Empty,
     /// Known and planned.
-    Planned { columns: Vec<Column>, plan: J::Plan },
+    Planned { columns: Rc<[Column]>, plan: J::Plan },
     /// Its rows must not be returned.
     Refused(Refusal),
 }
@@ -77,7 +80,7 @@ impl<J: Judge> Prepared<J> {
     /// Judges the statement again under other rules.
     fn renew(&self, judge: &mut Rejudge<'_, J>) {
         let columns = match &*self.shape.borrow().borrow() {
-            Shape::Planned { columns, .. } => Some(columns.clone()),
+            Shape::Planned { columns, .. } => Some(Rc::clone(columns)),
             Shape::Unknown | Shape::Empty | Shape::Refused(_) => None,
         };
         let described = J::needs_shape(&self.token.borrow());
@@ -113,7 +116,7 @@ enum Formats {
     #[default]
     Text,
     Binary,
-    Each(Box<[Format]>),
+    Each(Rc<[Format]>),
 }
 
 impl Formats {
@@ -160,9 +163,17 @@ struct Run<J: Judge> {
     outcome: Outcome,
     /// Plans for the COPYs of its text.
     copies: Vec<Planned<J::Plan>>,
+    /// Plans that its results have had so far.
+    plans: Plans<J>,
 }
 
 impl<J: Judge> Run<J> {
+    /// It goes upstream now.
+    fn new(token: J::Token, number: u64, started_ns: u64, outcome: Outcome) -> Self {
+        let (copies, plans) = (Vec::new(), Plans::default());
+        Self { token, number, started_ns, rows: 0, bytes: 0, outcome, copies, plans }
+    }
+
     fn done(self) -> Done<J> {
         Done {
             token: self.token,
@@ -172,7 +183,16 @@ impl<J: Judge> Run<J> {
             rows: self.rows,
             bytes: self.bytes,
             started_ns: self.started_ns,
+            plans: self.plans,
         }
+    }
+
+    /// The run of a portal is over.
+    fn of_portal(mut self, portal: &Portal<J>) -> Self {
+        if let Shape::Planned { plan, .. } = &*portal.shape.borrow() {
+            self.plans.push(plan.clone());
+        }
+        self
     }
 }
 
@@ -325,6 +345,7 @@ pub struct Serve<J: Judge> {
     /// A statement that fails, to be sent before anything else: a Parse or a Query.
     poison: Option<u8>,
     scratch: Vec<u8>,
+    walk: walk::Walk,
 }
 
 impl<J: Judge> std::fmt::Debug for Serve<J> {
@@ -388,6 +409,7 @@ impl<J: Judge> Serve<J> {
             settling: false,
             poison: None,
             scratch: Vec::new(),
+            walk: walk::Walk::default(),
         }
     }
 
@@ -478,9 +500,16 @@ impl<J: Judge> Serving<J> for Serve<J> {
         self.resolve_held(down, up, verdict)
     }
 
+    fn description<'a>(&self, up: &'a Lane) -> &'a [u8] {
+        match self.up {
+            Up::Columns(len) => up.input().get(HEADER_BYTES..len).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+
     fn columns(&mut self, up: &Lane) -> Result<Vec<Column>, Fault> {
         let Up::Columns(len) = self.up else { return Ok(Vec::new()) };
-        Self::shape_of(&up.input()[frame::HEADER_BYTES..len]).map(|(columns, _)| columns)
+        Self::shape_of(&up.input()[HEADER_BYTES..len]).map(|(columns, _)| columns)
     }
 
     fn plan(&mut self, up: &mut Lane, down: &mut Lane, plan: Result<J::Plan, Refusal>) -> Result<(), Fault> {
@@ -494,7 +523,8 @@ impl<J: Judge> Serving<J> for Serve<J> {
         }
         for entry in self.owed.drain(..) {
             match entry {
-                Owed::Execute { run, .. } | Owed::Simple { run, .. } => left.push(run.done()),
+                Owed::Execute { run, portal } => left.push(run.of_portal(&portal).done()),
+                Owed::Simple { run, .. } => left.push(run.done()),
                 Owed::Parse { .. }
                 | Owed::Shape { .. }
                 | Owed::Bind { .. }

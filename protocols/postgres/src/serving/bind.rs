@@ -177,7 +177,7 @@ impl<J: Judge> BindWalk<J> {
             Part::Results { list, .. } => match list.as_slice() {
                 [] | [Format::Text] => Formats::Text,
                 [Format::Binary] => Formats::Binary,
-                _ => Formats::Each(list.into_boxed_slice()),
+                _ => Formats::Each(list.into()),
             },
             _ => Formats::Text,
         };

@@ -482,8 +482,7 @@ impl<J: Judge> Serve<J> {
             self.discard(down, held.len);
             if let (Verdict::Forward { token, number, now_ns }, Via::Simple | Via::Execute) = (verdict, held.via) {
                 let outcome = Outcome::Skipped;
-                let run = Run { token, number, started_ns: now_ns, rows: 0, bytes: 0, outcome, copies: Vec::new() };
-                self.done.push_back(run.done());
+                self.done.push_back(Run::new(token, number, now_ns, outcome).done());
             }
             return Ok(());
         }
@@ -508,9 +507,7 @@ impl<J: Judge> Serve<J> {
             self.ask_copy_shapes(down, *held, token, number, now_ns, outs);
             return Ok(());
         }
-        let outcome = Outcome::Ok;
-        let run = Run { token, number, started_ns: now_ns, rows: 0, bytes: 0, outcome, copies: Vec::new() };
-        self.forward_run(down, *held, run);
+        self.forward_run(down, *held, Run::new(token, number, now_ns, Outcome::Ok));
         Ok(())
     }
 
