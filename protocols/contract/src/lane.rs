@@ -25,6 +25,8 @@ pub const BUFFER_LARGE_BYTES: usize = 256 << 10;
 const PARK_SCRATCH_BYTES: usize = 64 << 10;
 /// A run up to this size is copied next to scratch instead of being a write of its own.
 const RUN_COPY_BYTES_MAX: usize = 4 << 10;
+/// Larger scratch is not kept for reuse.
+const POOLED_SCRATCH_BYTES_MAX: usize = 64 << 10;
 /// Buffers of each size kept for reuse on one core.
 const POOL_MAX: usize = 64;
 
@@ -40,6 +42,8 @@ enum Run {
 pub struct Buffers {
     small: Vec<Vec<u8>>,
     large: Vec<Vec<u8>>,
+    /// Of lanes that rest, empty.
+    scratch: Vec<Vec<u8>>,
 }
 
 impl Buffers {
@@ -60,6 +64,13 @@ impl Buffers {
         };
         if pool.len() < POOL_MAX {
             pool.push(buffer);
+        }
+    }
+
+    fn give_scratch(&mut self, mut scratch: Vec<u8>) {
+        if scratch.capacity() <= POOLED_SCRATCH_BYTES_MAX && self.scratch.len() < POOL_MAX {
+            scratch.clear();
+            self.scratch.push(scratch);
         }
     }
 }
@@ -163,6 +174,11 @@ impl Lane {
     /// grows only when it is full of bytes that really arrived: a length field alone costs nothing.
     pub fn slot(&mut self, buffers: &mut Buffers) -> &mut [u8] {
         self.park(buffers);
+        if self.scratch.capacity() == 0
+            && let Some(scratch) = buffers.scratch.pop()
+        {
+            self.scratch = scratch;
+        }
         if self.buffer.is_empty() {
             self.buffer = buffers.take(if self.streaming { BUFFER_LARGE_BYTES } else { BUFFER_SMALL_BYTES });
         } else if self.sent == self.settled {
@@ -246,7 +262,7 @@ impl Lane {
             buffers.give(std::mem::take(&mut self.buffer));
         }
         if self.runs.is_empty() && self.scratch.capacity() > 0 {
-            self.scratch = Vec::new();
+            buffers.give_scratch(std::mem::take(&mut self.scratch));
             self.scratch_sent = 0;
         }
     }

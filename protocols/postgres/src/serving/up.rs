@@ -17,7 +17,6 @@ use super::{Current, Owed, Run, Serve, Shape, Up, check_parameter, described, ro
 use crate::faults::{self, Fields};
 use crate::frame::{self, HEADER_BYTES, Header};
 use contract::{Done, Fault, Judge, Lane, Outcome, Peer, Plans, Reader, Redactor, Refusal, Step};
-use std::rc::Rc;
 
 const SURPRISE: Fault = Fault::upstream("unexpected frame from the database");
 
@@ -117,7 +116,9 @@ impl<J: Judge> Serve<J> {
         match header.tag {
             b'1' => match self.owed.pop_front() {
                 Some(Owed::Parse { name, prepared }) => {
-                    self.prepared.insert(name, prepared);
+                    if let Some(before) = self.prepared.insert(name, prepared) {
+                        self.spares.take_prepared(before);
+                    }
                     self.show(up, header.len);
                 }
                 Some(Owed::Probe) => up.skip(header.len),
@@ -125,10 +126,9 @@ impl<J: Judge> Serve<J> {
             },
             b'2' => {
                 let Some(Owed::Bind { name, portal, forgotten }) = self.owed.pop_front() else { return Err(SURPRISE) };
-                if forgotten {
-                    self.portals.remove(&name);
-                } else {
-                    self.portals.insert(name, portal);
+                let before = if forgotten { self.portals.remove(&name) } else { self.portals.insert(name, portal) };
+                if let Some(before) = before {
+                    self.spares.take_portal(before);
                 }
                 self.show(up, header.len);
             }
@@ -400,7 +400,6 @@ impl<J: Judge> Serve<J> {
                 if !J::needs_shape(&run.token) {
                     return Ok(Rows::Pass);
                 }
-                let portal = Rc::clone(portal);
                 match &*portal.shape.borrow() {
                     Shape::Planned { plan, .. } if plan.planned().is_empty() => Ok(Rows::Pass),
                     Shape::Planned { plan, .. } => Ok(Rows::Plan(plan.clone(), portal.formats.clone())),
@@ -588,7 +587,9 @@ impl<J: Judge> Serve<J> {
         }
         if status == b'I' {
             let done = self.cycles_done;
-            self.portals.retain(|_, portal| portal.cycle >= done);
+            while let Some(portal) = self.portals.take_if(|portal| portal.cycle < done) {
+                self.spares.take_portal(portal);
+            }
             if self.owed.is_empty() {
                 self.guarded = false;
                 self.moved = false;
