@@ -22,6 +22,7 @@ mod fills;
 mod free_text;
 pub mod glob;
 mod guard;
+mod in_place;
 mod json_values;
 pub mod ledger;
 pub mod model;

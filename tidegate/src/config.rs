@@ -11,7 +11,7 @@ use crate::{
     units, vouch,
     yaml::{Node, Placed, Report, Section, parse},
 };
-use gateway::{Durability, Reuse};
+use gateway::{Driver, Durability, Reuse};
 use policy::model::UpstreamTls;
 use std::{
     collections::BTreeMap,
@@ -29,6 +29,8 @@ pub struct Config {
     pub listen: Vec<Placed<SocketAddr>>,
     /// Cores to use; `None`: all that the process may use.
     pub cores: Option<usize>,
+    /// What runs the cores; `None`: the best that this machine has.
+    pub driver: Option<Driver>,
     /// The policy bundle.
     pub bundle: Placed<PathBuf>,
     /// The users file; without one people of the section `access` alone can log in.
@@ -204,6 +206,7 @@ impl Config {
         const KNOWN: &[&str] = &[
             "listen",
             "cores",
+            "driver",
             "bundle",
             "users",
             "tls",
@@ -229,6 +232,9 @@ impl Config {
         let bundle = root.demand("bundle", report).and_then(|n| path("bundle", n, folder, report));
         let users = root.take("users").map(|n| path("users", n, folder, report));
         let cores = root.value("cores", None, report, |t| number(t, 1, 1024).map(|n| Some(n as usize)));
+        let driver = root.value("driver", None, report, |t| {
+            Driver::of(t).map(Some).ok_or_else(|| format!("`{t}` is none of `uring`, `glommio`"))
+        });
         let tls = root.take("tls").and_then(|n| tls_files(n, folder, report));
         let audit = audit(root.take("audit"), root.place(), folder, report);
         let metrics = root.take("metrics").and_then(|n| report.scalar("metrics", n)).and_then(|t| socket(t, report));
@@ -256,6 +262,7 @@ impl Config {
             file: file.to_owned(),
             listen,
             cores,
+            driver,
             bundle: bundle?,
             users: match users {
                 Some(named) => Some(named?),

@@ -14,6 +14,8 @@ const QUANTILES: &[f64] = &[0.5, 0.9, 0.99, 0.999, 1.0];
 pub struct Extra {
     /// Version of the program.
     pub version: &'static str,
+    /// What runs the cores.
+    pub driver: &'static str,
     /// Digest of the bundle in force.
     pub bundle: String,
     /// Seconds since the start.
@@ -36,6 +38,8 @@ pub fn render(metrics: &Metrics, extra: &Extra) -> String {
     let mut page = Page(String::with_capacity(8 << 10));
     page.family("tidegate_build_info", "gauge", "Version of the program and digest of the bundle in force.");
     page.sample("tidegate_build_info", &[("version", extra.version), ("bundle", &extra.bundle)], 1.0);
+    page.family("tidegate_driver_info", "gauge", "What runs the cores.");
+    page.sample("tidegate_driver_info", &[("driver", extra.driver)], 1.0);
     page.family("tidegate_uptime_seconds", "gauge", "Time since the start.");
     page.sample("tidegate_uptime_seconds", &[], extra.uptime_seconds);
     page.family("tidegate_reloads_total", "counter", "Reloads by outcome.");
@@ -206,6 +210,7 @@ mod tests {
         let metrics = Metrics { cores: vec![core.clone(), core] };
         let extra = Extra {
             version: "1.2.3",
+            driver: "uring",
             bundle: "abcd".to_owned(),
             uptime_seconds: 1.5,
             reloads: (3, 1),
@@ -223,6 +228,7 @@ mod tests {
         let page = render(&metrics, &extra);
         for line in [
             "tidegate_build_info{version=\"1.2.3\",bundle=\"abcd\"} 1",
+            "tidegate_driver_info{driver=\"uring\"} 1",
             "tidegate_uptime_seconds 1.5",
             "tidegate_checkpoint_age_seconds 1.5",
             "tidegate_checkpoint_blocks 9",

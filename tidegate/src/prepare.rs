@@ -12,7 +12,7 @@ use crate::{
     tls, users,
     yaml::{Placed, nearest},
 };
-use gateway::Durability;
+use gateway::{Driver, Durability};
 use policy::{
     Bundle, Keys,
     model::{Redaction, UpstreamTls},
@@ -85,10 +85,11 @@ pub struct Prepared {
     pub recipients: Vec<sealing::Recipient>,
 }
 
-/// Reads the configuration and all that it names. `None` only with an error among the problems; there may be errors
+/// Reads the configuration and all that it names; `driver` is taken instead of the file's. `None` only with an error among the problems; there may be errors
 /// although it is `Some`.
-pub fn prepare(file: &Path, problems: &mut Problems) -> Option<Prepared> {
-    let config = Config::load(file, problems)?;
+pub fn prepare(file: &Path, driver: Option<Driver>, problems: &mut Problems) -> Option<Prepared> {
+    let mut config = Config::load(file, problems)?;
+    config.driver = driver.or(config.driver);
     let cores = check_process(&config, problems);
     check_addresses(&config, problems);
     check_audit(&config, problems);
@@ -180,6 +181,9 @@ fn check_process(config: &Config, problems: &mut Problems) -> usize {
     }
     if let Err(error) = process::check_locked_memory(cores) {
         problems.error(&config.file, None, error);
+    }
+    if let Err(error) = Driver::choose(config.driver) {
+        problems.error(&config.file, None, format!("`driver`: uring does not work here: {error}"));
     }
     if let Some(warning) = process::check_open_files(config.limits.sessions) {
         problems.warning(&config.file, None, warning);

@@ -60,9 +60,9 @@ impl Listener for Mailbox {
 
 /// Runs until it is told to end.
 #[must_use]
-pub fn serve(file: &Path, accept_loss: bool) -> ExitCode {
+pub fn serve(file: &Path, accept_loss: bool, driver: Option<gateway::Driver>) -> ExitCode {
     let mut problems = Problems::new();
-    let prepared = prepare::prepare(file, &mut problems);
+    let prepared = prepare::prepare(file, driver, &mut problems);
     if problems.has_errors() {
         eprintln!("{problems}");
         return ExitCode::from(2);
@@ -651,6 +651,7 @@ fn settings(
         tokens: config.identity.as_ref().map(access::IdentitySettings::tokens).unwrap_or_default(),
         listen: config.listen.iter().map(|l| l.value).collect(),
         cores,
+        driver: config.driver,
         pin: std::thread::available_parallelism().is_ok_and(|n| n.get() == cores),
         limits: limits(config),
         tls: world.tls().cloned(),

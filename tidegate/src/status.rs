@@ -66,6 +66,7 @@ pub fn table(status: &Value) -> String {
     line("version", text(&status["version"]));
     line("listen", list(&status["listen"]));
     line("sessions", format!("{} (per core: {})", text(&status["sessions"]), list(&status["sessions_per_core"])));
+    line("driver", text(&status["driver"]));
     line("bundle", text(&status["bundle"]));
     for role in strings(&status["observe_mode"]) {
         line("OBSERVE", format!("! role {role}: nothing is refused or masked for it, only recorded"));

@@ -30,8 +30,9 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Turns of one poll before other sessions get theirs.
+/// Turns of one poll, and bytes read in it, before other sessions get theirs: a bulk reader must not make them wait.
 const TURNS_MAX: usize = 16;
+const POLL_BYTES_MAX: usize = 256 << 10;
 /// What is queued for a client is given this long when a session ends.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 /// Why a session ends that the log cannot record.
@@ -97,34 +98,43 @@ async fn turn_away(core: &Rc<Core>, socket: Socket, fault: &Fault) {
 
 async fn talk(core: Rc<Core>, handle: Rc<Handle>, socket: Socket, peer: SocketAddr) {
     // The login's and the dial's state live on the heap while they last: an idle session keeps only what it needs.
-    let Some(entered) = Box::pin(enter(&core, &handle, socket, peer)).await else { return };
-    let Entered { mut session, mut client, mut database, user: _user, kept } = *entered;
+    // The session stays there too: moved in here it would be in this future as well, and the box is free at the end only.
+    let Some(mut entered) = Box::pin(enter(&core, &handle, socket, peer)).await else { return };
     let mut ends = Ends::default();
-    let reason = poll_fn(|cx| turn(cx, &core, &handle, &mut session, &mut client, &mut database, &mut ends)).await;
+    let reason = {
+        let Entered { session, client, database, .. } = &mut *entered;
+        poll_fn(|cx| turn(cx, &core, &handle, session, client, database, &mut ends)).await
+    };
+    Box::pin(part(&core, &handle, entered, reason)).await;
+}
+
+/// What is left to do when a session is over.
+async fn part(core: &Rc<Core>, handle: &Rc<Handle>, entered: Box<Entered>, reason: &'static str) {
+    let Entered { mut session, mut client, database, user: _user, kept } = *entered;
     if ending::is_cut(reason) {
         if session.is_busy() {
-            cancel_own(&core, &handle);
+            cancel_own(core, handle);
         }
         drop(database);
-        core.record_cut(&handle, &session.info().target_name, &session.info().account, reason);
+        core.record_cut(handle, &session.info().target_name, &session.info().account, reason);
     } else {
-        give_back(&core, &handle, &session, database, kept);
+        give_back(core, handle, &session, database, kept);
     }
-    if let Some(recorder) = recorder(&handle) {
+    if let Some(recorder) = recorder(handle) {
         // Its last words are recorded too, and the log speaks of the recording before it speaks of the end.
         session.marks().for_each(|mark| recorder.mark(mark));
-        session.settle(&*core);
-        holds::post(&core, &handle, &mut session);
-        Box::pin(conclude(&core, &handle, &mut session, reason)).await;
-        Box::pin(last_words(&core, &handle, &mut session.up, &mut client, reason)).await;
+        session.settle(&**core);
+        holds::post(core, handle, &mut session);
+        Box::pin(conclude(core, handle, &mut session, reason)).await;
+        Box::pin(last_words(core, handle, &mut session.up, &mut client, reason)).await;
         recorder.close().await;
-        session.end(&*core, reason);
+        session.end(&**core, reason);
         return;
     }
-    session.end(&*core, reason);
-    holds::post(&core, &handle, &mut session);
-    Box::pin(conclude(&core, &handle, &mut session, reason)).await;
-    Box::pin(last_words(&core, &handle, &mut session.up, &mut client, reason)).await;
+    session.end(&**core, reason);
+    holds::post(core, handle, &mut session);
+    Box::pin(conclude(core, handle, &mut session, reason)).await;
+    Box::pin(last_words(core, handle, &mut session.up, &mut client, reason)).await;
 }
 
 /// What becomes of the connection to the database when its session is over: kept for another, if it is as it was.
@@ -524,6 +534,7 @@ async fn last_words(core: &Core, handle: &Handle, output: &mut Lane, stream: &mu
     handle.signal.set(None);
     core.limit(handle, if ending::is_cut(reason) { CUT_LIMIT } else { FLUSH_LIMIT }, "flush");
     let _ = flush(handle, output, stream).await;
+    // The end of TLS leaves by itself: a socket that is dropped still sends what it was given.
     poll_fn(|cx| {
         stream.close(cx);
         Poll::Ready(())
@@ -550,6 +561,9 @@ enum Filled {
 
 /// Reads once into a lane.
 fn fill(core: &Core, lane: &mut Lane, stream: &mut Stream, cx: &mut Context<'_>) -> io::Result<Filled> {
+    if stream.poll_readable(cx).is_pending() {
+        return Ok(Filled::Nothing);
+    }
     let slot = lane.slot(&mut core.buffers.borrow_mut());
     if slot.is_empty() {
         return Ok(Filled::Nothing);
@@ -595,7 +609,7 @@ fn drain_recorded(
             Poll::Ready(Err(e)) => return Err(e),
         }
     }
-    if let Poll::Ready(Err(e)) = stream.poll_flush(cx) {
+    if let Poll::Ready(Err(e)) = stream.poll_push(cx) {
         return Err(e);
     }
     Ok(total)
@@ -622,7 +636,7 @@ fn turn(
     let counters = &core.metrics.counters;
     let recorder = recorder(handle);
     let recorder = recorder.as_ref();
-    let mut wrote = 0;
+    let (mut wrote, mut read) = (0, 0);
     for turn in 0.. {
         match handle.signal.get() {
             Some(Signal::Kill(reason)) => {
@@ -655,6 +669,7 @@ fn turn(
                 Ok(Filled::Nothing) => {}
                 Ok(Filled::Bytes(n)) => {
                     add(&counters.bytes_in, n as u64);
+                    read += n;
                     moved = true;
                 }
                 Ok(Filled::Eof) => {
@@ -668,7 +683,10 @@ fn turn(
         if !ends.database {
             match fill(core, &mut session.up, database, cx) {
                 Ok(Filled::Nothing) => {}
-                Ok(Filled::Bytes(_)) => moved = true,
+                Ok(Filled::Bytes(n)) => {
+                    read += n;
+                    moved = true;
+                }
                 Ok(Filled::Eof) | Err(_) => {
                     ends.database = true;
                     moved = true;
@@ -749,7 +767,7 @@ fn turn(
             }
             break;
         }
-        if turn >= TURNS_MAX {
+        if turn >= TURNS_MAX || read >= POLL_BYTES_MAX {
             cx.waker().wake_by_ref();
             break;
         }
@@ -777,5 +795,26 @@ fn deadline(core: &Core, handle: &Handle, session: &Session<Serve<Verdicts>>, en
         core.limit(handle, limits.idle_timeout, "idle_timeout");
     } else {
         handle.limit(0, "");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of what an async function of three arguments returns.
+    fn bytes<A, B, C, F: Future>(_: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Each idle session costs all of these: what is rare belongs into a box of its own.
+    #[test]
+    fn an_idle_session_is_small() {
+        let sizes =
+            [("task", bytes(run), 700), ("session", size_of::<Entered>(), 2200), ("handle", size_of::<Handle>(), 300)];
+        for (what, bytes, limit) in sizes {
+            println!("{what}: {bytes} bytes");
+            assert!(bytes <= limit, "{what}: {bytes} bytes, and {limit} are allowed");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The shell on each core: listener, pump, dial, TLS, timers, ring writer, and the driver.
 //!
-//! Invariants: only `driver`, `ring_writer`, `key_slots` and `recorder` name the runtime; a session lives and dies on
+//! Invariants: only `driver` names a runtime; a session lives and dies on
 //! one core; cores share the settings, the rules (replaced whole, by message) and the mailboxes, nothing else on the path
 //! of a statement.
 //!
@@ -26,6 +26,7 @@ mod upstream;
 
 pub use audit_handle::AuditHandle;
 pub use contract::Discovery;
+pub use driver::Driver;
 pub use metrics::{CoreSnapshot, Counts, Metrics};
 pub use session::Durability;
 pub use settings::{

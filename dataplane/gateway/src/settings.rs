@@ -21,6 +21,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// Executors.
     pub cores: usize,
+    /// What runs them; `None` takes the best that this machine has.
+    pub driver: Option<crate::Driver>,
     /// Pin executor i to processor i.
     pub pin: bool,
     /// Limits.

@@ -3,7 +3,7 @@
 use crate::host::Host;
 use crate::names::{self, NamesOfText};
 use audit::record::ClearColumn;
-use contract::{Admitted, Column, CopyOut, Format, Judge, Redacted, Redactor, Refusal, Via};
+use contract::{Admitted, Column, CopyOut, Format, Judge, Redacted, Redactor, Refusal, Values, Via};
 use lineage::{Effects, Facts, SessionUse, Statement};
 use policy::ledger::{Ledger, Spent};
 use policy::model::{Mode, Redaction};
@@ -500,6 +500,13 @@ impl Masking {
     }
 }
 
+const fn neutral_format(format: Format) -> policy::Format {
+    match format {
+        Format::Text => policy::Format::Text,
+        Format::Binary => policy::Format::Binary,
+    }
+}
+
 impl Redactor for Masking {
     fn width(&self) -> usize {
         self.inner.columns.len()
@@ -514,15 +521,14 @@ impl Redactor for Masking {
     }
 
     fn redact(&self, i: usize, format: Format, value: &[u8], scratch: &mut Vec<u8>) -> Redacted {
-        let format = match format {
-            Format::Text => policy::Format::Text,
-            Format::Binary => policy::Format::Binary,
-        };
         let Some(plan) = &self.inner.plan else { return Redacted::Null };
-        match plan.redact(i, format, value, scratch) {
-            policy::Redacted::Keep => Redacted::Keep,
-            policy::Redacted::Null => Redacted::Null,
-            policy::Redacted::Scratch => Redacted::Scratch,
+        plan.redact(i, neutral_format(format), value, scratch).into()
+    }
+
+    fn redact_batch(&self, i: usize, format: Format, values: &mut Values<'_>) {
+        match &self.inner.plan {
+            Some(plan) => plan.redact_batch(i, neutral_format(format), values),
+            None => values.nulls(),
         }
     }
 

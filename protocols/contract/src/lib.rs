@@ -13,6 +13,7 @@ mod lane;
 mod limits;
 mod protocol;
 mod reader;
+mod values;
 
 pub use copy::{CopyFormat, CopyOut, Quoted};
 pub use fault::{Fault, Peer};
@@ -24,3 +25,4 @@ pub use protocol::{
     Verdict, Via,
 };
 pub use reader::Reader;
+pub use values::{Fate, Field, Values};

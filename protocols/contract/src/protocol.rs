@@ -4,7 +4,7 @@
 //! [`Serving`] (everything after). Calls that find something to be judged return it and *hold* the frame; the session
 //! answers with `resolve` or `plan`, and only then is the frame settled.
 
-use crate::{CopyOut, Fault, Lane};
+use crate::{CopyOut, Fault, Lane, Values};
 use bytes::Bytes;
 use std::rc::Rc;
 use zeroize::Zeroizing;
@@ -37,6 +37,11 @@ pub trait Redactor {
     fn planned(&self) -> &[u16];
     /// New bytes for a non-NULL value of `planned()[i]`, into `scratch` (cleared first by the callee).
     fn redact(&self, i: usize, format: Format, value: &[u8], scratch: &mut Vec<u8>) -> Redacted;
+    /// The same for the values of planned column `i` in a batch of rows. It must come to what [`Redactor::redact`] says of
+    /// each.
+    fn redact_batch(&self, i: usize, format: Format, values: &mut Values<'_>) {
+        values.each(|value, scratch| self.redact(i, format, value, scratch));
+    }
     /// A replacement can be longer than the value it replaces.
     fn grows(&self) -> bool;
     /// The columns that it was made for, if it keeps them: those of [`Serving::columns`] when it was planned.

@@ -25,6 +25,7 @@ mod down;
 mod reuse;
 mod rows;
 mod up;
+mod walk;
 
 use crate::faults;
 use crate::frame::{self, HEADER_BYTES};
@@ -383,6 +384,7 @@ pub struct Serve<J: Judge> {
     /// A statement that fails, to be sent before anything else: a Parse or a Query.
     poison: Option<u8>,
     scratch: Vec<u8>,
+    walk: walk::Walk,
 }
 
 impl<J: Judge> std::fmt::Debug for Serve<J> {
@@ -447,6 +449,7 @@ impl<J: Judge> Serve<J> {
             settling: false,
             poison: None,
             scratch: Vec::new(),
+            walk: walk::Walk::default(),
         }
     }
 

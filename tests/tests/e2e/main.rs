@@ -14,6 +14,7 @@ mod copy;
 mod drivers;
 mod durable;
 mod evidence_pack;
+mod executors;
 mod exports;
 mod forwarding;
 mod grants;

@@ -10,13 +10,15 @@
 //! longer than the largest buffer streams: its planned fields are filled at their length, never buffered.
 //! Deliberately absent: COPY data from the client, which passes as it is.
 
+use super::Formats;
 use super::copy_giant::Giant;
+use super::walk::{Framing, Walk};
 use crate::frame::HEADER_BYTES;
 use contract::{CopyFormat, Fault, Format, Lane, Quoted, Redacted, Redactor};
 
 pub(super) const MALFORMED: Fault = Fault::upstream("COPY data from the database is not as its statement says");
 /// Rows are rewritten in batches of about this size before the pump gets a turn.
-const BATCH_BYTES: usize = 256 << 10;
+pub(super) const BATCH_BYTES: usize = 256 << 10;
 /// What binary data begins with, before flags and the length of an extension.
 pub(super) const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
@@ -42,10 +44,10 @@ pub(super) struct Copying<R> {
     plain: Vec<u8>,
 }
 
-/// Bytes of the whole CopyData frames at the front of `input` that make one batch.
-pub(super) fn batch(input: &[u8]) -> usize {
+/// Bytes of the whole CopyData frames at the front of `input`, up to `max` and the rest of the last.
+pub(super) fn batch(input: &[u8], max: usize) -> usize {
     let mut taken = 0;
-    while taken < BATCH_BYTES {
+    while taken < max {
         let next = input.get(taken..).unwrap_or_default();
         let whole = next.first() == Some(&b'd')
             && next.len() >= HEADER_BYTES
@@ -56,6 +58,17 @@ pub(super) fn batch(input: &[u8]) -> usize {
         taken += frame_at(next, 0);
     }
     taken
+}
+
+/// What was found in the frames of one batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// Rows, and what goes on lies there.
+    There,
+    /// Rows that have to be written again.
+    Resized,
+    /// Something that is read frame by frame; nothing was changed.
+    Odd,
 }
 
 /// What a batch did.
@@ -102,6 +115,7 @@ impl<R: Redactor> Copying<R> {
         up: &mut Lane,
         len: usize,
         max: usize,
+        walk: &mut Walk,
         scratch: &mut Vec<u8>,
     ) -> Result<Option<Batch>, Fault> {
         if self.giant.is_none() && up.input().len() < len {
@@ -127,26 +141,93 @@ impl<R: Redactor> Copying<R> {
             let rows = u64::from(complete);
             return Ok((complete || taken > 0).then_some(Batch { rows, bytes: taken }));
         }
-        let input = up.input();
-        let (mut taken, mut whole) = (0, true);
-        while whole && taken < BATCH_BYTES.min(max) {
-            taken += frame_at(input, taken);
-            let next = input.get(taken..).unwrap_or_default();
-            whole = next.first() == Some(&b'd')
-                && next.len() >= HEADER_BYTES
-                && (HEADER_BYTES..=next.len()).contains(&frame_at(next, 0));
-        }
+        let end = up.input().len().min(max);
         let mut rows = 0;
-        up.replace(taken, |input, out| {
-            let mut at = 0;
-            while at < taken {
-                let len = frame_at(input, at);
-                rows += self.frame(&input[at + HEADER_BYTES..at + len], scratch, out)?;
-                at += len;
+        let (mut read, mut rest) = (0, None);
+        let input = &mut up.input_mut()[..end];
+        while read < BATCH_BYTES {
+            let taken = walk.frames(&input[read..], b'd');
+            if taken == 0 {
+                break;
+            }
+            let found = self.walk(&mut input[read..read + taken], walk)?;
+            if found != Found::There {
+                rest = Some(found);
+                break;
+            }
+            rows += walk.rows() as u64;
+            read += taken;
+        }
+        if read == 0 && rest.is_none() {
+            return Err(MALFORMED);
+        }
+        up.pass(read);
+        let Some(mut found) = rest else { return Ok(Some(Batch { rows, bytes: read as u64 })) };
+        // The rest of the turn is written elsewhere, all of it, so that it leaves in one piece.
+        let first = walk.len();
+        let more = batch(&up.input()[..end - read], BATCH_BYTES.saturating_sub(read).max(first));
+        up.replace(more, |input, out| {
+            let (mut at, mut taken) = (0, first);
+            while at < more {
+                let frames = input.get_mut(at..at + taken).filter(|f| !f.is_empty()).ok_or(MALFORMED)?;
+                match found {
+                    Found::There => out.extend_from_slice(frames),
+                    Found::Resized => self.rewrite(input, at, walk, out)?,
+                    Found::Odd => {
+                        let mut frame = 0;
+                        while frame < taken {
+                            let len = frame_at(frames, frame);
+                            rows += self.frame(&frames[frame + HEADER_BYTES..frame + len], scratch, out)?;
+                            frame += len;
+                        }
+                    }
+                }
+                if found != Found::Odd {
+                    rows += walk.rows() as u64;
+                }
+                at += taken;
+                taken = walk.frames(&input[at..], b'd');
+                if taken > 0 {
+                    found = self.walk(&mut input[at..at + taken], walk)?;
+                }
             }
             Ok::<(), Fault>(())
         })?;
-        Ok(Some(Batch { rows, bytes: taken as u64 }))
+        Ok(Some(Batch { rows, bytes: (read + more) as u64 }))
+    }
+
+    /// Redacts the frames of one batch, if each of them is one row and nothing in it needs a closer look.
+    fn walk(&self, frames: &mut [u8], walk: &mut Walk) -> Result<Found, Fault> {
+        let Planned { plan, format, .. } = &self.planned;
+        let resized = match format {
+            _ if !self.begun || self.ended => return Ok(Found::Odd),
+            CopyFormat::Csv { .. } => return Ok(Found::Odd),
+            CopyFormat::Binary => {
+                // The end of the data is in a frame of its own, and a frame may have several rows.
+                if walk.find(frames, plan).is_err() {
+                    return Ok(Found::Odd);
+                }
+                walk.redact(frames, plan, &Formats::Binary)
+            }
+            CopyFormat::Text { delimiter, null, .. } => {
+                if !walk.find_in_lines(frames, plan, *delimiter, null) {
+                    return Ok(Found::Odd);
+                }
+                let resized = walk.redact(frames, plan, &Formats::Text);
+                let special = |value: &[u8]| has_special(value, *delimiter);
+                resized | walk.escape(frames, special, |value, out| write_text(value, *delimiter, out))
+            }
+        };
+        Ok(if resized { Found::Resized } else { Found::There })
+    }
+
+    /// Appends the rows of one batch at `at` of `input`, with what became of their values.
+    fn rewrite(&self, input: &mut [u8], at: usize, walk: &Walk, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let framing = match &self.planned.format {
+            CopyFormat::Text { null, .. } | CopyFormat::Csv { null, .. } => Framing::Bare(null),
+            CopyFormat::Binary => Framing::Lengths,
+        };
+        walk.rewrite(input, at, out, framing)
     }
 
     /// A frame is half sent.
@@ -218,8 +299,7 @@ impl<R: Redactor> Copying<R> {
                 None => line.len(),
             };
             let value = line.get(begin..end).ok_or(MALFORMED)?;
-            // The word for NULL has a backslash, or is empty.
-            let redacted = if value.is_empty() && matches!(format, CopyFormat::Text { null, .. } if null.is_empty()) {
+            let redacted = if matches!(format, CopyFormat::Text { null, .. } if value == null.as_slice()) {
                 Redacted::Keep
             } else {
                 plan.redact(i, Format::Text, value, scratch)
@@ -493,10 +573,15 @@ fn write_field(value: Option<&[u8]>, format: &CopyFormat, name: &[u8], out: &mut
     }
 }
 
-fn write_text(value: &[u8], delimiter: u8, out: &mut Vec<u8>) {
+/// A value of text format that is not written as it is.
+fn has_special(value: &[u8], delimiter: u8) -> bool {
     // Written as a fold without early exit, so that it compiles to vector compares.
     let special = |b: u8| (b < b' ') | (b == b'\\') | (b == delimiter);
-    if value.iter().fold(0u8, |any, b| any | u8::from(special(*b))) == 0 {
+    value.iter().fold(0u8, |any, b| any | u8::from(special(*b))) != 0
+}
+
+fn write_text(value: &[u8], delimiter: u8, out: &mut Vec<u8>) {
+    if !has_special(value, delimiter) {
         out.extend_from_slice(value);
         return;
     }

@@ -12,7 +12,7 @@
 //! | `G` COPY in | passed |
 //! | `W` CopyBothResponse, `V`, `R`, `K`, anything else | fault |
 
-use super::copy_rows::Copying;
+use super::copy_rows::{self, Copying};
 use super::{Current, Owed, Run, Serve, Shape, Up, check_parameter, described, rows};
 use crate::faults::{self, Fields};
 use crate::frame::{self, HEADER_BYTES, Header};
@@ -278,7 +278,7 @@ impl<J: Judge> Serve<J> {
     fn copy_data(&mut self, up: &mut Lane, len: usize) -> Result<Step<J>, Fault> {
         let mut max = usize::MAX;
         if self.is_counting() && !matches!(self.up, Up::Copy(_)) {
-            let complete = super::copy_rows::batch(up.input());
+            let complete = copy_rows::batch(up.input(), copy_rows::BATCH_BYTES);
             if complete > 0 {
                 max = self.admitted(up, complete, 0).0;
             } else if len > up.capacity_max() && !self.admitted_one(len) {
@@ -289,7 +289,7 @@ impl<J: Judge> Serve<J> {
             }
         }
         let Some(copy) = &mut self.copy_out else { return Err(SURPRISE) };
-        let batch = copy.step(up, len, max, &mut self.scratch)?;
+        let batch = copy.step(up, len, max, &mut self.walk, &mut self.scratch)?;
         self.up = if copy.is_within_frame() { Up::Copy(len) } else { Up::Frames };
         let Some(batch) = batch else { return Ok(Step::NeedMore) };
         self.count(batch.rows, batch.bytes);
@@ -456,10 +456,7 @@ impl<J: Judge> Serve<J> {
                 } else {
                     up.input().len()
                 };
-                let mut scratch = std::mem::take(&mut self.scratch);
-                let batch = rows::redact(up, max, &plan, &formats, &mut scratch);
-                self.scratch = scratch;
-                let batch = batch?;
+                let batch = rows::redact(up, max, &plan, &formats, &mut self.walk)?;
                 self.count(batch.rows, batch.bytes);
                 Ok(Step::Settled)
             }
@@ -593,6 +590,7 @@ impl<J: Judge> Serve<J> {
             if self.owed.is_empty() {
                 self.guarded = false;
                 self.moved = false;
+                self.walk.rest();
             }
         }
         up.pass(header.len);
