@@ -144,13 +144,14 @@ impl<R: Redactor> Copying<R> {
         let end = up.input().len().min(max);
         let mut rows = 0;
         let (mut read, mut rest) = (0, None);
+        let width = self.planned.plan.width();
+        walk.begin(&self.planned.plan, end.min(BATCH_BYTES), HEADER_BYTES + width)?;
         let input = &mut up.input_mut()[..end];
         while read < BATCH_BYTES {
-            let taken = walk.frames(&input[read..], b'd');
+            let (taken, found) = self.walk(&mut input[read..], walk);
             if taken == 0 {
                 break;
             }
-            let found = self.walk(&mut input[read..read + taken], walk)?;
             if found != Found::There {
                 rest = Some(found);
                 break;
@@ -186,39 +187,37 @@ impl<R: Redactor> Copying<R> {
                     rows += walk.rows() as u64;
                 }
                 at += taken;
-                taken = walk.frames(&input[at..], b'd');
-                if taken > 0 {
-                    found = self.walk(&mut input[at..at + taken], walk)?;
-                }
+                (taken, found) = self.walk(&mut input[at..], walk);
             }
             Ok::<(), Fault>(())
         })?;
         Ok(Some(Batch { rows, bytes: (read + more) as u64 }))
     }
 
-    /// Redacts the frames of one batch, if each of them is one row and nothing in it needs a closer look.
-    fn walk(&self, frames: &mut [u8], walk: &mut Walk) -> Result<Found, Fault> {
+    /// Redacts the frames of one batch at the front of `input`, if each of them is one row and nothing in it needs a closer
+    /// look. Their bytes, and what was found.
+    fn walk(&self, input: &mut [u8], walk: &mut Walk) -> (usize, Found) {
         let Planned { plan, format, .. } = &self.planned;
-        let resized = match format {
-            _ if !self.begun || self.ended => return Ok(Found::Odd),
-            CopyFormat::Csv { .. } => return Ok(Found::Odd),
-            CopyFormat::Binary => {
-                // The end of the data is in a frame of its own, and a frame may have several rows.
-                if walk.find(frames, plan).is_err() {
-                    return Ok(Found::Odd);
-                }
-                walk.redact(frames, plan, &Formats::Binary)
-            }
-            CopyFormat::Text { delimiter, null, .. } => {
-                if !walk.find_in_lines(frames, plan, *delimiter, null) {
-                    return Ok(Found::Odd);
-                }
+        let found = |resized| if resized { Found::Resized } else { Found::There };
+        let rows = self.begun && !self.ended;
+        // The end of binary data is in a frame of its own, and a frame may have several rows.
+        if rows
+            && *format == CopyFormat::Binary
+            && let Ok(taken) = walk.find(input, b'd', true)
+        {
+            return (taken, found(walk.redact(&mut input[..taken], plan, &Formats::Binary)));
+        }
+        let taken = walk.frames(input, b'd');
+        let frames = &mut input[..taken];
+        match format {
+            CopyFormat::Text { delimiter, null, .. } if rows && walk.find_in_lines(frames, *delimiter, null) => {
                 let resized = walk.redact(frames, plan, &Formats::Text);
                 let special = |value: &[u8]| has_special(value, *delimiter);
-                resized | walk.escape(frames, special, |value, out| write_text(value, *delimiter, out))
+                let escaped = walk.escape(frames, special, |value, out| write_text(value, *delimiter, out));
+                (taken, found(resized | escaped))
             }
-        };
-        Ok(if resized { Found::Resized } else { Found::There })
+            _ => (taken, Found::Odd),
+        }
     }
 
     /// Appends the rows of one batch at `at` of `input`, with what became of their values.
