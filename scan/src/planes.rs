@@ -53,12 +53,12 @@ pub(crate) const SINGLE: [u8; class::MONTH - class::SINGLES] = *b" ./-,()+%_@:01
 const MONTHS: [&[&[u8; 3]]; 8] = [
     &[b"jan", b"jun", b"jul", b"jui"],
     &[b"mar", b"may", b"mai", b"mag"],
-    &[b"feb", b"fev", b"dec", b"dez", b"nov", b"dic"],
-    &[b"sep", b"set"],
+    &[b"feb", b"fev"],
+    &[b"sep", b"set", b"nov"],
     &[b"apr", b"abr", b"avr"],
     &[b"ago", b"aug", b"aou", b"giu", b"lug"],
     &[b"oct", b"out", b"ott", b"okt"],
-    &[b"gen", b"ene"],
+    &[b"gen", b"ene", b"dec", b"dez", b"dic"],
 ];
 
 /// Groups (one bit each) in which a byte with this lower or upper half is the first, second or third letter.
@@ -276,7 +276,7 @@ pub(crate) fn marks_by(
     planes_of: impl Fn(&[u8; BLOCK]) -> [u64; class::COUNT],
 ) {
     let mut planes: Planes = [[0; LANES]; class::COUNT];
-    let (mut shifts, mut insides) = ([0; LANES], [0; LANES]);
+    let (mut shifts, mut insides) = ([0u64; LANES], [0u64; LANES]);
     for (lane, window) in windows.iter().enumerate().take(LANES) {
         let block = planes_of(window.block);
         for (to, from) in planes.iter_mut().zip(&block) {
@@ -285,12 +285,7 @@ pub(crate) fn marks_by(
         shifts[lane] = u64::from(window.shift);
         insides[lane] = window.inside;
     }
-    for plane in &mut planes {
-        for lane in 0..LANES {
-            plane[lane] = (plane[lane] >> (shifts[lane] % 64)) & insides[lane];
-        }
-    }
-    mark(&planes, reach, marks);
+    mark(&planes, &shifts, &insides, reach, marks);
 }
 
 /// The planes of one block.
