@@ -60,6 +60,16 @@ pub(super) fn batch(input: &[u8], max: usize) -> usize {
     taken
 }
 
+/// Rows of such a batch in a format in which each has a frame of its own.
+pub(super) fn frames(batch: &[u8]) -> u64 {
+    let (mut at, mut frames) = (0, 0);
+    while at < batch.len() {
+        at += frame_at(batch, at);
+        frames += 1;
+    }
+    frames
+}
+
 /// What was found in the frames of one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
@@ -572,11 +582,22 @@ fn write_field(value: Option<&[u8]>, format: &CopyFormat, name: &[u8], out: &mut
     }
 }
 
-/// A value of text format that is not written as it is.
+/// A value of text format that is not written as it is: eight bytes at a time, the last ones twice.
 fn has_special(value: &[u8], delimiter: u8) -> bool {
-    // Written as a fold without early exit, so that it compiles to vector compares.
-    let special = |b: u8| (b < b' ') | (b == b'\\') | (b == delimiter);
-    value.iter().fold(0u8, |any, b| any | u8::from(special(*b))) != 0
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let delimiters = ONES * u64::from(delimiter);
+    let backslashes = ONES * u64::from(b'\\');
+    // The high bit of some byte is set if there is a byte below `n`, which is 128 at most.
+    let below = |word: u64, n: u8| word.wrapping_sub(ONES * u64::from(n)) & !word;
+    let special =
+        |word: u64| (below(word, b' ') | below(word ^ delimiters, 1) | below(word ^ backslashes, 1)) & HIGH != 0;
+    if let Some(last) = value.last_chunk::<8>() {
+        let (words, _) = value.as_chunks::<8>();
+        let all = words.iter().fold(false, |any, word| any | special(u64::from_ne_bytes(*word)));
+        return all | special(u64::from_ne_bytes(*last));
+    }
+    value.iter().any(|b| *b < b' ' || *b == b'\\' || *b == delimiter)
 }
 
 fn write_text(value: &[u8], delimiter: u8, out: &mut Vec<u8>) {
@@ -600,5 +621,28 @@ fn write_text(value: &[u8], delimiter: u8, out: &mut Vec<u8>) {
             }
         };
         out.extend_from_slice(&[b'\\', letter]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_special;
+
+    #[test]
+    fn every_special_byte_is_seen_in_every_place() {
+        for delimiter in *b"\t,|*" {
+            for len in 0..40 {
+                assert!(!has_special(&vec![b'a'; len], delimiter));
+                assert!(!has_special(&vec![0xff; len], delimiter));
+                for at in 0..len {
+                    for byte in 0..=255u8 {
+                        let mut value = vec![b'~'; len];
+                        value[at] = byte;
+                        let special = byte < b' ' || byte == b'\\' || byte == delimiter;
+                        assert_eq!(has_special(&value, delimiter), special, "{byte} at {at} of {len}");
+                    }
+                }
+            }
+        }
     }
 }
