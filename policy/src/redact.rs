@@ -6,7 +6,7 @@
 //! A redaction is prepared once per column ([`Step::prepare`]), so that types are not looked at per value.
 //! Deliberately absent: framing of values, and finding what to redact inside free text (the scanner does that).
 
-use contract::Values;
+use contract::{Kept, Values};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -355,9 +355,17 @@ impl Step {
     pub(crate) fn apply_batch(&self, format: Format, values: &mut Values<'_>) {
         match self {
             Self::Null => values.nulls(),
-            Self::Mask { keep, fill: Filler { bytes: [fill, ..], len: 1 }, padded } => values.each_in_place(
+            Self::Mask { keep, fill: Filler { bytes: [fill, ..], len: 1 }, padded: false } => {
+                let kept = match *keep {
+                    Keep::None => Kept::Nothing,
+                    Keep::First(n) => Kept::First(usize::from(n)),
+                    Keep::Last(n) => Kept::Last(usize::from(n)),
+                };
+                values.each_filled(kept, *fill, |value, out| self.apply(format, value, out).into());
+            }
+            Self::Mask { keep, fill: Filler { bytes: [fill, ..], len: 1 }, padded: true } => values.each_in_place(
                 |value| {
-                    let content = if *padded { trim_padding(value).len() } else { value.len() };
+                    let content = trim_padding(value).len();
                     value.get_mut(..content).is_some_and(|content| in_place::mask(content, *keep, *fill))
                 },
                 |value, out| self.apply(format, value, out).into(),
