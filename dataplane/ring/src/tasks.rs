@@ -178,7 +178,8 @@ impl Tasks {
             let Some(work) = work.take() else { return };
             (work, Arc::clone(flag), waker.clone())
         };
-        flag.queued.store(false, Ordering::Release);
+        // An exchange, not a store: whoever finds it still set relies on this poll to see what was done before.
+        flag.queued.swap(false, Ordering::AcqRel);
         self.ready.running.set(Some(key));
         let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut Context::from_waker(&waker))));
         self.ready.running.set(None);
