@@ -6,7 +6,7 @@
 //! words. Deliberately absent: words after a value, and stemming: forms are written out.
 
 /// How far back is looked, in bytes.
-const REACH: usize = 56;
+pub(crate) const REACH: usize = 56;
 /// Most words looked at.
 const WORDS_MAX: usize = 8;
 

@@ -1,12 +1,16 @@
-//! One pass over a text: triggers first, verification at each of them.
+//! One pass over texts: what could matter first, then marks, then verification at each of them.
 //!
-//! The pass looks for first digits, `@`, `:`, inner points and hyphens three apart by bit planes; each trigger is verified
-//! once, looking at a bounded neighbourhood, so the work is linear in the text whatever it contains. A text with a character
-//! that is not ASCII is folded first. Deliberately absent: word lists, and what becomes of a hit.
+//! Digits and signs are sifted out of blocks of 64 bytes; windows round them, eight at a time and of any field, are marked by
+//! bit planes; each mark is verified once, looking at a bounded neighbourhood, so the work is linear in the text whatever it
+//! contains. A text with a character that is not ASCII is folded first. Deliberately absent: word lists, and what becomes of
+//! a hit.
+
+use std::ops::Range;
 
 use crate::detector::Detector;
-use crate::likely::{Wanted, dull, likely};
-use crate::planes::{self, BLOCK, Planes};
+use crate::likely::{Wanted, likely};
+use crate::marks::{AHEAD, BEHIND, Marks, Reach};
+use crate::planes::{BLOCK, LANES, Level, RUN, View, Window};
 use crate::{shapes, unicode};
 
 /// Something found.
@@ -88,22 +92,242 @@ pub fn find(detectors: &[Detector], text: &[u8]) -> Vec<Hit> {
     hits
 }
 
-/// Adds what the set finds in `text`, unsorted and not united.
+/// Adds what the set finds in one text to `hits`, unsorted and not united.
 pub fn collect(shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>) {
+    walk(Level::best(), shapes, text, hits, Fold::Yes);
+}
+
+/// Looks at many fields of one buffer together, which costs less than one after the other: the planes of several short fields
+/// are worked on at once. For every field with something in it, in order, `found` is given its place in `fields` and its hits,
+/// united and in order, counted from the field's beginning. `hits` is room to work in, so that nothing is allocated for a
+/// field; what was in it is lost. A field that is not inside the buffer counts as empty.
+pub fn batch(
+    shapes: Shapes,
+    buffer: &[u8],
+    fields: &[Range<usize>],
+    hits: &mut Vec<Hit>,
+    mut found: impl FnMut(usize, &[Hit]),
+) {
+    hits.clear();
+    sweep(Level::best(), shapes, buffer, fields, hits, Fold::Yes, |field, hits| {
+        unite(hits);
+        found(field, hits);
+        hits.clear();
+    });
+}
+
+/// Whether a field with characters that are not ASCII is folded first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fold {
+    Yes,
+    No,
+}
+
+/// Puts windows on the bytes that were sifted out of a part of a text: `each` is given where a window begins in the text and
+/// which of its bytes count. Before `next` all bytes have been in a window.
+#[inline(always)]
+fn each_window(
+    words: &[u64; RUN],
+    part: usize,
+    size: usize,
+    len: usize,
+    next: &mut usize,
+    mut each: impl FnMut(usize, u64),
+) {
+    for (i, word) in words.iter().enumerate().take(size.div_ceil(BLOCK)) {
+        let begin = part + i * BLOCK;
+        let mut bits = *word;
+        while bits != 0 {
+            if *next > begin {
+                bits = if *next - begin < BLOCK { bits & (u64::MAX << (*next - begin)) } else { 0 };
+                if bits == 0 {
+                    break;
+                }
+            }
+            let first = begin + bits.trailing_zeros() as usize;
+            let base = first.saturating_sub(BEHIND);
+            let whole = len - base <= BLOCK;
+            let own = u64::MAX << (first - base);
+            *next = base + if whole { BLOCK } else { BLOCK - AHEAD };
+            each(base, if whole { own } else { own & (u64::MAX >> AHEAD) });
+        }
+    }
+}
+
+/// Longest text whose windows are marked one by one.
+const FEW_BYTES: usize = 8 * BLOCK;
+
+/// Looks at one text.
+fn walk(level: Level, shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>, fold: Fold) {
+    if text.len() > FEW_BYTES {
+        return sweep(level, shapes, text, std::slice::from_ref(&(0..text.len())), hits, fold, none);
+    }
     if shapes.0 == 0 {
         return;
     }
-    let before = hits.len();
-    if walk(shapes, text, hits, Stop::AtForeign) {
+    let reach = Reach::of(shapes);
+    let mut short = [0u8; BLOCK];
+    let view = View::of(text, &mut short);
+    let mut words = [0; RUN];
+    if level.sift(&view, 0, text.len(), reach.macs != 0, &mut words) && fold == Fold::Yes {
+        return folded(level, shapes, text, hits);
+    }
+    let mut visit = Visit::new(shapes, 0, text, hits.len());
+    each_window(&words, 0, text.len(), text.len(), &mut 0, |base, own| {
+        let (numbers, days, signs) = level.mark(&view.window(base, text.len() - base), &reach);
+        visit.window(base, numbers & own, days & own, signs & own, hits);
+    });
+}
+
+/// Which part of which field a lane's window is on.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    field: usize,
+    /// Where the window begins in the field.
+    base: usize,
+    /// Bytes of the window whose marks count.
+    own: u64,
+}
+
+/// Goes through the fields twice: bytes that could matter first, then windows on these, by marks. `found` is called after
+/// each field that has hits; what it leaves in `hits` stays.
+fn sweep(
+    level: Level,
+    shapes: Shapes,
+    buffer: &[u8],
+    fields: &[Range<usize>],
+    hits: &mut Vec<Hit>,
+    fold: Fold,
+    found: impl FnMut(usize, &mut Vec<Hit>),
+) {
+    if shapes.0 == 0 {
         return;
     }
-    hits.truncate(before);
-    match unicode::fold(text) {
-        None => {
-            walk(shapes, text, hits, Stop::Never);
+    let reach = Reach::of(shapes);
+    let mut short = [0u8; BLOCK];
+    let view = View::of(buffer, &mut short);
+    let visits = Visits { level, shapes, buffer, fields, found, hits, visit: None };
+    let mut sweep =
+        Sweep { level, reach, visits, windows: [view.window(0, 0); LANES], places: Default::default(), lanes: 0 };
+    let mut words = [0; RUN];
+    for (field, range) in fields.iter().enumerate() {
+        let len = buffer.get(range.clone()).map_or(0, <[u8]>::len);
+        let mut next = 0;
+        for part in (0..len).step_by(RUN * BLOCK) {
+            let size = (len - part).min(RUN * BLOCK);
+            let foreign = level.sift(&view, range.start + part, size, reach.macs != 0, &mut words);
+            if foreign && fold == Fold::Yes {
+                sweep.flush();
+                sweep.visits.foreign(field);
+                break;
+            }
+            each_window(&words, part, size, len, &mut next, |base, own| {
+                sweep.push(view.window(range.start + base, len - base), Place { field, base, own });
+            });
         }
+    }
+    sweep.flush();
+    sweep.visits.leave();
+}
+
+/// Windows that wait until there are enough of them.
+struct Sweep<'a, F> {
+    level: Level,
+    reach: Reach,
+    visits: Visits<'a, F>,
+    windows: [Window<'a>; LANES],
+    places: [Place; LANES],
+    lanes: usize,
+}
+
+impl<'a, F: FnMut(usize, &mut Vec<Hit>)> Sweep<'a, F> {
+    #[inline]
+    fn push(&mut self, window: Window<'a>, place: Place) {
+        if let Some(slot) = self.windows.get_mut(self.lanes) {
+            *slot = window;
+        }
+        if let Some(slot) = self.places.get_mut(self.lanes) {
+            *slot = place;
+        }
+        self.lanes += 1;
+        if self.lanes >= LANES {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        let lanes = std::mem::take(&mut self.lanes);
+        let Some(windows) = self.windows.get(..lanes) else { return };
+        if windows.is_empty() {
+            return;
+        }
+        let mut marks = Marks::default();
+        self.level.marks(windows, &self.reach, &mut marks);
+        for (lane, place) in self.places.iter().enumerate().take(lanes) {
+            let of = |plane: &[u64; LANES]| plane[lane] & place.own;
+            let (numbers, days, signs) = (of(&marks.numbers), of(&marks.days), of(&marks.signs));
+            if numbers | days | signs != 0 {
+                self.visits.window(*place, numbers, days, signs);
+            }
+        }
+    }
+}
+
+/// Fields at which there is something to look at, one after the other.
+struct Visits<'a, F> {
+    level: Level,
+    shapes: Shapes,
+    buffer: &'a [u8],
+    fields: &'a [Range<usize>],
+    found: F,
+    hits: &'a mut Vec<Hit>,
+    visit: Option<Visit<'a>>,
+}
+
+impl<'a, F: FnMut(usize, &mut Vec<Hit>)> Visits<'a, F> {
+    fn enter(&mut self, field: usize) -> Option<&mut Visit<'a>> {
+        if self.visit.as_ref().is_none_or(|v| v.field != field) {
+            self.leave();
+            let text = self.fields.get(field).and_then(|r| self.buffer.get(r.clone())).unwrap_or_default();
+            self.visit = Some(Visit::new(self.shapes, field, text, self.hits.len()));
+        }
+        self.visit.as_mut()
+    }
+
+    fn window(&mut self, place: Place, numbers: u64, days: u64, signs: u64) {
+        if self.enter(place.field).is_some()
+            && let Some(visit) = &mut self.visit
+        {
+            visit.window(place.base, numbers, days, signs, self.hits);
+        }
+    }
+
+    /// Begins the field again, with characters that read like ASCII written as it.
+    fn foreign(&mut self, field: usize) {
+        let Some(visit) = self.enter(field) else { return };
+        let (text, before) = (visit.text, visit.before);
+        self.hits.truncate(before);
+        folded(self.level, self.shapes, text, self.hits);
+        self.leave();
+    }
+
+    /// Ends the visit of a field.
+    fn leave(&mut self) {
+        if let Some(visit) = self.visit.take()
+            && self.hits.len() > visit.before
+        {
+            (self.found)(visit.field, self.hits);
+        }
+    }
+}
+
+/// Looks at a text with characters that are not ASCII.
+fn folded(level: Level, shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>) {
+    match unicode::fold(text) {
+        None => walk(level, shapes, text, hits, Fold::No),
         Some(folded) => {
-            walk(shapes, &folded.text, hits, Stop::Never);
+            let before = hits.len();
+            walk(level, shapes, &folded.text, hits, Fold::No);
             for hit in hits.iter_mut().skip(before) {
                 (hit.start, hit.end) = folded.origin(text, hit.start, hit.end);
             }
@@ -111,95 +335,41 @@ pub fn collect(shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>) {
     }
 }
 
-/// Whether a walk ends at the first character that is not ASCII.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Stop {
-    AtForeign,
-    Never,
-}
+fn none(_: usize, _: &mut Vec<Hit>) {}
 
-/// Goes through `text` by planes of 64 bytes and looks at the triggers in them; false if it was stopped.
-fn walk(shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>, stop: Stop) -> bool {
-    let mut visit = Visit::new(shapes, text);
-    let (blocks, rest) = text.as_chunks::<BLOCK>();
-    let mut base = 0;
-    for block in blocks {
-        let planes = Planes::of(block);
-        if planes.foreign && stop == Stop::AtForeign {
-            return false;
-        }
-        let dashes = if visit.macs { planes::dashes(block) } else { 0 };
-        visit.block(base, planes, dashes, hits);
-        base += BLOCK;
-    }
-    if rest.is_empty() {
-        return true;
-    }
-    // The last block: the last 64 bytes with those left out that were seen, or a short text filled up.
-    let mut short = [0u8; BLOCK];
-    let (block, seen) = match text.last_chunk::<BLOCK>() {
-        Some(last) => (last, BLOCK - rest.len()),
-        None => {
-            if let Some(head) = short.get_mut(..rest.len()) {
-                head.copy_from_slice(rest);
-            }
-            (&short, 0)
-        }
-    };
-    let mut planes = Planes::of(block);
-    if planes.foreign && stop == Stop::AtForeign {
-        return false;
-    }
-    let dashes = if visit.macs { planes::dashes(block) } else { 0 };
-    planes.digits >>= seen;
-    planes.signs >>= seen;
-    visit.block(base, planes, dashes >> seen, hits);
-    true
-}
-
-/// A walk through one text.
+/// A visit of one text.
 struct Visit<'a> {
     shapes: Shapes,
     wanted: Wanted,
+    field: usize,
     text: &'a [u8],
-    signs: u64,
+    /// Hits that were there before.
+    before: usize,
     macs: bool,
     /// Nothing before this is looked at again.
     done: usize,
-    /// The last byte of the block before was a digit.
-    digit: u64,
 }
 
 impl<'a> Visit<'a> {
     #[inline]
-    fn new(shapes: Shapes, text: &'a [u8]) -> Self {
-        const SIGNS: Shapes =
-            Shapes::of(&[Detector::Email, Detector::Url, Detector::Ip, Detector::Mac, Detector::Code]);
-        let signs = if shapes.meets(SIGNS) { u64::MAX } else { 0 };
+    fn new(shapes: Shapes, field: usize, text: &'a [u8], before: usize) -> Self {
         let macs = shapes.has(Detector::Mac);
-        Self { shapes, wanted: Wanted::of(shapes), text, signs, macs, done: 0, digit: 0 }
+        Self { shapes, wanted: Wanted::of(shapes), field, text, before, macs, done: 0 }
     }
 
-    #[inline(always)]
-    fn block(&mut self, base: usize, planes: Planes, dashes: u64, hits: &mut Vec<Hit>) {
-        let firsts = planes.digits & !((planes.digits << 1) | self.digit);
-        self.digit = planes.digits >> (BLOCK - 1);
-        // Hyphens three apart, as in hardware addresses; the last three bits depend on the next block.
-        let dashes = dashes & ((dashes >> 3) | (0b111 << (BLOCK - 3)));
-        let mut triggers = firsts | (planes.signs & self.signs) | dashes;
-        while triggers != 0 {
-            let bit = triggers.trailing_zeros();
-            triggers &= triggers - 1;
+    #[inline]
+    fn window(&mut self, base: usize, numbers: u64, days: u64, signs: u64, hits: &mut Vec<Hit>) {
+        let firsts = numbers | days;
+        let mut marks = firsts | signs;
+        while marks != 0 {
+            let bit = marks.trailing_zeros();
+            marks &= marks - 1;
             let at = base + bit as usize;
             if at < self.done {
                 continue;
             }
             if firsts >> bit & 1 == 1 {
-                let run = (planes.digits >> bit).trailing_ones() as usize;
-                // Four digits are worth a look whatever is round them; a run to the end of the block may go on.
-                let worth =
-                    run >= 4 || !dull(self.wanted, self.text, at, run) && likely(self.wanted, self.text, at, run);
-                if worth {
+                if likely(self.wanted, self.text, at, 1) {
                     self.look(at, hits);
                 }
             } else {

@@ -11,13 +11,16 @@ mod detector;
 mod dictionary;
 mod find;
 mod likely;
+mod marks;
 mod planes;
 mod shapes;
 mod unicode;
+#[cfg(target_arch = "x86_64")]
+mod wide_planes;
 mod words;
 
 pub use automaton::{Automaton, TooLarge, is_word, whole_word};
 pub use detector::Detector;
-pub use find::{Hit, Shapes, collect, find, unite};
+pub use find::{Hit, Shapes, batch, collect, find, unite};
 pub use unicode::Folded;
 pub use words::{FEW, Words};

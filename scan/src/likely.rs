@@ -7,6 +7,7 @@
 use crate::context;
 use crate::detector::Detector;
 use crate::find::Shapes;
+use crate::shapes;
 
 /// What the shapes of a set need to be looked at for, worked out once.
 #[derive(Clone, Copy, Debug)]
@@ -95,105 +96,6 @@ fn class(text: &[u8], i: usize) -> u8 {
     CLASS[usize::from(at(text, i))]
 }
 
-/// Pairs of letters, one bit each.
-struct Pairs([u32; 32]);
-
-impl Pairs {
-    const fn of(pairs: &[&[u8; 2]]) -> Self {
-        let mut bits = [0u32; 32];
-        let mut i = 0;
-        while i < pairs.len() {
-            bits[(pairs[i][0] & 31) as usize] |= 1 << (pairs[i][1] & 31);
-            i += 1;
-        }
-        Self(bits)
-    }
-
-    /// Letters of either case, and bytes that share five bits with one: too many, never too few.
-    #[inline(always)]
-    fn have(&self, first: u8, second: u8) -> bool {
-        self.0[usize::from(first & 31)] >> (second & 31) & 1 == 1
-    }
-}
-
-/// How English months and their abbreviations end.
-static ENDS: Pairs = Pairs::of(&[
-    b"an", b"eb", b"ar", b"pr", b"ay", b"un", b"ul", b"ug", b"ep", b"ct", b"ov", b"ec", b"ry", b"ch", b"il", b"ne",
-    b"ly", b"st", b"er", b"pt",
-]);
-/// How months begin anywhere, and `of`, `de`, and the letters of ordinals.
-static BEGINS: Pairs = Pairs::of(&[
-    b"ja", b"fe", b"ma", b"ap", b"ju", b"au", b"se", b"oc", b"no", b"de", b"en", b"ab", b"ag", b"di", b"ou", b"av",
-    b"ge", b"ot", b"ok", b"gi", b"lu", b"ao", b"of", b"st", b"nd", b"rd", b"th",
-]);
-
-/// Whether a run of one to three digits is certainly of no shape: the cases that fill clinical notes, by four bytes before
-/// and four after. False means that it must be looked at.
-#[inline(always)]
-pub(crate) fn dull(wanted: Wanted, text: &[u8], start: usize, len: usize) -> bool {
-    let end = start + len;
-    let Some(&[w0, w1, w2, w3]) = text.get(..start).and_then(|t| t.last_chunk::<4>()) else { return false };
-    let Some(&[a0, a1, a2, a3]) = text.get(end..).and_then(|t| t.first_chunk::<4>()) else { return false };
-    let of = |b: u8| CLASS[usize::from(b)];
-    let (before, after, next) = (of(w3), of(a0), of(a1));
-    if (before & (LEADS | HIGH)) | (after & (HIGH | DIGIT)) | (next & HIGH) != 0 {
-        return false;
-    }
-    // More groups, but for `98.6,` and `98.6 a`.
-    if after & PARTS != 0 && next & (DIGIT | PARTS) != 0 {
-        let alone = |b: u8| of(b) & (PARTS | DIGIT | HIGH) == 0;
-        let decimal = a0 == b'.' && next & DIGIT != 0 && (alone(a2) || a2 == b' ' && alone(a3));
-        if !decimal {
-            return false;
-        }
-    }
-    // Part of a token, but for `25mg` and `SpO2`.
-    if wanted.codes && (before | after) & TOKEN != 0 {
-        let unit = before & TOKEN == 0
-            && after & LOWER != 0
-            && (next & TOKEN == 0 || next & LOWER != 0 && of(a2) & (TOKEN | HIGH) == 0);
-        let suffix = !wanted.capitals
-            && len <= 2
-            && after & TOKEN == 0
-            && before & (UPPER | LOWER) != 0
-            && (of(w2) & (TOKEN | HIGH) == 0 || of(w2) & (UPPER | LOWER) != 0 && of(w1) & (TOKEN | HIGH) == 0);
-        if !unit && !suffix {
-            return false;
-        }
-    }
-    if wanted.plates && len == 3 && a0 == b' ' {
-        return false;
-    }
-    if wanted.ages && len >= 2 {
-        let first = at(text, start);
-        if len == 2 && first == b'9' || len == 3 && first <= b'1' {
-            return false;
-        }
-    }
-    if wanted.addresses {
-        let follows = |b: u8| of(b) & (UPPER | DIGIT) != 0 || b == b' ';
-        if a0 == b' ' && follows(a1) || after & (UPPER | LOWER) != 0 && a1 == b' ' && follows(a2) {
-            return false;
-        }
-    }
-    if wanted.dates && len <= 2 {
-        if before & GAP != 0 {
-            let (x, y) = if of(w2) & GAP != 0 { (w0, w1) } else { (w1, w2) };
-            if ENDS.have(x, y) {
-                return false;
-            }
-        }
-        if after & (GAP | LOWER | UPPER) != 0 {
-            let (x, y) = if after & GAP != 0 { (a1, a2) } else { (a0, a1) };
-            let more = after & GAP != 0 && next & GAP != 0;
-            if more || (of(a1) | of(a2) | of(a3)) & HIGH != 0 || BEGINS.have(x, y) {
-                return false;
-            }
-        }
-    }
-    true
-}
-
 /// Whether the run of digits that begins at `start` may belong to a shape; `known` of its digits have been counted.
 #[inline(never)]
 pub(crate) fn likely(wanted: Wanted, text: &[u8], start: usize, known: usize) -> bool {
@@ -214,18 +116,22 @@ pub(crate) fn likely(wanted: Wanted, text: &[u8], start: usize, known: usize) ->
     }
     let len = end - start;
     if wanted.codes
-        && ((before | after) & TOKEN != 0 && token(wanted.capitals, text, start, end)
+        && ((before | after) & TOKEN != 0 && token(wanted, text, start, end)
             || wanted.plates && len == 3 && at(text, end) == b' ' && class(text, end + 1) & UPPER != 0)
     {
         return true;
     }
     if wanted.ages
         && (len == 2 && at(text, start) == b'9' || len == 3 && at(text, start) <= b'1')
-        && at(text, end) != b'%'
+        && aged(text, start, end)
     {
         return true;
     }
-    if wanted.addresses && (at(text, end) == b' ' || after & (UPPER | LOWER) != 0) && capital_follows(text, end) {
+    if wanted.addresses
+        && before & (UPPER | LOWER) == 0
+        && (at(text, end) == b' ' || after & (UPPER | LOWER) != 0)
+        && capital_follows(text, end)
+    {
         return true;
     }
     // A month stands before the number, or after it and an ordinal's letters.
@@ -276,9 +182,29 @@ fn day(text: &[u8], start: usize, end: usize, next: usize, to: usize) -> bool {
     a <= 31 && b <= 31 && (b > 12 || context::day_before(text, start))
 }
 
+/// Years follow the number, or something before it may say that it is an age.
+fn aged(text: &[u8], start: usize, end: usize) -> bool {
+    let gap = usize::from(matches!(at(text, end), b' ' | b'-'));
+    if at(text, end + gap) | 0x20 == b'y' {
+        return true;
+    }
+    if matches!(at(text, end), b'%' | b'/' | b'.') {
+        return false;
+    }
+    // 90 to 130.
+    let (first, second) = (at(text, start), at(text, start + 1));
+    if end - start == 3 && !(first == b'1' && second <= b'3' || first == b'0' && second == b'9') {
+        return false;
+    }
+    // All of it, without an early end, so that many bytes are compared at once.
+    let before = text.get(start.saturating_sub(context::REACH + 1)..start).unwrap_or_default();
+    let after = before.get(1..).unwrap_or_default();
+    before.iter().zip(after).fold(false, |said, (a, g)| said | (a | 0x20 == b'a') & (g | 0x20 == b'g') | (*a >= 0x80))
+}
+
 /// The digits are part of a token with three digits or more among five characters or more, or all capitals.
 #[inline]
-fn token(capitals: bool, text: &[u8], start: usize, end: usize) -> bool {
+fn token(wanted: Wanted, text: &[u8], start: usize, end: usize) -> bool {
     let mut from = start;
     while from > 0 && start - from < 40 && class(text, from - 1) & TOKEN != 0 {
         from -= 1;
@@ -286,7 +212,9 @@ fn token(capitals: bool, text: &[u8], start: usize, end: usize) -> bool {
     let mut to = end;
     let mut digits = end - start;
     let mut seen = if from < start { UPPER } else { 0 };
-    let mut letters = from < start;
+    let head = text.get(from..start).unwrap_or_default();
+    let mut letters = head.iter().any(u8::is_ascii_alphabetic);
+    let mut joints = head.iter().filter(|b| matches!(b, b'-' | b'_')).count();
     let mut small = false;
     while to - end < 40 {
         let c = class(text, to);
@@ -296,7 +224,9 @@ fn token(capitals: bool, text: &[u8], start: usize, end: usize) -> bool {
         letters |= c & (UPPER | LOWER) != 0;
         seen |= c & (UPPER | DIGIT);
         // A hyphen or a low line.
-        seen |= if c & (UPPER | LOWER | DIGIT) == 0 { UPPER } else { 0 };
+        let joint = c & (UPPER | LOWER | DIGIT) == 0;
+        seen |= if joint { UPPER } else { 0 };
+        joints += usize::from(joint);
         small |= c & LOWER != 0;
         digits += usize::from(c & DIGIT != 0);
         to += 1;
@@ -305,10 +235,19 @@ fn token(capitals: bool, text: &[u8], start: usize, end: usize) -> bool {
     if seen == 0 {
         return false;
     }
-    let head = text.get(from..start).unwrap_or_default();
     digits += head.iter().filter(|b| b.is_ascii_digit()).count();
     digits >= if letters { if to - from >= 6 { 1 } else { 3 } } else { 5 } && to - from >= 5
-        || capitals && to - from >= 4 && !small && !head.iter().any(u8::is_ascii_lowercase)
+        || wanted.capitals
+            && !small
+            && !head.iter().any(u8::is_ascii_lowercase)
+            && (letters && to - from >= 4 + joints || !letters && class(text, to + 1) & UPPER != 0)
+            && capitals(wanted, text, start)
+}
+
+/// A short token in capitals with the digits at `start` begins an account's number, `GB82`, or is a plate.
+fn capitals(wanted: Wanted, text: &[u8], start: usize) -> bool {
+    let country = start >= 2 && class(text, start - 2) & class(text, start - 1) & UPPER != 0;
+    country && class(text, start + 1) & DIGIT != 0 || wanted.plates && shapes::is_plate(text, start)
 }
 
 #[inline]

@@ -1,57 +1,354 @@
-//! Bit planes: which bytes of a block of 64 are digits, signs or not ASCII, one bit each.
+//! Bit planes: for every class of bytes, which of the 64 bytes of a window are in it, one bit each.
 //!
-//! Sixteen bytes at a time in vector registers where the target has them (SSE2 on x86-64, NEON on AArch64), in ordinary ones
-//! elsewhere; the `wide` crate keeps that without `unsafe` here, and a test compares with a loop over bytes. Deliberately
-//! absent: what the planes mean, and choosing wider registers at run time.
+//! Planes of eight windows lie side by side, so that what is worked out from them is worked out for eight at a time. They are
+//! taken by the widest registers that the processor has, found out once: AVX-512 or AVX2 on x86-64 (see [`crate::wide_planes`]),
+//! and everywhere the 16-byte registers of the target (SSE2, NEON) through the `wide` crate. All are compared with a loop over
+//! bytes. Deliberately absent: what the planes mean.
+
+use std::sync::OnceLock;
 
 use wide::u8x16;
 
-/// Bytes of a block.
+use crate::marks::{Marks, Reach, mark, mark_one};
+
+/// Bytes of a window.
 pub(crate) const BLOCK: usize = 64;
 
-/// The planes of one block; bit `i` is byte `i`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Planes {
-    /// `0` to `9`.
-    pub(crate) digits: u64,
-    /// `@`, `:` and `.`.
-    pub(crate) signs: u64,
-    /// Some byte is not ASCII.
-    pub(crate) foreign: bool,
+/// Windows that are worked on together.
+pub(crate) const LANES: usize = 8;
+
+/// The classes, in the order of their planes.
+pub(crate) mod class {
+    pub(crate) const DIGIT: usize = 0;
+    pub(crate) const UPPER: usize = 1;
+    pub(crate) const LOWER: usize = 2;
+    pub(crate) const HIGH: usize = 3;
+    /// The single bytes of [`super::SINGLE`] follow.
+    pub(crate) const SINGLES: usize = 4;
+    pub(crate) const BLANK: usize = 4;
+    pub(crate) const POINT: usize = 5;
+    pub(crate) const SLASH: usize = 6;
+    pub(crate) const DASH: usize = 7;
+    pub(crate) const COMMA: usize = 8;
+    pub(crate) const OPEN: usize = 9;
+    pub(crate) const CLOSE: usize = 10;
+    pub(crate) const PLUS: usize = 11;
+    pub(crate) const PERCENT: usize = 12;
+    pub(crate) const LINE: usize = 13;
+    pub(crate) const AT: usize = 14;
+    pub(crate) const COLON: usize = 15;
+    pub(crate) const ZERO: usize = 16;
+    pub(crate) const ONE: usize = 17;
+    pub(crate) const NINE: usize = 18;
+    /// A month may begin here: see [`super::Triples`].
+    pub(crate) const MONTH: usize = 19;
+    pub(crate) const COUNT: usize = 20;
 }
 
-impl Planes {
-    /// The planes of a block.
-    #[inline(always)]
-    pub(crate) fn of(block: &[u8; BLOCK]) -> Self {
-        let splat = |b: u8| u8x16::new([b; 16]);
-        let (zero, nine) = (splat(b'0'), splat(9));
-        let (at, colon, point) = (splat(b'@'), splat(b':'), splat(b'.'));
-        let bits = |mask: u8x16, i: usize| u64::from(mask.to_bitmask()) << (16 * i);
-        let mut planes = Self::default();
-        let mut all = splat(0);
-        for (i, part) in block.as_chunks::<16>().0.iter().enumerate() {
-            let bytes = u8x16::new(*part);
-            let above = bytes - zero;
-            planes.digits |= bits(above.min(nine).simd_eq(above), i);
-            planes.signs |= bits(bytes.simd_eq(at) | bytes.simd_eq(colon) | bytes.simd_eq(point), i);
-            all |= bytes;
+/// Bytes that are classes of their own.
+pub(crate) const SINGLE: [u8; class::MONTH - class::SINGLES] = *b" ./-,()+%_@:019";
+
+/// How months begin, in English and elsewhere, three letters each, in eight groups. What is found is any first, second and
+/// third letter of one group, and a few signs: too many, never too few.
+const MONTHS: [&[&[u8; 3]]; 8] = [
+    &[b"jan", b"jun", b"jul", b"jui"],
+    &[b"mar", b"may", b"mai", b"mag"],
+    &[b"feb", b"fev"],
+    &[b"sep", b"set", b"nov"],
+    &[b"apr", b"abr", b"avr"],
+    &[b"ago", b"aug", b"aou", b"giu", b"lug"],
+    &[b"oct", b"out", b"ott", b"okt"],
+    &[b"gen", b"ene", b"dec", b"dez", b"dic"],
+];
+
+/// Groups (one bit each) in which a byte with this lower or upper half is the first, second or third letter.
+pub(crate) struct Triples {
+    pub(crate) low: [[u8; 16]; 3],
+    pub(crate) high: [[u8; 16]; 3],
+}
+
+pub(crate) static TRIPLES: Triples = {
+    let mut all = Triples { low: [[0; 16]; 3], high: [[0; 16]; 3] };
+    let mut group = 0;
+    while group < MONTHS.len() {
+        let mut month = 0;
+        while month < MONTHS[group].len() {
+            let mut place = 0;
+            while place < 3 {
+                let letter = MONTHS[group][month][place];
+                all.low[place][(letter & 15) as usize] |= 1 << group;
+                all.high[place][(letter >> 4) as usize] |= 1 << group;
+                all.high[place][(letter >> 4) as usize - 2] |= 1 << group;
+                place += 1;
+            }
+            month += 1;
         }
-        planes.foreign = all.to_bitmask() != 0;
-        planes
+        group += 1;
+    }
+    all
+};
+
+/// Planes of eight windows: `planes[class][window]`; bit `i` is byte `i`.
+pub(crate) type Planes = [[u64; LANES]; class::COUNT];
+
+/// A window on a text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window<'a> {
+    pub(crate) block: &'a [u8; BLOCK],
+    /// Bytes of the block before the window begins.
+    pub(crate) shift: u32,
+    /// Bytes of the window that belong to the text.
+    pub(crate) inside: u64,
+}
+
+/// A buffer that can be read in blocks from any place on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    buffer: &'a [u8],
+    /// The last block, and where it begins.
+    end: &'a [u8; BLOCK],
+    from: usize,
+}
+
+impl<'a> View<'a> {
+    /// `short` is room for a buffer that is shorter than a block.
+    pub(crate) fn of(buffer: &'a [u8], short: &'a mut [u8; BLOCK]) -> Self {
+        if let Some(end) = buffer.last_chunk::<BLOCK>() {
+            return Self { buffer, end, from: buffer.len() - BLOCK };
+        }
+        if let Some(head) = short.get_mut(..buffer.len()) {
+            head.copy_from_slice(buffer);
+        }
+        Self { buffer, end: short, from: 0 }
+    }
+
+    /// The window that begins at `at`, of a text of which `left` bytes are left there.
+    #[inline(always)]
+    pub(crate) fn window(&self, at: usize, left: usize) -> Window<'a> {
+        let inside = if left >= BLOCK { u64::MAX } else { (1 << left) - 1 };
+        match self.buffer.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
+            Some(block) => Window { block, shift: 0, inside },
+            None => Window { block: self.end, shift: (at - self.from) as u32 % 64, inside },
+        }
     }
 }
 
-/// `-`, one bit a byte.
+/// Blocks of a text that are sifted at a time.
+pub(crate) const RUN: usize = 16;
+
+/// The few planes that a first pass needs.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Few {
+    /// Digits and `@`.
+    pub(crate) sure: u64,
+    /// Points and colons.
+    pub(crate) stops: u64,
+    pub(crate) blanks: u64,
+    pub(crate) dashes: u64,
+    pub(crate) high: u64,
+}
+
+/// Finds the bytes of a text of at most [`RUN`] blocks at which a shape could be noticed: digits, `@`, points and colons with
+/// something behind them, and with `macs` hyphens three apart. Returns whether there are characters that are not ASCII.
+#[inline(always)]
+pub(crate) fn sift_by(
+    view: &View<'_>,
+    at: usize,
+    len: usize,
+    macs: bool,
+    words: &mut [u64; RUN],
+    few: impl Fn(&[u8; BLOCK]) -> Few,
+) -> bool {
+    let text = view.buffer.get(at..).and_then(|rest| rest.get(..len)).unwrap_or_default();
+    // Without hyphens their planes are not even taken.
+    if macs { sift_text(view, at, text, true, words, few) } else { sift_text(view, at, text, false, words, few) }
+}
+
+#[inline(always)]
+fn sift_text(
+    view: &View<'_>,
+    at: usize,
+    text: &[u8],
+    macs: bool,
+    words: &mut [u64; RUN],
+    few: impl Fn(&[u8; BLOCK]) -> Few,
+) -> bool {
+    let pick = |few: &Few, blanks: u64| {
+        let dashes = if macs { few.dashes & ((few.dashes >> 3) | (0b111 << (BLOCK - 3))) } else { 0 };
+        few.sure | (few.stops & !(blanks >> 1)) | dashes
+    };
+    let (blocks, rest) = text.as_chunks::<BLOCK>();
+    let mut foreign = 0;
+    for (word, block) in words.iter_mut().zip(blocks) {
+        let few = few(block);
+        *word = pick(&few, few.blanks);
+        foreign |= few.high;
+    }
+    if let Some(word) = words.get_mut(blocks.len())
+        && !rest.is_empty()
+    {
+        let window = view.window(at + blocks.len() * BLOCK, rest.len());
+        let few = few(window.block);
+        let cut = |plane: u64| (plane >> window.shift) & window.inside;
+        let (sure, stops, dashes) = (cut(few.sure), cut(few.stops), cut(few.dashes));
+        // Behind the last byte is nothing.
+        let blanks = (few.blanks >> window.shift) | !window.inside;
+        foreign |= cut(few.high);
+        *word = pick(&Few { sure, stops, dashes, ..few }, blanks);
+    }
+    foreign != 0
+}
+
+/// How planes are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Level {
+    /// 16-byte registers as the target has them.
+    Narrow,
+    #[cfg(target_arch = "x86_64")]
+    Wide(crate::wide_planes::Wide),
+}
+
+impl Level {
+    /// The fastest of this machine.
+    #[inline]
+    pub(crate) fn best() -> Self {
+        static BEST: OnceLock<Level> = OnceLock::new();
+        *BEST.get_or_init(|| Self::all().next().unwrap_or(Self::Narrow))
+    }
+
+    /// All that this machine has, the fastest first.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        #[cfg(target_arch = "x86_64")]
+        let wide = crate::wide_planes::Wide::all().map(Self::Wide);
+        #[cfg(not(target_arch = "x86_64"))]
+        let wide = std::iter::empty();
+        wide.chain([Self::Narrow])
+    }
+
+    /// See [`sift_by`].
+    #[inline]
+    pub(crate) fn sift(self, view: &View<'_>, at: usize, len: usize, macs: bool, words: &mut [u64; RUN]) -> bool {
+        match self {
+            Self::Narrow => sift_by(view, at, len, macs, words, narrow_few),
+            #[cfg(target_arch = "x86_64")]
+            Self::Wide(wide) => wide.sift(view, at, len, macs, words),
+        }
+    }
+
+    /// The marks of one window: numbers, days and signs.
+    #[inline]
+    pub(crate) fn mark(self, window: &Window<'_>, reach: &Reach) -> (u64, u64, u64) {
+        match self {
+            Self::Narrow => mark_by(window, reach, narrow),
+            #[cfg(target_arch = "x86_64")]
+            Self::Wide(wide) => wide.mark(window, reach),
+        }
+    }
+
+    /// Marks what is worth a look in up to eight windows; what is said of lanes without one means nothing.
+    #[inline]
+    pub(crate) fn marks(self, windows: &[Window<'_>], reach: &Reach, marks: &mut Marks) {
+        match self {
+            Self::Narrow => marks_by(windows, reach, marks, narrow),
+            #[cfg(target_arch = "x86_64")]
+            Self::Wide(wide) => wide.marks(windows, reach, marks),
+        }
+    }
+}
+
+/// Takes the planes of a window's block and works out the marks.
+#[inline(always)]
+pub(crate) fn mark_by(
+    window: &Window<'_>,
+    reach: &Reach,
+    planes_of: impl Fn(&[u8; BLOCK]) -> [u64; class::COUNT],
+) -> (u64, u64, u64) {
+    let block = planes_of(window.block);
+    mark_one(|class| (block[class] >> (window.shift % 64)) & window.inside, reach)
+}
+
+/// Takes the planes of the windows' blocks and works out the marks.
+#[inline(always)]
+pub(crate) fn marks_by(
+    windows: &[Window<'_>],
+    reach: &Reach,
+    marks: &mut Marks,
+    planes_of: impl Fn(&[u8; BLOCK]) -> [u64; class::COUNT],
+) {
+    let mut planes: Planes = [[0; LANES]; class::COUNT];
+    let (mut shifts, mut insides) = ([0u64; LANES], [0u64; LANES]);
+    for (lane, window) in windows.iter().enumerate().take(LANES) {
+        let block = planes_of(window.block);
+        for (to, from) in planes.iter_mut().zip(&block) {
+            to[lane] = *from;
+        }
+        shifts[lane] = u64::from(window.shift);
+        insides[lane] = window.inside;
+    }
+    mark(&planes, &shifts, &insides, reach, marks);
+}
+
+/// The planes of one block.
 #[inline]
-pub(crate) fn dashes(block: &[u8; BLOCK]) -> u64 {
-    let dash = u8x16::new([b'-'; 16]);
-    block
-        .as_chunks::<16>()
-        .0
-        .iter()
-        .enumerate()
-        .fold(0, |bits, (i, part)| bits | (u64::from(u8x16::new(*part).simd_eq(dash).to_bitmask()) << (16 * i)))
+pub(crate) fn narrow(block: &[u8; BLOCK]) -> [u64; class::COUNT] {
+    let splat = |b: u8| u8x16::new([b; 16]);
+    let (zero, nine, big, small, last) = (splat(b'0'), splat(9), splat(b'A'), splat(b'a'), splat(25));
+    let mut planes = [0u64; class::COUNT];
+    for (i, part) in block.as_chunks::<16>().0.iter().enumerate() {
+        let bytes = u8x16::new(*part);
+        let mut add = |class: usize, mask: u8x16| planes[class] |= u64::from(mask.to_bitmask()) << (16 * i);
+        let within = |from: u8x16, most: u8x16| {
+            let above = bytes - from;
+            above.min(most).simd_eq(above)
+        };
+        add(class::DIGIT, within(zero, nine));
+        add(class::UPPER, within(big, last));
+        add(class::LOWER, within(small, last));
+        add(class::HIGH, bytes);
+        for (k, single) in SINGLE.iter().enumerate() {
+            add(class::SINGLES + k, bytes.simd_eq(splat(*single)));
+        }
+    }
+    planes[class::MONTH] = narrow_months(block);
+    planes
+}
+
+fn narrow_months(block: &[u8; BLOCK]) -> u64 {
+    let half = u8x16::new([15; 16]);
+    // Groups of every byte as a first, second and third letter; nothing follows the last.
+    let mut groups = [[0u8; BLOCK + 2]; 3];
+    for (place, groups) in groups.iter_mut().enumerate() {
+        let (low, high) = (u8x16::new(TRIPLES.low[place]), u8x16::new(TRIPLES.high[place]));
+        let parts = block.as_chunks::<16>().0;
+        for (part, groups) in parts.iter().zip(groups.as_chunks_mut::<16>().0) {
+            let bytes = u8x16::new(*part);
+            let upper = u8x16::new(part.map(|b| b >> 4));
+            *groups = (low.shuffle(bytes & half) & high.shuffle(upper)).to_array();
+        }
+    }
+    let mut plane = 0;
+    for i in 0..BLOCK {
+        plane |= u64::from(groups[0][i] & groups[1][i + 1] & groups[2][i + 2] != 0) << i;
+    }
+    plane
+}
+
+/// The planes of the first pass.
+#[inline(always)]
+fn narrow_few(block: &[u8; BLOCK]) -> Few {
+    let splat = |b: u8| u8x16::new([b; 16]);
+    let mut few = Few::default();
+    for (i, part) in block.as_chunks::<16>().0.iter().enumerate() {
+        let bytes = u8x16::new(*part);
+        let bits = |mask: u8x16| u64::from(mask.to_bitmask()) << (16 * i);
+        let above = bytes - splat(b'0');
+        few.sure |= bits(above.min(splat(9)).simd_eq(above) | bytes.simd_eq(splat(b'@')));
+        few.stops |= bits(bytes.simd_eq(splat(b'.')) | bytes.simd_eq(splat(b':')));
+        few.blanks |= bits(bytes.simd_eq(splat(b' ')));
+        few.dashes |= bits(bytes.simd_eq(splat(b'-')));
+        few.high |= bits(bytes);
+    }
+    few
 }
 
 /// Bytes of words: letters, digits, the low line and everything that is not ASCII.
@@ -72,27 +369,37 @@ pub(crate) fn word_bytes(block: &[u8; BLOCK]) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn by_bytes(block: &[u8; BLOCK]) -> (Planes, u64) {
+    pub(crate) fn by_bytes(block: &[u8; BLOCK]) -> [u64; class::COUNT] {
         let plane =
-            |is: fn(u8) -> bool| block.iter().enumerate().fold(0, |bits, (i, b)| bits | (u64::from(is(*b)) << i));
-        let planes = Planes {
-            digits: plane(|b| b.is_ascii_digit()),
-            signs: plane(|b| matches!(b, b'@' | b':' | b'.')),
-            foreign: !block.is_ascii(),
+            |is: &dyn Fn(u8) -> bool| block.iter().enumerate().fold(0, |bits, (i, b)| bits | (u64::from(is(*b)) << i));
+        let mut planes = [0; class::COUNT];
+        planes[class::DIGIT] = plane(&|b| b.is_ascii_digit());
+        planes[class::UPPER] = plane(&|b| b.is_ascii_uppercase());
+        planes[class::LOWER] = plane(&|b| b.is_ascii_lowercase());
+        planes[class::HIGH] = plane(&|b| !b.is_ascii());
+        for (k, single) in SINGLE.iter().enumerate() {
+            planes[class::SINGLES + k] = plane(&|b| b == *single);
+        }
+        let group = |i: usize, place: usize| {
+            let b = block.get(i + place).copied().unwrap_or(0xff);
+            TRIPLES.low[place][usize::from(b & 15)] & TRIPLES.high[place][usize::from(b >> 4)]
         };
-        assert_eq!(word_bytes(block), plane(crate::automaton::is_word));
-        (planes, plane(|b| b == b'-'))
+        for i in 0..BLOCK {
+            planes[class::MONTH] |= u64::from(group(i, 0) & group(i, 1) & group(i, 2) != 0) << i;
+        }
+        assert_eq!(word_bytes(block), plane(&crate::automaton::is_word));
+        planes
     }
 
     #[test]
     fn every_byte_in_every_place() {
         for byte in 0..=255u8 {
             let block = [byte; BLOCK];
-            assert_eq!((Planes::of(&block), dashes(&block)), by_bytes(&block), "{byte}");
+            assert_eq!(narrow(&block), by_bytes(&block), "{byte}");
         }
     }
 
@@ -100,7 +407,77 @@ mod tests {
         #[test]
         fn planes_agree_with_the_bytes(bytes in proptest::collection::vec(any::<u8>(), BLOCK)) {
             let block: [u8; BLOCK] = bytes.try_into().unwrap();
-            prop_assert_eq!((Planes::of(&block), dashes(&block)), by_bytes(&block));
+            prop_assert_eq!(narrow(&block), by_bytes(&block));
+        }
+
+        #[test]
+        fn months_are_where_their_letters_are(text in "([a-zA-Z]{1,3}|(jan|FEB|Mar|okt|aou|set|dic) |.){64}") {
+            let block: &[u8; BLOCK] = text.as_bytes().first_chunk().unwrap();
+            let plane = narrow(block)[class::MONTH];
+            prop_assert_eq!(plane, by_bytes(block)[class::MONTH]);
+            for (i, three) in block.windows(3).enumerate() {
+                let is = MONTHS.iter().any(|group| group.iter().any(|m| m.eq_ignore_ascii_case(three)));
+                prop_assert!(!is || plane >> i & 1 == 1);
+            }
+        }
+
+        /// Every way of taking planes marks the same, whatever the window.
+        #[test]
+        fn every_level_marks_the_same(
+            texts in proptest::collection::vec(("[0-9 ./:@()+xXA-Ja-y%,_\u{e9}-]{64,80}", 0u32..64, 0u32..64), 1..=LANES),
+            reach in crate::marks::tests::reach(),
+        ) {
+            let windows: Vec<Window<'_>> = texts
+                .iter()
+                .map(|(text, shift, outside)| Window {
+                    block: text.as_bytes().first_chunk().unwrap(),
+                    shift: *shift,
+                    inside: u64::MAX >> outside,
+                })
+                .collect();
+            let mut want = Marks::default();
+            marks_by(&windows, &reach, &mut want, by_bytes);
+            for level in Level::all() {
+                let mut have = Marks::default();
+                level.marks(&windows, &reach, &mut have);
+                prop_assert_eq!(&have, &want, "{:?}", level);
+                for (lane, window) in windows.iter().enumerate() {
+                    let want = (want.numbers[lane], want.days[lane], want.signs[lane]);
+                    prop_assert_eq!(level.mark(window, &reach), want, "{:?}", level);
+                }
+            }
+        }
+
+        /// The first pass leaves out only what cannot matter, wherever the text lies in its buffer.
+        #[test]
+        fn every_level_sifts_the_same(
+            text in "([0-9]|[a-z ]{1,20}|[.:@-]|[0-9a-f]{2}-|\u{e9}|, ){0,60}",
+            before in 0usize..70,
+            after in 0usize..70,
+            macs in any::<bool>(),
+        ) {
+            let text = text.as_bytes();
+            let text = text.get(..text.len().min(RUN * BLOCK)).unwrap();
+            let buffer = [&vec![b'7'; before], text, &vec![0xff; after]].concat();
+            let byte = |i: usize| text.get(i).copied().unwrap_or(b' ');
+            for level in Level::all() {
+                let mut short = [0; BLOCK];
+                let view = View::of(&buffer, &mut short);
+                let mut words = [0; RUN];
+                let foreign = level.sift(&view, before, text.len(), macs, &mut words);
+                prop_assert_eq!(foreign, !text.is_ascii());
+                for i in 0..RUN * BLOCK {
+                    let have = words[i / BLOCK] >> (i % BLOCK) & 1 == 1;
+                    let last = i % BLOCK == BLOCK - 1;
+                    let want = i < text.len() && match byte(i) {
+                        b'0'..=b'9' | b'@' => true,
+                        b'.' | b':' => byte(i + 1) != b' ' || last,
+                        b'-' => macs && (byte(i + 3) == b'-' || i % BLOCK >= BLOCK - 3),
+                        _ => false,
+                    };
+                    prop_assert_eq!(have, want, "{:?} at {}", level, i);
+                }
+            }
         }
     }
 }

@@ -61,9 +61,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("clinic", &[]),
+    ("paths", &["contract", "postgres", "lineage", "policy", "audit", "session"]),
     (
         "bench",
         &[
+            "paths",
             "contract",
             "postgres",
             "lineage",
@@ -92,6 +94,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "useful",
         ],
     ),
+    ("gate", &["contract", "postgres", "lineage", "scan", "policy", "audit", "session"]),
     (
         "fuzz-targets",
         &[

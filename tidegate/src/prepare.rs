@@ -62,6 +62,8 @@ pub struct Target {
     pub durability: Option<Durability>,
     /// Whose account sessions use, and the password of the account that makes them, if it has one.
     pub credentials: Option<(CredentialSettings, Option<Zeroizing<Vec<u8>>>)>,
+    /// Connections of sessions that have ended are used again.
+    pub reuse: Option<gateway::Reuse>,
 }
 
 /// Everything.
@@ -346,6 +348,14 @@ fn target(of: &policy::model::Target, bundle: &Bundle, config: &Config, problems
         Some(CredentialSettings::Shared) => Some((CredentialSettings::Shared, None)),
         None => None,
     };
+    let reuse = extra.and_then(|e| e.reuse);
+    if let (Some((place, _)), Some((CredentialSettings::PerSession(_), _))) = (&reuse, &credentials) {
+        let text = format!(
+            "target `{}`: `reuse` needs an account that sessions share, and `credentials` makes one for each",
+            of.name
+        );
+        problems.error(&config.file, Some(*place), text);
+    }
     let written = Durability::from(of.audit);
     let durability = extra.and_then(|e| e.audit);
     let audit = durability.unwrap_or(written);
@@ -375,6 +385,7 @@ fn target(of: &policy::model::Target, bundle: &Bundle, config: &Config, problems
         password,
         mode,
         tls,
+        reuse: reuse.map(|(_, reuse)| reuse),
         audit,
         durability,
         credentials,

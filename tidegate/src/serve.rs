@@ -642,6 +642,7 @@ fn settings(
             password: target.password.clone().map(Secret),
             durability: target.durability,
             recordings: recordings::of_target(config, &target.name),
+            reuse: target.reuse,
             credentials: access::credentials_of(target.credentials.as_ref().map(|(settings, _)| settings)),
         });
     }

@@ -19,6 +19,7 @@ mod proof;
 mod recorder;
 pub mod ring_writer;
 mod settings;
+mod spares;
 mod start;
 mod tls;
 mod upstream;
@@ -29,8 +30,8 @@ pub use driver::Driver;
 pub use metrics::{CoreSnapshot, Counts, Metrics};
 pub use session::Durability;
 pub use settings::{
-    Credentials, DownstreamTls, DuplicateUser, Limits, Onward, Recording, RecordingMode, Recordings, Rules, Secret,
-    Settings, TargetSettings, Tokens, UpstreamTls, User, Users,
+    Credentials, DownstreamTls, DuplicateUser, Limits, Onward, Recording, RecordingMode, Recordings, Reuse, Rules,
+    Secret, Settings, TargetSettings, Tokens, UpstreamTls, User, Users,
 };
 pub use start::{Gateway, Outcome, StartError, Status, start};
 

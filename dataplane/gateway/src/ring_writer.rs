@@ -57,6 +57,10 @@ impl Device for Files {
         Clock::now()
     }
 
+    fn mono_ns(&self) -> u64 {
+        Clock::mono_now_ns()
+    }
+
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + 'static {
         driver::sleep(time)
     }

@@ -53,20 +53,7 @@ pub(super) fn verify(shapes: Shapes, text: &[u8], token: &Token, groups: &Groups
         groups
     };
     let whole = (token.start, token.end);
-    let mut context = Context::before(text, token.start);
-    // The prefix is itself a label: MRN-1015952, ssn123456789.
-    if let Some(prefix) = all.get(..token.prefix)
-        && (2..=10).contains(&prefix.len())
-    {
-        let mut lower = [0u8; 10];
-        if let Some(lower) = lower.get_mut(..prefix.len()) {
-            lower.copy_from_slice(prefix);
-            lower.make_ascii_lowercase();
-            let bits = context::meaning(lower) & !(say::LINK | say::DAY | say::AGE);
-            context.any |= bits;
-            context.tight |= bits;
-        }
-    }
+    let context = told(text, token, all);
     let shape = Shape::of(text, token, groups);
     if shapes.has(Detector::Dea) && (is_dea(all) || (context.tells(say::DEA) && token.digits >= 5)) {
         add(whole, Detector::Dea);
@@ -115,6 +102,24 @@ pub(super) fn verify(shapes: Shapes, text: &[u8], token: &Token, groups: &Groups
     if shapes.has(Detector::Code) && is_code(text, token, &context, shape, groups) {
         add(whole, Detector::Code);
     }
+}
+
+/// What the words before a token say, and its prefix, which is itself a label: MRN-1015952, ssn123456789.
+fn told(text: &[u8], token: &Token, all: &[u8]) -> Context {
+    let mut context = Context::before(text, token.start);
+    if let Some(prefix) = all.get(..token.prefix)
+        && (2..=10).contains(&prefix.len())
+    {
+        let mut lower = [0u8; 10];
+        if let Some(lower) = lower.get_mut(..prefix.len()) {
+            lower.copy_from_slice(prefix);
+            lower.make_ascii_lowercase();
+            let bits = context::meaning(lower) & !(say::LINK | say::DAY | say::AGE);
+            context.any |= bits;
+            context.tight |= bits;
+        }
+    }
+    context
 }
 
 /// How much a token looks like an identifier.
@@ -473,6 +478,13 @@ fn gs1(text: &[u8], at: usize) -> Option<(usize, usize)> {
         end += 4 + width + len;
     }
     Some((start, end))
+}
+
+/// See [`plate`]; what is before the token is read only where its letters and digits would do.
+pub(super) fn is_plate(text: &[u8], token: &Token) -> bool {
+    let anything = Context { any: u64::MAX, tight: u64::MAX, near: 0 };
+    let all = text.get(token.start..token.end).unwrap_or_default();
+    plate(text, token, &anything).is_some() && plate(text, token, &told(text, token, all)).is_some()
 }
 
 /// Plates vary by state; two to eight letters and digits after a word that says so, in one or two parts.

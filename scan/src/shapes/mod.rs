@@ -18,6 +18,11 @@ use crate::find::{Hit, Shapes};
 use groups::{Groups, Token};
 pub(crate) use net::{host, mac_by_dashes};
 
+/// The digit at `at` is part of a vehicle's plate.
+pub(crate) fn is_plate(text: &[u8], at: usize) -> bool {
+    Token::round(text, at).is_some_and(|token| codes::is_plate(text, &token))
+}
+
 fn byte(text: &[u8], at: usize, back: usize) -> Option<u8> {
     at.checked_sub(back).and_then(|i| text.get(i)).copied()
 }
