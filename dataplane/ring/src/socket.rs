@@ -177,6 +177,10 @@ impl Socket {
             inner.queue.pop_front();
         }
         if filled > 0 {
+            if inner.queue.is_empty() && inner.queue.capacity() > QUEUE_MAX {
+                // A session that idles again keeps no memory of a flood.
+                inner.queue = VecDeque::new();
+            }
             return Poll::Ready(Ok(filled));
         }
         match inner.end {
