@@ -401,7 +401,7 @@ impl Step {
             Self::YearOfTimestamp { zone } => year_of_timestamp(format, *zone, value, out).unwrap_or(Redacted::Null),
             Self::YearOfText => match dates::year_of_text(value) {
                 Some(year) => {
-                    out.extend_from_slice(format!("{year:04}").as_bytes());
+                    append(out, format_args!("{year:04}"));
                     Redacted::Scratch
                 }
                 None => Redacted::Null,
@@ -434,6 +434,13 @@ impl Element for Step {
     fn redact(&self, format: Format, value: &[u8], out: &mut Vec<u8>) -> Redacted {
         self.apply(format, value, out)
     }
+}
+
+/// Appends what is written so, without a string of its own.
+pub(crate) fn append(out: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    // A vector takes everything.
+    let _ = out.write_fmt(what);
 }
 
 fn or_null(written: Option<()>) -> Redacted {
@@ -550,7 +557,7 @@ fn first_of(year: i64) -> Option<i64> {
 
 fn write_year(year: i64, clock: &str, out: &mut Vec<u8>) {
     let (year, era) = if year > 0 { (year, "") } else { (1 - year, " BC") };
-    out.extend_from_slice(format!("{year:04}-01-01{clock}{era}").as_bytes());
+    append(out, format_args!("{year:04}-01-01{clock}{era}"));
 }
 
 /// The age above which all are the same.
