@@ -39,6 +39,7 @@ impl<'a> Writer<'a> {
         if self.overflow { None } else { Some(self.at) }
     }
 
+    #[inline]
     pub(crate) fn raw(&mut self, bytes: &[u8]) {
         match self.buffer.get_mut(self.at..).and_then(|rest| rest.get_mut(..bytes.len())) {
             Some(slot) if !self.overflow => {
@@ -49,21 +50,32 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// The shortest form only.
+    #[inline]
     fn head(&mut self, major: u8, value: u64) {
         let major = major << 5;
-        // The shortest form only.
-        if value < 24 {
-            self.raw(&[major | value as u8]);
-        } else if let Ok(value) = u8::try_from(value) {
-            self.raw(&[major | 24, value]);
-        } else if let Ok(value) = u16::try_from(value) {
-            let [a, b] = value.to_be_bytes();
-            self.raw(&[major | 25, a, b]);
-        } else if let Ok(value) = u32::try_from(value) {
-            let [a, b, c, d] = value.to_be_bytes();
-            self.raw(&[major | 26, a, b, c, d]);
+        if value < 24
+            && let Some(slot) = self.buffer.get_mut(self.at)
+            && !self.overflow
+        {
+            *slot = major | value as u8;
+            self.at += 1;
         } else {
-            let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
+            self.long_head(major, value);
+        }
+    }
+
+    fn long_head(&mut self, major: u8, value: u64) {
+        let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
+        if value < 24 {
+            self.raw(&[major | h]);
+        } else if value <= u64::from(u8::MAX) {
+            self.raw(&[major | 24, h]);
+        } else if value <= u64::from(u16::MAX) {
+            self.raw(&[major | 25, g, h]);
+        } else if value <= u64::from(u32::MAX) {
+            self.raw(&[major | 26, e, f, g, h]);
+        } else {
             self.raw(&[major | 27, a, b, c, d, e, f, g, h]);
         }
     }

@@ -744,20 +744,18 @@ pub fn decode_record(bytes: &[u8]) -> Result<OwnedRecord, DecodeError> {
     Ok(OwnedRecord { sequence, clock, body: raw.body(number)?, extensions })
 }
 
-/// Type number and time of a record that this process encoded; they stand at its head.
-pub(crate) fn peek(bytes: &[u8]) -> Result<(u64, Clock), DecodeError> {
+/// Time of a record that this process encoded; it stands at its head.
+pub(crate) fn time(bytes: &[u8]) -> Result<Clock, DecodeError> {
     let mut reader = Reader::new(bytes);
     reader.map()?;
-    let mut number = 0;
     for _ in 0..4 {
         match reader.uint()? {
-            key::TYPE => number = reader.uint()?,
-            key::VERSION | key::SEQUENCE => {
+            key::VERSION | key::TYPE | key::SEQUENCE => {
                 reader.uint()?;
             }
             key::TIME => {
                 reader.array()?;
-                return Ok((number, Clock { wall_ns: reader.uint()?, mono_ns: reader.uint()? }));
+                return Ok(Clock { wall_ns: reader.uint()?, mono_ns: reader.uint()? });
             }
             other => return Err(DecodeError::UnknownField(other)),
         }

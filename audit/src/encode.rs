@@ -258,6 +258,12 @@ pub fn encode_record(buffer: &mut [u8], sequence: u64, clock: Clock, record: &Re
     writer.finish()
 }
 
+/// Number of an encoded record's type if that is below 24: it stands behind the map's head, the version and its own key,
+/// which take one byte each (two bytes stand for a larger one, of which this is the first).
+pub(crate) fn short_number(record: &[u8]) -> u64 {
+    record.get(4).map_or(0, |byte| u64::from(*byte))
+}
+
 /// Number of a record's type.
 pub(crate) fn number(record: &Record<'_>) -> u64 {
     match record {

@@ -460,7 +460,7 @@ pub enum Record<'a> {
 }
 
 /// One masked column of a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MaskedColumn<'a> {
     /// Name in the result.
     pub column: &'a str,
@@ -471,7 +471,7 @@ pub struct MaskedColumn<'a> {
 }
 
 /// One protected column that a role sees in clear.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClearColumn<'a> {
     /// Name in the result.
     pub column: &'a str,

@@ -198,6 +198,8 @@ impl Ring {
         let mut position = self.sealed;
         let mut header =
             BlockHeader { flags: 0, records: 0, first_record_seq: self.sealed_sequence + 1, ..self.identity };
+        // Where the first and the last record are.
+        let mut ends = None;
         out.resize(start + HEADER_BYTES, 0);
         while position < self.tail {
             let place = self.place(position);
@@ -215,17 +217,12 @@ impl Ring {
                 break;
             }
             let record = &framed[4..];
-            // The ring wrote these bytes itself; a record without a readable head would be dated now.
-            let (number, clock) = decode::peek(record).unwrap_or((0, now));
-            if header.records == 0 {
-                (header.wall_ns[0], header.mono_ns[0]) = (clock.wall_ns, clock.mono_ns);
-            }
-            (header.wall_ns[1], header.mono_ns[1]) = (clock.wall_ns, clock.mono_ns);
-            match number {
+            match encode::short_number(record) {
                 kind::EPOCH_END => header.flags |= FLAG_LAST,
                 kind::EPOCH_START if follows_a_crash(record) => header.flags |= FLAG_AFTER_CRASH,
                 _ => {}
             }
+            ends.get_or_insert((place, place)).1 = place;
             self.tree.push(merkle::leaf(header.first_record_seq + u64::from(header.records), record));
             out.extend_from_slice(framed);
             header.records += 1;
@@ -234,6 +231,14 @@ impl Ring {
         if header.records == 0 {
             out.truncate(start);
             return None;
+        }
+        if let Some((first, last)) = ends {
+            let time = |place: usize| {
+                // The ring wrote these bytes itself; a record without a readable head would be dated now.
+                self.buffer.get(place + 4..).and_then(|record| decode::time(record).ok()).unwrap_or(now)
+            };
+            let (first, last) = (time(first), time(last));
+            (header.wall_ns, header.mono_ns) = ([first.wall_ns, last.wall_ns], [first.mono_ns, last.mono_ns]);
         }
         let payload = &out[start + HEADER_BYTES..];
         header.payload_len = payload.len() as u32;

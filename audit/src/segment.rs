@@ -16,6 +16,9 @@ pub const HEADER_PAGE_BYTES: u64 = ALIGN_BYTES as u64;
 /// Usual size of a segment.
 pub const SEGMENT_BYTES_DEFAULT: u64 = 16 << 20;
 
+/// Zeros written at once.
+const ZEROS_BYTES: usize = 1 << 20;
+
 const MAGIC: [u8; 8] = *b"TGAUDSG1";
 const VERSION: u16 = 1;
 const EXTENSION: &str = "tgseg";
@@ -249,13 +252,7 @@ pub fn prepare_as(core_directory: &Path, name: &str, header: &SegmentHeader) -> 
     let write = || -> io::Result<()> {
         let mut file = create_private(&path)?;
         file.write_all(&header.encode())?;
-        let zeros = vec![0u8; 1 << 20];
-        let mut left = header.segment_bytes.saturating_sub(HEADER_PAGE_BYTES);
-        while left > 0 {
-            let piece = left.min(zeros.len() as u64);
-            file.write_all(&zeros[..piece as usize])?;
-            left -= piece;
-        }
+        zero_fill(&path, &file, HEADER_PAGE_BYTES, header.segment_bytes)?;
         file.sync_all()
     };
     write().inspect_err(|_| {
@@ -263,6 +260,32 @@ pub fn prepare_as(core_directory: &Path, name: &str, header: &SegmentHeader) -> 
         let _ = fs::remove_file(&path);
     })?;
     Ok(path)
+}
+
+/// Zeros from `from` to `to`, past the page cache where the file system lets us: what is written there later goes past it
+/// too, and would have to throw the zeros out first.
+fn zero_fill(path: &Path, file: &File, from: u64, to: u64) -> io::Result<()> {
+    let memory = vec![0u8; ZEROS_BYTES + ALIGN_BYTES];
+    let zeros = &memory[memory.as_ptr().align_offset(ALIGN_BYTES).min(ALIGN_BYTES)..][..ZEROS_BYTES];
+    let mut direct =
+        File::options().write(true).custom_flags(rustix::fs::OFlags::DIRECT.bits().cast_signed()).open(path).ok();
+    let mut at = from;
+    while at < to {
+        let piece = &zeros[..(to - at).min(ZEROS_BYTES as u64) as usize];
+        let written = match &direct {
+            Some(direct) => direct.write_all_at(piece, at),
+            None => file.write_all_at(piece, at),
+        };
+        match written {
+            // The file opens so and is not written so, or its end is not aligned.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput && direct.take().is_some() => {}
+            written => {
+                written?;
+                at += piece.len() as u64;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Gives a prepared segment its name, durably. A file that already has the name is one whose first block could not be
@@ -464,4 +487,30 @@ impl SegmentReader {
 /// A new file that only its owner may read.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prepared_segment_is_its_header_and_zeros() {
+        // Where direct writes work, where they may not, and a size that they cannot write.
+        let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap()];
+        for folder in &folders {
+            for segment_bytes in
+                [HEADER_PAGE_BYTES, 3 * HEADER_PAGE_BYTES, (2 << 20) + HEADER_PAGE_BYTES, (1 << 20) + 5000]
+            {
+                let header =
+                    SegmentHeader { node: [1; 16], core: 2, cores: 3, epoch: 4, epoch_nonce: [5; 16], segment_bytes };
+                let path = prepare(folder.path(), &header).unwrap();
+                let bytes = fs::read(&path).unwrap();
+                assert_eq!(bytes.len() as u64, segment_bytes);
+                let (page, rest) = bytes.split_first_chunk().unwrap();
+                assert_eq!(SegmentHeader::decode(page), Some(header));
+                assert!(rest.iter().all(|byte| *byte == 0));
+            }
+        }
+    }
 }

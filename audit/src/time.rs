@@ -11,13 +11,16 @@ impl Clock {
     #[must_use]
     pub fn now() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX), mono_ns: Self::mono_now_ns() }
+    }
+
+    /// CLOCK_BOOTTIME now (clock_gettime(2)), in nanoseconds.
+    #[must_use]
+    pub fn mono_now_ns() -> u64 {
         let boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let seconds = u64::try_from(boot.tv_sec).unwrap_or(0);
         let nanos = u64::try_from(boot.tv_nsec).unwrap_or(0);
-        Self {
-            wall_ns: u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX),
-            mono_ns: seconds.saturating_mul(1_000_000_000).saturating_add(nanos),
-        }
+        seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 
+use audit::block::{FLAG_AFTER_CRASH, FLAG_LAST};
 use audit::record::{Access, Actor, Approval, ClearColumn, Clock, Credential, MaskedColumn, Record, SessionId};
 use audit::{Body, Ring, decode_block, decode_record, encode_record};
 use proptest::prelude::*;
@@ -244,6 +245,24 @@ proptest! {
         let _ = audit::fuzzing::decode_header_page(&bytes);
     }
 
+    #[test]
+    fn a_blocks_flags_are_those_of_its_records(material in material(), clock in (1..u64::MAX, 1..u64::MAX)) {
+        let mut ring = Ring::new([1; 16], 0, 1, [2; 16], [0; 32], 1, 1 << 20);
+        let clock = Clock { wall_ns: clock.0, mono_ns: clock.1 };
+        drop(with_record(&material, |record| ring.append(clock, record)).unwrap());
+        let mut out = Vec::new();
+        ring.seal(Clock::default(), &mut out).unwrap();
+        let block = decode_block(&out).unwrap();
+        let (_, bytes) = block.records().next().unwrap();
+        let flags = match decode_record(bytes).unwrap().body {
+            Body::EpochEnd => FLAG_LAST,
+            Body::EpochStart { clean: false, .. } => FLAG_AFTER_CRASH,
+            _ => 0,
+        };
+        prop_assert_eq!(block.header.flags, flags);
+        prop_assert_eq!((block.header.wall_ns, block.header.mono_ns), ([clock.wall_ns; 2], [clock.mono_ns; 2]));
+    }
+
     /// The ring against a queue: nothing lost, nothing invented, order and space kept.
     #[test]
     fn the_ring_is_a_bounded_queue(
@@ -304,6 +323,8 @@ proptest! {
                                 other => panic!("{other:?}"),
                             }
                         }).collect();
+                        let ends = [records[0].0, last];
+                        prop_assert_eq!((block.header.wall_ns, block.header.mono_ns), (ends, ends));
                         prop_assert_eq!(read, records);
                         ring.durable(last);
                         durable = last;

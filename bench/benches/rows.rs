@@ -1,56 +1,113 @@
-//! Masked rows: one and six of eight columns, text and binary, in place and growing; and the rows of a COPY, beside what
-//! they cost when they pass.
+//! Rows through the protocol's value and the lanes, beside a memcpy of the same bytes: nothing masked, two and six of eight
+//! columns, six and a scanned note; in text and binary, and as COPY.
 //!
-//! The redactions themselves are the policy crate's and are measured there; here they are a fill, so that the figure is
-//! what the walk, the rewrite and the lanes cost.
+//! The data is larger than any cache; a slice of it is copied into the lane's buffer, as a read from a socket would be, and
+//! worked on there. Copy and work take turns in the same run, and the median of their ratio counts, because the machine may
+//! have other work. An argument chooses: `cargo bench -p bench --bench rows -- "6 of 8"`.
 
 use std::hint::black_box;
+use std::time::Instant;
 
-use bench::conversation::{Conversation, Needs};
-use contract::{CopyFormat, Quoted};
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use bench::conversation::Conversation;
+use bench::masking::{self, Work};
+use contract::{BUFFER_LARGE_BYTES, CopyFormat};
 
-const READ_BYTES: usize = 64 << 10;
+/// Larger than the caches of today's servers.
+const COLD_BYTES: usize = 384 << 20;
+/// What a read from a socket brings at most.
+const READ_BYTES: usize = BUFFER_LARGE_BYTES;
+/// Reads of one turn.
+const READS: usize = 32;
+const TURNS: usize = 41;
+/// A row, about.
+const ROW_BYTES: f64 = 325.0;
 
-fn masked(c: &mut Criterion) {
-    let mut group = c.benchmark_group("rows");
-    let rows = bench::conversation::rows(READ_BYTES);
-    group.throughput(Throughput::Bytes(rows.len() as u64));
-    let (one, six): (&[u16], &[u16]) = (&[2], &[1, 2, 3, 4, 6, 7]);
-    for (columns, name) in [(one, "1 of 8"), (six, "6 of 8")] {
-        for (binary, format) in [(false, "text"), (true, "binary")] {
-            for (grows, how) in [(false, "same length"), (true, "rewritten")] {
-                let mut conversation = Conversation::reading(Needs::Plan(columns, grows), binary);
-                let id = format!("{name}, {format}, {how}");
-                group.bench_function(id, |b| b.iter(|| conversation.upstream(black_box(&rows))));
-            }
-        }
-    }
-    group.finish();
+struct Case {
+    name: &'static str,
+    goal: Option<f64>,
+    conversation: Conversation,
 }
 
-fn copied(c: &mut Criterion) {
-    let mut group = c.benchmark_group("copy");
+fn main() {
+    let only: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let works = [
+        (Work::Nothing, None),
+        (Work::Two, Some(0.8)),
+        (Work::Six, Some(0.65)),
+        (Work::SixAndNote, Some(0.35)),
+        (Work::SixAndAll, None),
+        (Work::Resized, None),
+    ];
     let text = CopyFormat::Text { delimiter: b'\t', null: b"\\N".to_vec(), header: false };
-    let csv = CopyFormat::Csv {
-        delimiter: b',',
-        quote: b'"',
-        escape: b'"',
-        null: Vec::new(),
-        header: false,
-        quoted: Quoted::Columns(Vec::new()),
-    };
-    let (none, one, six): (&[u16], &[u16], &[u16]) = (&[], &[2], &[1, 2, 3, 4, 6, 7]);
-    for (format, name) in [(text, "text"), (csv, "CSV"), (CopyFormat::Binary, "binary")] {
-        let rows = bench::conversation::copy_rows(READ_BYTES, &format);
-        group.throughput(Throughput::Bytes(rows.len() as u64));
-        for (columns, masked) in [(none, "passed"), (one, "1 of 8"), (six, "6 of 8")] {
-            let mut conversation = Conversation::copying(columns, &format);
-            group.bench_function(format!("{name}, {masked}"), |b| b.iter(|| conversation.upstream(black_box(&rows))));
+    println!(
+        "{:<14} {:<22} {:>10} {:>10} {:>10} {:>7} {:>5}",
+        "", "masked", "memcpy GB/s", "GB/s", "ns/row", "ratio", "goal"
+    );
+    for (kind, copy) in
+        [("text", None), ("binary", None), ("COPY text", Some(&text)), ("COPY binary", Some(&CopyFormat::Binary))]
+    {
+        if !only.is_empty() && !only.iter().any(|o| kind == o || works.iter().any(|(w, _)| w.name() == o)) {
+            continue;
+        }
+        let unit = copy.map_or_else(|| masking::rows(8 << 20), |format| masking::copy_rows(8 << 20, format));
+        let cold = unit.repeat(COLD_BYTES / unit.len());
+        for (work, goal) in works {
+            if !only.is_empty() && !only.iter().any(|o| o == work.name()) && !only.iter().any(|o| o == kind) {
+                continue;
+            }
+            let goal = if copy.is_none() { goal } else { None };
+            let conversation = copy.map_or_else(|| work.rows(kind == "binary"), |format| work.copy(format));
+            measure(kind, &cold, Case { name: work.name(), goal, conversation });
         }
     }
-    group.finish();
 }
 
-criterion_group!(benches, masked, copied);
-criterion_main!(benches);
+fn measure(kind: &str, cold: &[u8], mut case: Case) {
+    let mut at = 0;
+    let mut buffer = vec![0u8; READ_BYTES];
+    let next = |at: &mut usize| {
+        if *at + READ_BYTES > cold.len() {
+            *at = 0;
+        }
+        let slice = &cold[*at..*at + READ_BYTES];
+        *at += READ_BYTES;
+        slice
+    };
+    // The stream has to go on where it stopped: the copies read what is far away from it.
+    let mut far = cold.len() / 2;
+    let (mut ratios, mut copies, mut worked) = (Vec::new(), Vec::new(), Vec::new());
+    for turn in 0..TURNS {
+        let began = Instant::now();
+        for _ in 0..READS {
+            buffer.copy_from_slice(black_box(next(&mut far)));
+            black_box(&mut buffer);
+        }
+        let copied = began.elapsed().as_secs_f64();
+        let began = Instant::now();
+        let end = (at + READS * READ_BYTES).min(cold.len());
+        case.conversation.stream(black_box(&cold[at..end]));
+        let work = began.elapsed().as_secs_f64() * (READS * READ_BYTES) as f64 / (end - at) as f64;
+        at = if end == cold.len() { 0 } else { end };
+        if turn > 0 {
+            ratios.push(copied / work);
+            copies.push(copied);
+            worked.push(work);
+        }
+    }
+    let bytes = (READS * READ_BYTES) as f64;
+    let (copied, worked) = (median(&mut copies), median(&mut worked));
+    println!(
+        "{kind:<14} {:<22} {:>10.1} {:>10.1} {:>10.1} {:>7.2} {:>5}",
+        case.name,
+        bytes / copied / 1e9,
+        bytes / worked / 1e9,
+        (worked - copied) / (bytes / ROW_BYTES) * 1e9,
+        median(&mut ratios),
+        case.goal.map_or_else(String::new, |goal| format!("{goal:.2}"))
+    );
+}
+
+fn median(figures: &mut [f64]) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -6,7 +6,8 @@
 use std::rc::Rc;
 
 use contract::{
-    Buffers, Chunk, CopyFormat, CopyOut, Format, Judge, Lane, Limits, Redacted, Redactor, Serving, Step, Verdict,
+    Buffers, Chunk, CopyFormat, CopyOut, Format, Judge, Lane, Limits, Redacted, Redactor, Serving, Step, Values,
+    Verdict,
 };
 use postgres::{Serve, frame};
 
@@ -28,9 +29,36 @@ pub enum Needs<'a> {
 #[derive(Debug)]
 pub enum MadeUp {}
 
-/// Fills values of the planned columns.
+/// Changes values of the planned columns: by a real plan, or else by a fill.
 #[derive(Clone, Debug)]
-pub struct Fill(Rc<(Vec<u16>, bool, Option<CopyFormat>)>);
+pub struct Fill(Rc<Planned>);
+
+#[derive(Debug)]
+struct Planned {
+    columns: Vec<u16>,
+    grows: bool,
+    copy: Option<CopyFormat>,
+    plan: Option<policy::Plan>,
+}
+
+impl Fill {
+    fn new(columns: &[u16], grows: bool, copy: Option<CopyFormat>) -> Self {
+        Self(Rc::new(Planned { columns: columns.to_vec(), grows, copy, plan: None }))
+    }
+
+    fn real(plan: &policy::Plan, copy: Option<CopyFormat>) -> Self {
+        let columns = plan.columns().iter().map(|c| c.index).collect();
+        let grows = plan.columns().iter().any(|c| c.grows != policy::Grows::Never);
+        Self(Rc::new(Planned { columns, grows, copy, plan: Some(plan.clone()) }))
+    }
+}
+
+const fn format_of(format: Format) -> policy::Format {
+    match format {
+        Format::Text => policy::Format::Text,
+        Format::Binary => policy::Format::Binary,
+    }
+}
 
 impl Redactor for Fill {
     fn width(&self) -> usize {
@@ -38,17 +66,27 @@ impl Redactor for Fill {
     }
 
     fn planned(&self) -> &[u16] {
-        &self.0.0
+        &self.0.columns
     }
 
-    fn redact(&self, _: usize, _: Format, value: &[u8], scratch: &mut Vec<u8>) -> Redacted {
+    fn redact(&self, i: usize, format: Format, value: &[u8], scratch: &mut Vec<u8>) -> Redacted {
+        if let Some(plan) = &self.0.plan {
+            return plan.redact(i, format_of(format), value, scratch).into();
+        }
         scratch.clear();
         scratch.resize(value.len(), b'*');
         Redacted::Scratch
     }
 
+    fn redact_batch(&self, i: usize, format: Format, values: &mut Values<'_>) {
+        match &self.0.plan {
+            Some(plan) => plan.redact_batch(i, format_of(format), values),
+            None => values.each(|value, scratch| self.redact(i, format, value, scratch)),
+        }
+    }
+
     fn grows(&self) -> bool {
-        self.0.1
+        self.0.grows
     }
 }
 
@@ -77,7 +115,7 @@ impl Judge for MadeUp {
     }
 
     fn copies_out(token: &Option<Fill>) -> Option<Rc<[CopyOut]>> {
-        let format = token.as_ref()?.0.2.clone()?;
+        let format = token.as_ref()?.0.copy.clone()?;
         Some([CopyOut { part: 0, shape: "select * from people".into(), format }].into())
     }
 }
@@ -139,7 +177,7 @@ impl Conversation {
         let limits = Limits::default();
         let token = match needs {
             Needs::Nothing => None,
-            Needs::Plan(columns, grows) => Some(Fill(Rc::new((columns.to_vec(), grows, None)))),
+            Needs::Plan(columns, grows) => Some(Fill::new(columns, grows, None)),
         };
         Self {
             serve: Serve::new(limits, Rc::new(|_: &[u8]| true)),
@@ -156,7 +194,19 @@ impl Conversation {
     /// One whose statement is returning rows, in text or in binary.
     #[must_use]
     pub fn reading(needs: Needs<'_>, binary: bool) -> Self {
-        let mut this = Self::new(needs);
+        Self::new(needs).begin_reading(binary)
+    }
+
+    /// The same under a real plan.
+    #[must_use]
+    pub fn masking(plan: &policy::Plan, binary: bool) -> Self {
+        let mut this = Self::new(Needs::Nothing);
+        this.token = Some(Fill::real(plan, None));
+        this.begin_reading(binary)
+    }
+
+    fn begin_reading(self, binary: bool) -> Self {
+        let mut this = self;
         let mut frames = Vec::new();
         parse(&mut frames);
         bind(&mut frames, binary);
@@ -172,9 +222,24 @@ impl Conversation {
     #[must_use]
     pub fn copying(columns: &[u16], format: &CopyFormat) -> Self {
         let mut this = Self::new(Needs::Nothing);
-        let mut answer = Vec::new();
         if !columns.is_empty() {
-            this.token = Some(Fill(Rc::new((columns.to_vec(), true, Some(format.clone())))));
+            this.token = Some(Fill::new(columns, true, Some(format.clone())));
+        }
+        this.begin_copying(format)
+    }
+
+    /// The same under a real plan.
+    #[must_use]
+    pub fn copying_masked(plan: &policy::Plan, format: &CopyFormat) -> Self {
+        let mut this = Self::new(Needs::Nothing);
+        this.token = Some(Fill::real(plan, Some(format.clone())));
+        this.begin_copying(format)
+    }
+
+    fn begin_copying(self, format: &CopyFormat) -> Self {
+        let mut this = self;
+        let mut answer = Vec::new();
+        if this.token.is_some() {
             answer = this.prepared_answer();
             frame::write(&mut answer, b'3', |_| ());
         }
@@ -269,6 +334,15 @@ impl Conversation {
     /// When the conversation breaks down.
     pub fn upstream(&mut self, bytes: &[u8]) {
         self.feed(bytes, false);
+    }
+
+    /// Bytes of a stream from the database, and then, as after every poll of a pump, a moment of rest.
+    ///
+    /// # Panics
+    /// When the conversation breaks down.
+    pub fn stream(&mut self, bytes: &[u8]) {
+        self.feed(bytes, false);
+        self.up.rest(&mut self.buffers);
     }
 
     fn feed(&mut self, mut bytes: &[u8], from_client: bool) {

@@ -78,7 +78,31 @@ fn mint(epoch: &Arc<Epoch>, identity: &Identity, has: impl Fn(&Role) -> bool) ->
     Ok(Grant { epoch: Arc::clone(epoch), role, view, mode, identity: identity.clone(), memo: Mutex::default() })
 }
 
+/// Grants with equal keys decide, plan and charge everything alike, as long as something keeps the epoch alive.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GrantKey {
+    /// Address of the epoch.
+    epoch: usize,
+    role: usize,
+    mode: Mode,
+    /// Whose accounts are charged, where the role has budgets.
+    account: Option<Arc<str>>,
+}
+
 impl Grant {
+    /// What it has in common with grants that decide alike.
+    #[must_use]
+    pub fn key(&self) -> GrantKey {
+        let account = self.has_budgets().then(|| self.account());
+        GrantKey { epoch: Arc::as_ptr(&self.epoch).addr(), role: self.role, mode: self.mode, account }
+    }
+
+    /// Something that its role may do is counted.
+    #[must_use]
+    pub fn has_budgets(&self) -> bool {
+        self.rules().is_some_and(|role| !role.budgets.is_empty() || !role.comparisons.is_empty())
+    }
+
     /// The grant of the same identity under another epoch: after a reload of the rules or a change of the catalog.
     ///
     /// # Errors

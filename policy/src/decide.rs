@@ -189,6 +189,19 @@ impl Grant {
         if essential(found) { Some(found.clone()) } else { other().filter(essential) }
     }
 
+    /// [`Grant::decide`] was asked about these facts, and says the same about every text that has them, in every session
+    /// whose grant has the same [key](Grant::key) and whose search path is the one of its account: no rule looks at the
+    /// text, no name of a session is in it, and every relation is one of the catalog.
+    #[must_use]
+    pub fn is_settled(&self, facts: &Facts) -> bool {
+        let memo = self.memo.lock().unwrap_or_else(PoisonError::into_inner);
+        facts.statements.iter().all(|statement| {
+            let by_name = matches!(statement.session, SessionUse::Execute(_) | SessionUse::Fetch(_));
+            let judged = memo.get(&Arc::as_ptr(statement).addr());
+            !by_name && judged.is_some_and(|judged| judged.lasting && judged.armed.is_empty())
+        })
+    }
+
     /// Forgets decisions: names mean something else now.
     pub fn forget(&self) {
         self.memo.lock().unwrap_or_else(PoisonError::into_inner).clear();

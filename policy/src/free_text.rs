@@ -3,12 +3,15 @@
 //! Hits come united and in order; between them the value is copied. JSON stays JSON and XML stays XML, or the value is NULL.
 //! This is a backstop for prose and never a boundary. Deliberately absent: finding (the `scan` crate does that).
 
+use std::ops::Range;
 use std::sync::Arc;
 
+use contract::Values;
 use memchr::memmem;
 use scan::{Detector, Folded, Hit, Shapes, dates};
 
 use crate::bundle::Bundle;
+use crate::in_place;
 use crate::model::{ClassId, Redaction};
 use crate::redact::{self, Filler, Format, Keep, Kind, Redacted, TokenKey};
 
@@ -82,9 +85,13 @@ impl Scanner {
         Some(Self { bundle: Arc::clone(bundle), shapes: Shapes::of(detectors), words, list, numbers, change, kind })
     }
 
-    /// Whether the result can be longer than the value.
-    pub(crate) const fn keeps_length(&self) -> bool {
-        matches!(&self.change, Change::Year | Change::Age | Change::Zip)
+    /// The result is never longer than the value.
+    pub(crate) const fn never_grows(&self) -> bool {
+        match &self.change {
+            Change::Year | Change::Age | Change::Zip => true,
+            Change::Mask { fill, .. } => fill.byte().is_some(),
+            Change::Replace(_) | Change::Token { .. } => false,
+        }
     }
 
     /// What is found in `text`, in order, overlaps united.
@@ -93,6 +100,25 @@ impl Scanner {
         let plain = folded.as_ref().map_or(text, Folded::text);
         let mut hits = Vec::new();
         scan::collect(self.shapes, plain, &mut hits);
+        self.words(plain, &mut hits);
+        if let Some(folded) = &folded {
+            for hit in &mut hits {
+                (hit.start, hit.end) = folded.origin(text, hit.start, hit.end);
+            }
+        }
+        if hits.len() > 1 {
+            scan::unite(&mut hits);
+        }
+        hits
+    }
+
+    /// Some word list belongs to it.
+    fn has_words(&self) -> bool {
+        self.words.is_some() || !self.numbers.is_empty()
+    }
+
+    /// Adds what the word lists have in `plain`, in no certain order.
+    fn words(&self, plain: &[u8], hits: &mut Vec<Hit>) {
         if let Some(words) = self.words.and_then(|w| self.bundle.words.get(w)) {
             let detector = Detector::Words(self.list);
             words.for_each(plain, |start, end| hits.push(Hit { start, end, detector }));
@@ -103,15 +129,76 @@ impl Scanner {
                 hits.extend(found.map(|m| Hit { start: m.start(), end: m.end(), detector: Detector::Words(*list) }));
             }
         }
-        if let Some(folded) = &folded {
-            for hit in &mut hits {
-                (hit.start, hit.end) = folded.origin(text, hit.start, hit.end);
+    }
+
+    /// Redacts what is found in the values of a column. Plain texts are looked at together.
+    pub(crate) fn apply_batch(&self, format: Format, values: &mut Values<'_>) {
+        /// Texts that are looked at together.
+        const TEXTS: usize = 64;
+        if !matches!(self.kind, Kind::Text | Kind::Padded | Kind::Char) {
+            values.each(|value, out| self.apply(format, value, out).into());
+            return;
+        }
+        let (mut hits, mut found, mut out) = (Vec::new(), Vec::new(), Vec::new());
+        for first in (0..values.len()).step_by(TEXTS) {
+            let count = TEXTS.min(values.len() - first);
+            let texts: [Range<usize>; TEXTS] = std::array::from_fn(|n| match n < count {
+                true => values.range(first + n).unwrap_or_default(),
+                false => 0..0,
+            });
+            found.clear();
+            let texts = texts.get(..count).unwrap_or_default();
+            scan::batch(self.shapes, values.bytes(), texts, &mut hits, |n, hits| {
+                found.extend(hits.iter().map(|hit| (n, *hit)));
+            });
+            let mut found = found.as_slice();
+            for n in 0..count {
+                let of_shapes = found.iter().take_while(|(place, _)| *place == n).count();
+                let (own, others) = found.split_at_checked(of_shapes).unwrap_or_default();
+                found = others;
+                if own.is_empty() && !self.has_words() {
+                    continue;
+                }
+                let Some(text) = values.get(first + n) else { continue };
+                hits.clear();
+                if self.has_words() && !text.is_ascii() {
+                    hits = self.hits(text);
+                } else {
+                    hits.extend(own.iter().map(|(_, hit)| *hit));
+                    self.words(text, &mut hits);
+                    if hits.len() > own.len() {
+                        scan::unite(&mut hits);
+                    }
+                }
+                if !hits.is_empty() && !self.change_in_place(values, first + n, &hits) {
+                    let Some(text) = values.get(first + n) else { continue };
+                    out.clear();
+                    self.write(text, &hits, &mut out);
+                    values.set(first + n, contract::Redacted::Scratch, &out);
+                }
             }
         }
-        if hits.len() > 1 {
-            scan::unite(&mut hits);
+    }
+
+    /// Masks the hits of one value where it lies, if that is all there is to do.
+    fn change_in_place(&self, values: &mut Values<'_>, n: usize, hits: &[Hit]) -> bool {
+        let Change::Mask { keep, fill } = &self.change else { return false };
+        let (Some(fill), Some(text)) = (fill.byte(), values.get_mut(n)) else { return false };
+        let ascii = |hit: &Hit| text.get(hit.start..hit.end).is_some_and(in_place::is_ascii);
+        hits.iter().all(ascii)
+            && hits.iter().all(|hit| text.get_mut(hit.start..hit.end).is_some_and(|t| in_place::mask(t, *keep, fill)))
+    }
+
+    /// Appends `text` with its hits changed.
+    fn write(&self, text: &[u8], hits: &[Hit], out: &mut Vec<u8>) {
+        let mut at = 0;
+        for hit in hits {
+            let Some(between) = text.get(at..hit.start) else { continue };
+            out.extend_from_slice(between);
+            self.change(hit.detector, text.get(hit.start..hit.end).unwrap_or_default(), out);
+            at = hit.end;
         }
-        hits
+        out.extend_from_slice(text.get(at..).unwrap_or_default());
     }
 
     /// Redacts what is found in one value.
@@ -146,14 +233,7 @@ impl Scanner {
             return Redacted::Keep;
         }
         out.extend_from_slice(head);
-        let mut at = 0;
-        for hit in hits {
-            let Some(between) = text.get(at..hit.start) else { continue };
-            out.extend_from_slice(between);
-            self.change(hit.detector, text.get(hit.start..hit.end).unwrap_or_default(), out);
-            at = hit.end;
-        }
-        out.extend_from_slice(text.get(at..).unwrap_or_default());
+        self.write(text, &hits, out);
         Redacted::Scratch
     }
 

@@ -98,3 +98,60 @@ proptest! {
         prop_assert!(!out.contains(&ssn));
     }
 }
+
+proptest! {
+    #[test]
+    fn texts_looked_at_together_become_what_each_becomes_alone(
+        texts in proptest::collection::vec(
+            proptest::option::of(prop_oneof![
+                "[a-zA-Z .,:0-9@/-]{0,90}",
+                "(MRN 0012345|92yo|SMITH|ſmith|TX 75001|１２３-45-6789|123-45-6789|van dyk|HC-12ab| |é|x){0,8}",
+            ]),
+            0..150,
+        ),
+        how in 0usize..6,
+        type_oid in proptest::sample::select(&[25u32, 1042, 114, 142][..]),
+    ) {
+        let redaction = [
+            Redaction::Null,
+            Redaction::KeepLast { count: 2, fill: '#' },
+            Redaction::Fill { fill: '█' },
+            Redaction::Constant("[x]".into()),
+            Redaction::Year,
+            Redaction::Token { key: "k".into(), length: 8 },
+        ][how].clone();
+        let scanner = scanner(&redaction, type_oid);
+        let (mut bytes, mut fields) = (Vec::new(), Vec::new());
+        for text in &texts {
+            let start = u32::try_from(bytes.len()).unwrap();
+            fields.push(match text {
+                Some(text) => contract::Field::new(start, u32::try_from(text.len()).unwrap()),
+                None => contract::Field::null(start),
+            });
+            bytes.extend_from_slice(text.as_deref().unwrap_or_default().as_bytes());
+        }
+        let (mut aside, mut scratch) = (Vec::new(), Vec::new());
+        let mut values = Values::new(&mut bytes, &mut fields, &mut aside, &mut scratch);
+        scanner.apply_batch(Format::Text, &mut values);
+        for (text, field) in texts.iter().zip(&fields) {
+            let together = match field.fate() {
+                contract::Fate::Null => None,
+                contract::Fate::There if field.is_null() => None,
+                contract::Fate::There => Some(bytes[field.range()].to_vec()),
+                contract::Fate::Aside(range) => Some(aside[range].to_vec()),
+            };
+            let alone = text.as_ref().and_then(|text| {
+                let mut out = Vec::new();
+                match scanner.apply(Format::Text, text.as_bytes(), &mut out) {
+                    Redacted::Keep => Some(text.clone().into_bytes()),
+                    Redacted::Null => None,
+                    Redacted::Scratch => Some(out),
+                }
+            });
+            prop_assert_eq!(&together, &alone, "{:?}", text);
+            if let (Some(text), Some(new), true) = (text, together, scanner.never_grows()) {
+                prop_assert!(new.len() <= text.len());
+            }
+        }
+    }
+}

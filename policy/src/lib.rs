@@ -22,6 +22,7 @@ mod fills;
 mod free_text;
 pub mod glob;
 mod guard;
+mod in_place;
 mod json_values;
 pub mod ledger;
 pub mod model;
@@ -37,7 +38,7 @@ mod session_rules;
 mod system;
 
 pub use about::About;
-pub use admit::{Grant, Identity, admit, preview};
+pub use admit::{Grant, GrantKey, Identity, admit, preview};
 pub use budget::{Spending, used_up};
 pub use bundle::{BuildError, Bundle, LoadError, number_pattern};
 pub use decide::{Allowed, Decision, Names};

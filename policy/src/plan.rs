@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use contract::Values;
 use lineage::Statement;
 
 use crate::admit::Grant;
@@ -99,6 +100,16 @@ impl Plan {
             None => Redacted::Null,
         }
     }
+
+    /// The same for all values of planned column `i` in a batch of rows.
+    pub fn redact_batch(&self, i: usize, format: Format, values: &mut Values<'_>) {
+        match self.columns.get(i).map(|c| &c.work) {
+            Some(Work::Step(step)) => step.apply_batch(format, values),
+            Some(Work::Scan(scanner)) => scanner.apply_batch(format, values),
+            Some(Work::ScanElements(..)) => values.each(|value, scratch| self.redact(i, format, value, scratch).into()),
+            None => values.nulls(),
+        }
+    }
 }
 
 impl Grant {
@@ -136,7 +147,7 @@ impl Grant {
                     let index = u16::try_from(i).map_err(|_| unattributed("the result has too many columns"))?;
                     let grows = match &work {
                         Work::Step(step) => step.grows(),
-                        Work::Scan(scanner) if scanner.keeps_length() => Grows::Never,
+                        Work::Scan(scanner) if scanner.never_grows() => Grows::Never,
                         Work::Scan(_) | Work::ScanElements(..) => Grows::Unbounded,
                     };
                     let redaction = match treatment {

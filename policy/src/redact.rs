@@ -6,12 +6,14 @@
 //! A redaction is prepared once per column ([`Step::prepare`]), so that types are not looked at per value.
 //! Deliberately absent: framing of values, and finding what to redact inside free text (the scanner does that).
 
+use contract::{Kept, Values};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::array_values::{self, Element};
 use crate::byte_values::{self, Bytes};
 use crate::constants::{self, Written};
+use crate::in_place;
 use crate::json_values;
 use crate::model::Redaction;
 use crate::number_values::{self, Number};
@@ -37,6 +39,17 @@ pub enum Redacted {
     Null,
     /// It is what the scratch buffer holds now.
     Scratch,
+}
+
+impl From<Redacted> for contract::Redacted {
+    #[inline]
+    fn from(redacted: Redacted) -> Self {
+        match redacted {
+            Redacted::Keep => Self::Keep,
+            Redacted::Null => Self::Null,
+            Redacted::Scratch => Self::Scratch,
+        }
+    }
 }
 
 /// How large the result can be.
@@ -105,6 +118,11 @@ impl Filler {
 
     fn encoded(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or(b"*")
+    }
+
+    /// The byte it is, if it is one.
+    pub(crate) const fn byte(&self) -> Option<u8> {
+        if self.len == 1 { Some(self.bytes[0]) } else { None }
     }
 
     /// Appends it `count` times.
@@ -330,6 +348,29 @@ impl Step {
             Self::Number(_, number_values::Change::Token(_) | number_values::Change::Zip) => bounded(20),
             // In binary, filled zeros may need digits that zeros in the value did not.
             Self::Number(..) | Self::Json { .. } | Self::Array { .. } => Grows::Unbounded,
+        }
+    }
+
+    /// Redacts the values of one column in a batch of rows.
+    pub(crate) fn apply_batch(&self, format: Format, values: &mut Values<'_>) {
+        match self {
+            Self::Null => values.nulls(),
+            Self::Mask { keep, fill: Filler { bytes: [fill, ..], len: 1 }, padded: false } => {
+                let kept = match *keep {
+                    Keep::None => Kept::Nothing,
+                    Keep::First(n) => Kept::First(usize::from(n)),
+                    Keep::Last(n) => Kept::Last(usize::from(n)),
+                };
+                values.each_filled(kept, *fill, |value, out| self.apply(format, value, out).into());
+            }
+            Self::Mask { keep, fill: Filler { bytes: [fill, ..], len: 1 }, padded: true } => values.each_in_place(
+                |value| {
+                    let content = trim_padding(value).len();
+                    value.get_mut(..content).is_some_and(|content| in_place::mask(content, *keep, *fill))
+                },
+                |value, out| self.apply(format, value, out).into(),
+            ),
+            _ => values.each(|value, out| self.apply(format, value, out).into()),
         }
     }
 

@@ -227,6 +227,12 @@ impl Setup {
             self.limits.iter().for_each(|(name, value)| text.push_str(&format!("  {name}: {value}\n")));
         }
         self.lines.iter().for_each(|line| text.push_str(&format!("{line}\n")));
+        // The whole suite runs on the driver that the environment names, but for what chooses one itself.
+        if let Ok(driver) = std::env::var("TIDEGATE_TEST_DRIVER")
+            && !self.lines.iter().any(|line| line.starts_with("driver:"))
+        {
+            text.push_str(&format!("driver: {driver}\n"));
+        }
         text
     }
 }

@@ -29,7 +29,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("console", &["access", "audit", "evidence", "identity", "policy", "policy-compiler", "replay", "saml"]),
     ("replay", &["audit", "lineage", "policy", "policy-compiler", "sealing", "session"]),
     ("session", &["contract", "policy", "lineage", "audit", "sealing"]),
-    ("gateway", &["contract", "postgres", "lineage", "policy", "audit", "sealing", "session", "verifier"]),
+    ("ring-driver", &[]),
+    (
+        "gateway",
+        &["contract", "postgres", "lineage", "policy", "audit", "sealing", "session", "verifier", "ring-driver"],
+    ),
     ("control", &["contract", "lineage", "policy", "policy-compiler", "audit"]),
     (
         "tidegate",
@@ -57,9 +61,11 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("clinic", &[]),
+    ("paths", &["contract", "postgres", "lineage", "policy", "audit", "session"]),
     (
         "bench",
         &[
+            "paths",
             "contract",
             "postgres",
             "lineage",
@@ -88,6 +94,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "useful",
         ],
     ),
+    ("gate", &["contract", "postgres", "lineage", "scan", "policy", "audit", "session"]),
     (
         "fuzz-targets",
         &[
@@ -119,6 +126,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
 /// Libraries that only some crates may name, because they bring a runtime, sockets or cryptography with them.
 const CONFINED: &[(&str, &[&str])] = &[
     ("glommio", &["gateway"]),
+    ("ring-driver", &["gateway"]),
+    ("io-uring", &["ring-driver"]),
     (
         "rustls",
         &[

@@ -103,9 +103,18 @@ impl Board {
             (Some(_), false) if ready => "ready",
             (Some(_), false) => "waiting",
         };
-        let (listen, sessions) = state.gateway.as_ref().map(|g| g.status()).map_or_else(Default::default, |s| {
-            (s.listen.iter().map(ToString::to_string).collect::<Vec<_>>(), s.sessions)
-        });
+        let (listen, sessions, driver) =
+            state.gateway.as_ref().map(|g| g.status()).map_or_else(Default::default, |s| {
+                (s.listen.iter().map(ToString::to_string).collect::<Vec<_>>(), s.sessions, s.driver)
+            });
+        let numbers = state.gateway.as_ref().map(|g| g.metrics()).unwrap_or_default();
+        let stages: Vec<Value> = metrics::stages_of_all(&numbers)
+            .iter()
+            .map(|(name, times)| {
+                let micros = |quantile| times.value_at_quantile(quantile) / 1000;
+                json!({ "name": name, "count": times.len(), "p50_us": micros(0.5), "p99_us": micros(0.99) })
+            })
+            .collect();
         let targets: Vec<Value> = state
             .targets
             .iter()
@@ -130,9 +139,9 @@ impl Board {
         json!({
             "forwarders": forwarders,
             "version": VERSION, "state": phase, "uptime_seconds": self.began.elapsed().as_secs(),
-            "listen": listen, "sessions": sessions.iter().sum::<u64>(), "sessions_per_core": sessions,
+            "listen": listen, "sessions": sessions.iter().sum::<u64>(), "sessions_per_core": sessions, "driver": driver,
             "checkpoints": state.notary.as_ref().map(|n| checkpoints(&n.get())),
-            "bundle": state.bundle, "observe_mode": state.observed, "users": state.users, "targets": targets,
+            "stages": stages, "bundle": state.bundle, "observe_mode": state.observed, "users": state.users, "targets": targets,
             "reloads": { "accepted": state.reloads.0, "refused": state.reloads.1, "last_error": state.reload_error },
         })
     }
@@ -166,11 +175,13 @@ impl Pages for BoardPages {
         let gateway = state.gateway.clone();
         let extra = metrics::Extra {
             version: VERSION,
+            driver: gateway.as_ref().map_or("", |g| g.status().driver),
             bundle: state.bundle.clone(),
             uptime_seconds: self.0.began.elapsed().as_secs_f64(),
             reloads: state.reloads,
             targets: state.targets.iter().map(|t| (t.name.clone(), t.relations.is_some(), t.failures)).collect(),
             resident_bytes: metrics::resident_bytes(),
+            cpu_seconds: Some(metrics::cpu_seconds()),
             notary: state.notary.as_ref().map(StatusView::get),
             forwarders: state.forwarders.as_ref().map(|board| board.statuses()).unwrap_or_default(),
         };

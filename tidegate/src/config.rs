@@ -11,7 +11,7 @@ use crate::{
     units, vouch,
     yaml::{Node, Placed, Report, Section, parse},
 };
-use gateway::Durability;
+use gateway::{Driver, Durability, Reuse};
 use policy::model::UpstreamTls;
 use std::{
     collections::BTreeMap,
@@ -29,6 +29,8 @@ pub struct Config {
     pub listen: Vec<Placed<SocketAddr>>,
     /// Cores to use; `None`: all that the process may use.
     pub cores: Option<usize>,
+    /// What runs the cores; `None`: the best that this machine has.
+    pub driver: Option<Driver>,
     /// The policy bundle.
     pub bundle: Placed<PathBuf>,
     /// The users file; without one people of the section `access` alone can log in.
@@ -114,6 +116,8 @@ pub struct Target {
     pub recordings: Option<RecordingSettings>,
     /// Whose account sessions use.
     pub credentials: Option<CredentialSettings>,
+    /// Connections of sessions that have ended are used again.
+    pub reuse: Option<(Place, Reuse)>,
     /// Where it says that nobody gets in without a purpose.
     pub purpose: Option<Place>,
 }
@@ -202,6 +206,7 @@ impl Config {
         const KNOWN: &[&str] = &[
             "listen",
             "cores",
+            "driver",
             "bundle",
             "users",
             "tls",
@@ -227,6 +232,9 @@ impl Config {
         let bundle = root.demand("bundle", report).and_then(|n| path("bundle", n, folder, report));
         let users = root.take("users").map(|n| path("users", n, folder, report));
         let cores = root.value("cores", None, report, |t| number(t, 1, 1024).map(|n| Some(n as usize)));
+        let driver = root.value("driver", None, report, |t| {
+            Driver::of(t).map(Some).ok_or_else(|| format!("`{t}` is none of `uring`, `glommio`"))
+        });
         let tls = root.take("tls").and_then(|n| tls_files(n, folder, report));
         let audit = audit(root.take("audit"), root.place(), folder, report);
         let metrics = root.take("metrics").and_then(|n| report.scalar("metrics", n)).and_then(|t| socket(t, report));
@@ -254,6 +262,7 @@ impl Config {
             file: file.to_owned(),
             listen,
             cores,
+            driver,
             bundle: bundle?,
             users: match users {
                 Some(named) => Some(named?),
@@ -455,6 +464,7 @@ fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeM
         "audit",
         "recordings",
         "credentials",
+        "reuse",
         "purpose",
     ];
     let section = Section::open_free("targets", node, report);
@@ -491,6 +501,7 @@ fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeM
             Durability::named(word).map(Some).ok_or_else(|| format!("`{t}` is none of strict, intent, async, off"))
         });
         let recordings = section.take("recordings").map(|n| recordings::read(n, false, report));
+        let reuse = section.take("reuse").map(|node| (node.place, reuse(node, report)));
         let credentials = section.take("credentials").and_then(|n| crate::access::read_credentials(n, folder, report));
         let purpose = section.take("purpose").and_then(|n| report.scalar("purpose", n)).and_then(|word| {
             match word.value.as_str() {
@@ -502,10 +513,35 @@ fn targets(node: Placed<Node>, folder: &Path, report: &mut Report<'_>) -> BTreeM
         });
         targets.insert(
             name.value,
-            Target { place: name.place, password, ca, client, address, tls, audit, recordings, credentials, purpose },
+            Target {
+                place: name.place,
+                password,
+                ca,
+                client,
+                address,
+                tls,
+                audit,
+                recordings,
+                credentials,
+                reuse,
+                purpose,
+            },
         );
     }
     targets
+}
+
+/// How connections of sessions that have ended are used again.
+fn reuse(node: Placed<Node>, report: &mut Report<'_>) -> Reuse {
+    let mut section = Section::open("reuse", node, &["idle", "age", "connections"], report);
+    let idle = section.value("idle", Duration::from_secs(60), report, |t| {
+        within(t, Duration::from_secs(1), Duration::from_secs(86_400))
+    });
+    let age = section.value("age", Duration::from_secs(1_800), report, |t| {
+        within(t, Duration::from_secs(1), Duration::from_secs(86_400))
+    });
+    let connections = section.value("connections", 16, report, |t| number(t, 1, 10_000));
+    Reuse { idle, age, connections: usize::try_from(connections).unwrap_or(1) }
 }
 
 /// Tells the section `access` which targets need a purpose: those of the users file could not state one.

@@ -7,8 +7,8 @@ use std::{
     process::ExitCode,
 };
 use tidegate::{
-    access_cli, forwarders, keys, login, prepare, problems::Problems, replays, secrets::SecretSource, secrets_cli,
-    serve, status, users, vouch,
+    access_cli, bench, forwarders, keys, login, prepare, problems::Problems, replays, secrets::SecretSource,
+    secrets_cli, serve, status, users, vouch,
 };
 use zeroize::Zeroizing;
 
@@ -29,6 +29,9 @@ enum Command {
         /// Start although the audit log is shorter than a witness or the signer knows; the loss is recorded
         #[arg(long)]
         accept_loss: bool,
+        /// What runs the cores, instead of what the file says: `uring` or `glommio`
+        #[arg(long, value_name = "DRIVER", value_parser = driver)]
+        driver: Option<gateway::Driver>,
     },
     /// Check everything `serve` would need, and report all problems at once
     CheckConfig(ConfigFile),
@@ -42,6 +45,13 @@ enum Command {
         /// The status as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Measure a running gateway, as one of its users and without touching data
+    Bench {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        bench: bench::BenchArgs,
     },
     /// Change the users file
     #[command(subcommand)]
@@ -181,11 +191,16 @@ enum AuditCommand {
     Review(evidence::acts::ReviewCommand),
 }
 
+fn driver(word: &str) -> Result<gateway::Driver, String> {
+    gateway::Driver::of(word).ok_or_else(|| "it is `uring` or `glommio`".to_owned())
+}
+
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
-        Command::Serve { config, accept_loss } => return serve::serve(&config.config, accept_loss),
+        Command::Serve { config, accept_loss, driver } => return serve::serve(&config.config, accept_loss, driver),
         Command::CheckConfig(config) => return check_config(&config.config),
         Command::Status { config, address, json } => show_status(&config.config, address, json),
+        Command::Bench { config, bench } => return bench::run(&config.config, &bench),
         Command::User(command) => user(command),
         Command::Keys(command) => keys::run(&command).and_then(|text| print(&text)),
         Command::Audit(command) => return audit(&command),
@@ -222,7 +237,7 @@ fn main() -> ExitCode {
 
 fn check_config(file: &Path) -> ExitCode {
     let mut problems = Problems::new();
-    let prepared = prepare::prepare(file, &mut problems);
+    let prepared = prepare::prepare(file, None, &mut problems);
     let (errors, warnings) = problems.counts();
     if errors + warnings > 0 {
         eprintln!("{problems}");

@@ -14,6 +14,8 @@ const QUANTILES: &[f64] = &[0.5, 0.9, 0.99, 0.999, 1.0];
 pub struct Extra {
     /// Version of the program.
     pub version: &'static str,
+    /// What runs the cores.
+    pub driver: &'static str,
     /// Digest of the bundle in force.
     pub bundle: String,
     /// Seconds since the start.
@@ -24,6 +26,8 @@ pub struct Extra {
     pub targets: Vec<(String, bool, u64)>,
     /// Resident memory in bytes, if the system tells.
     pub resident_bytes: Option<u64>,
+    /// Processor seconds of the process, if the system tells.
+    pub cpu_seconds: Option<f64>,
     /// The notary.
     pub notary: Option<notary::service::Status>,
     /// Forwarders of the audit log.
@@ -36,6 +40,8 @@ pub fn render(metrics: &Metrics, extra: &Extra) -> String {
     let mut page = Page(String::with_capacity(8 << 10));
     page.family("tidegate_build_info", "gauge", "Version of the program and digest of the bundle in force.");
     page.sample("tidegate_build_info", &[("version", extra.version), ("bundle", &extra.bundle)], 1.0);
+    page.family("tidegate_driver_info", "gauge", "What runs the cores.");
+    page.sample("tidegate_driver_info", &[("driver", extra.driver)], 1.0);
     page.family("tidegate_uptime_seconds", "gauge", "Time since the start.");
     page.sample("tidegate_uptime_seconds", &[], extra.uptime_seconds);
     page.family("tidegate_reloads_total", "counter", "Reloads by outcome.");
@@ -53,6 +59,10 @@ pub fn render(metrics: &Metrics, extra: &Extra) -> String {
     if let Some(bytes) = extra.resident_bytes {
         page.family("process_resident_memory_bytes", "gauge", "Resident memory.");
         page.sample("process_resident_memory_bytes", &[], float(bytes));
+    }
+    if let Some(seconds) = extra.cpu_seconds {
+        page.family("process_cpu_seconds_total", "counter", "User and system time of all threads.");
+        page.sample("process_cpu_seconds_total", &[], seconds);
     }
     if let Some(notary) = &extra.notary {
         checkpoints(notary, &mut page);
@@ -186,6 +196,28 @@ pub fn resident_bytes() -> Option<u64> {
     Some(pages * rustix::param::page_size() as u64)
 }
 
+/// Processor time of this process in seconds: user and system, all threads.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "seconds of a process's life")]
+pub fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// Durations of every stage over all cores.
+#[must_use]
+pub fn stages_of_all(metrics: &Metrics) -> Vec<(&'static str, hdrhistogram::Histogram<u64>)> {
+    let mut all: Vec<(&'static str, hdrhistogram::Histogram<u64>)> = Vec::new();
+    for (name, times) in metrics.cores.iter().flat_map(|core| &core.stages) {
+        match all.iter_mut().find(|(known, _)| known == name) {
+            // Of the same bounds: nothing is lost.
+            Some((_, sum)) => drop(sum.add(times)),
+            None => all.push((name, times.clone())),
+        }
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,11 +238,13 @@ mod tests {
         let metrics = Metrics { cores: vec![core.clone(), core] };
         let extra = Extra {
             version: "1.2.3",
+            driver: "uring",
             bundle: "abcd".to_owned(),
             uptime_seconds: 1.5,
             reloads: (3, 1),
             targets: vec![("ware\"house".to_owned(), true, 4)],
             resident_bytes: resident_bytes(),
+            cpu_seconds: Some(cpu_seconds()),
             notary: Some(notary::service::Status {
                 size: 12,
                 checkpoint: 9,
@@ -223,6 +257,7 @@ mod tests {
         let page = render(&metrics, &extra);
         for line in [
             "tidegate_build_info{version=\"1.2.3\",bundle=\"abcd\"} 1",
+            "tidegate_driver_info{driver=\"uring\"} 1",
             "tidegate_uptime_seconds 1.5",
             "tidegate_checkpoint_age_seconds 1.5",
             "tidegate_checkpoint_blocks 9",

@@ -12,7 +12,7 @@ use crate::{
     tls, users,
     yaml::{Placed, nearest},
 };
-use gateway::Durability;
+use gateway::{Driver, Durability};
 use policy::{
     Bundle, Keys,
     model::{Redaction, UpstreamTls},
@@ -62,6 +62,8 @@ pub struct Target {
     pub durability: Option<Durability>,
     /// Whose account sessions use, and the password of the account that makes them, if it has one.
     pub credentials: Option<(CredentialSettings, Option<Zeroizing<Vec<u8>>>)>,
+    /// Connections of sessions that have ended are used again.
+    pub reuse: Option<gateway::Reuse>,
 }
 
 /// Everything.
@@ -83,10 +85,11 @@ pub struct Prepared {
     pub recipients: Vec<sealing::Recipient>,
 }
 
-/// Reads the configuration and all that it names. `None` only with an error among the problems; there may be errors
+/// Reads the configuration and all that it names; `driver` is taken instead of the file's. `None` only with an error among the problems; there may be errors
 /// although it is `Some`.
-pub fn prepare(file: &Path, problems: &mut Problems) -> Option<Prepared> {
-    let config = Config::load(file, problems)?;
+pub fn prepare(file: &Path, driver: Option<Driver>, problems: &mut Problems) -> Option<Prepared> {
+    let mut config = Config::load(file, problems)?;
+    config.driver = driver.or(config.driver);
     let cores = check_process(&config, problems);
     check_addresses(&config, problems);
     check_audit(&config, problems);
@@ -178,6 +181,9 @@ fn check_process(config: &Config, problems: &mut Problems) -> usize {
     }
     if let Err(error) = process::check_locked_memory(cores) {
         problems.error(&config.file, None, error);
+    }
+    if let Err(error) = Driver::choose(config.driver) {
+        problems.error(&config.file, None, format!("`driver`: uring does not work here: {error}"));
     }
     if let Some(warning) = process::check_open_files(config.limits.sessions) {
         problems.warning(&config.file, None, warning);
@@ -342,6 +348,14 @@ fn target(of: &policy::model::Target, bundle: &Bundle, config: &Config, problems
         Some(CredentialSettings::Shared) => Some((CredentialSettings::Shared, None)),
         None => None,
     };
+    let reuse = extra.and_then(|e| e.reuse);
+    if let (Some((place, _)), Some((CredentialSettings::PerSession(_), _))) = (&reuse, &credentials) {
+        let text = format!(
+            "target `{}`: `reuse` needs an account that sessions share, and `credentials` makes one for each",
+            of.name
+        );
+        problems.error(&config.file, Some(*place), text);
+    }
     let written = Durability::from(of.audit);
     let durability = extra.and_then(|e| e.audit);
     let audit = durability.unwrap_or(written);
@@ -371,6 +385,7 @@ fn target(of: &policy::model::Target, bundle: &Bundle, config: &Config, problems
         password,
         mode,
         tls,
+        reuse: reuse.map(|(_, reuse)| reuse),
         audit,
         durability,
         credentials,

@@ -60,9 +60,9 @@ impl Listener for Mailbox {
 
 /// Runs until it is told to end.
 #[must_use]
-pub fn serve(file: &Path, accept_loss: bool) -> ExitCode {
+pub fn serve(file: &Path, accept_loss: bool, driver: Option<gateway::Driver>) -> ExitCode {
     let mut problems = Problems::new();
-    let prepared = prepare::prepare(file, &mut problems);
+    let prepared = prepare::prepare(file, driver, &mut problems);
     if problems.has_errors() {
         eprintln!("{problems}");
         return ExitCode::from(2);
@@ -642,6 +642,7 @@ fn settings(
             password: target.password.clone().map(Secret),
             durability: target.durability,
             recordings: recordings::of_target(config, &target.name),
+            reuse: target.reuse,
             credentials: access::credentials_of(target.credentials.as_ref().map(|(settings, _)| settings)),
         });
     }
@@ -650,6 +651,7 @@ fn settings(
         tokens: config.identity.as_ref().map(access::IdentitySettings::tokens).unwrap_or_default(),
         listen: config.listen.iter().map(|l| l.value).collect(),
         cores,
+        driver: config.driver,
         pin: std::thread::available_parallelism().is_ok_and(|n| n.get() == cores),
         limits: limits(config),
         tls: world.tls().cloned(),

@@ -162,6 +162,12 @@ impl Device for Machine {
         Clock { wall_ns: world.now_ns.strict_add_signed(world.wall_offset), mono_ns: world.now_ns }
     }
 
+    fn mono_ns(&self) -> u64 {
+        let mut world = self.0.borrow_mut();
+        world.now_ns += 1000;
+        world.now_ns
+    }
+
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + 'static {
         self.wait(time)
     }

@@ -45,6 +45,8 @@ const CLOSE_ATTEMPTS: u32 = 10;
 const BLOCK_BUFFER_KEPT: usize = 1 << 20;
 /// Below this a ring could not hold one statement of the usual limit.
 const RING_BYTES_MIN: usize = 64 << 10;
+/// So long the wall clock is not looked at again; its step is noticed that much later at most.
+const LOOK_NS: u64 = 1_000_000;
 /// Change of the wall clock against the monotonic one that is a step.
 const STEP_NS: i128 = 100_000_000;
 
@@ -186,6 +188,9 @@ struct Outage {
     reason: &'static str,
 }
 
+/// When what is pending is old enough.
+type Timer = Pin<Box<dyn Future<Output = ()>>>;
+
 /// A record that the writer owes the log.
 enum Owed {
     Result(StatementId),
@@ -211,6 +216,8 @@ struct State {
     /// Highest record that somebody waits for.
     wanted: u64,
     flusher: Option<Waker>,
+    /// The flusher wakes by itself before the next record is too old.
+    timed: bool,
     failure: Option<Failure>,
     space: Space,
     /// The commit under way, and whether it takes too long.
@@ -222,8 +229,8 @@ struct State {
     /// Sessions and statements refused in this outage.
     refused: (u64, u64),
     owed: VecDeque<Owed>,
-    /// Wall minus monotonic clock of the last record.
-    offset: Option<i128>,
+    /// Both clocks when they were last read together.
+    looked: Option<Clock>,
     last_beat: Option<Clock>,
     closing: bool,
     ended: Option<Result<(), AuditError>>,
@@ -275,6 +282,7 @@ impl<D: Device> CoreAudit<D> {
             waiters: VecDeque::new(),
             wanted: 0,
             flusher: None,
+            timed: false,
             failure: None,
             space: Space::default(),
             flight: None,
@@ -283,7 +291,7 @@ impl<D: Device> CoreAudit<D> {
             said: Pressure::Normal,
             refused: (0, 0),
             owed,
-            offset: None,
+            looked: None,
             last_beat: None,
             closing: false,
             ended: None,
@@ -324,8 +332,9 @@ impl<D: Device> CoreAudit<D> {
         }
         let idle = state.ring.pending_bytes() == 0;
         let recorded = state.put(&*self.device, record).map_err(|_| AuditError::Full)?;
-        // The flusher sleeps without a timer while nothing is pending, and with one until there is much.
-        let flusher = if idle || state.ring.pending_bytes() >= PENDING_BYTES_MAX { state.flusher.take() } else { None };
+        // The flusher sleeps until there is much, or its timer ends: it is told of the first record if it has none.
+        let much = state.ring.pending_bytes() >= PENDING_BYTES_MAX;
+        let flusher = if (idle && !state.timed) || much { state.flusher.take() } else { None };
         drop(state);
         flusher.into_iter().for_each(Waker::wake);
         Ok(recorded)
@@ -504,9 +513,9 @@ impl<D: Device> CoreAudit<D> {
     pub async fn run(self: Rc<Self>) {
         let mut disk =
             Disk::new(Rc::clone(&self.device), self.start.clone(), self.options.clone(), Rc::clone(&self.space));
-        let mut block = Vec::new();
+        let (mut block, mut timer) = (Vec::new(), None);
         let ended = loop {
-            if !self.work().await {
+            if !self.work(&mut timer).await {
                 break Ok(());
             }
             if let Err(error) = self.flush(&mut disk, &mut block).await {
@@ -524,27 +533,32 @@ impl<D: Device> CoreAudit<D> {
         closers.into_iter().for_each(Waker::wake);
     }
 
-    /// Waits until a block is due; `false` when there will be none any more.
-    async fn work(&self) -> bool {
-        let mut timer: Option<Pin<Box<dyn Future<Output = ()>>>> = None;
+    /// Waits until a block is due; `false` when there will be none any more. The timer outlives the wait: where blocks are
+    /// asked for all the time, a new one for each would be the larger part of the work.
+    async fn work(&self, timer: &mut Option<Timer>) -> bool {
         poll_fn(|cx| {
             let mut state = self.state.borrow_mut();
             state.append_owed(&*self.device);
             let pending = state.ring.pending_bytes();
-            if pending == 0 {
-                if state.closing && state.owed.is_empty() {
-                    return Poll::Ready(false);
-                }
-                timer = None;
-            } else {
-                if pending >= PENDING_BYTES_MAX || state.closing || state.wanted > state.ring.sealed_sequence() {
-                    return Poll::Ready(true);
-                }
-                let timer = timer.get_or_insert_with(|| Box::pin(self.device.sleep(AGE_MAX)));
-                if timer.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(true);
-                }
+            if pending == 0 && state.closing && state.owed.is_empty() {
+                return Poll::Ready(false);
             }
+            let asked = state.closing || state.wanted > state.ring.sealed_sequence();
+            if pending >= PENDING_BYTES_MAX || (pending > 0 && asked) {
+                return Poll::Ready(true);
+            }
+            if timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready()) {
+                *timer = None;
+            }
+            if let (None, Some(since)) = (&timer, state.ring.pending_since()) {
+                let left = AGE_MAX.saturating_sub(elapsed(since, self.device.now()));
+                let mut next: Timer = Box::pin(self.device.sleep(left));
+                if left.is_zero() || next.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(true);
+                }
+                *timer = Some(next);
+            }
+            state.timed = timer.is_some();
             state.flusher = Some(cx.waker().clone());
             Poll::Pending
         })
@@ -632,10 +646,24 @@ fn elapsed(since: Clock, now: Clock) -> Duration {
 impl State {
     /// Appends, after a record of the wall clock's step if it made one.
     fn put<D: Device>(&mut self, device: &D, record: &Record<'_>) -> Result<Recorded, Full> {
+        let mono_ns = device.mono_ns();
+        let now = match self.looked {
+            // Between looks the wall clock goes as the monotonic one does.
+            Some(looked) if mono_ns.saturating_sub(looked.mono_ns) < LOOK_NS => {
+                let since = mono_ns.saturating_sub(looked.mono_ns);
+                Clock { wall_ns: looked.wall_ns.saturating_add(since), mono_ns: looked.mono_ns + since }
+            }
+            looked => self.look_at_clocks(device, looked)?,
+        };
+        self.ring.append(now, record)
+    }
+
+    /// Reads both clocks, and records the wall clock's step if it made one since the last look.
+    fn look_at_clocks<D: Device>(&mut self, device: &D, before: Option<Clock>) -> Result<Clock, Full> {
         let difference = |clock: Clock| i128::from(clock.wall_ns) - i128::from(clock.mono_ns);
         let mut now = device.now();
-        if let Some(before) = self.offset {
-            let step = |now| difference(now) - before;
+        if let Some(before) = before {
+            let step = |now| difference(now) - difference(before);
             let mut looks = 0;
             // Between the two clocks the reader may have been put to sleep: look again before believing it.
             while step(now).abs() > STEP_NS && looks < 3 {
@@ -647,8 +675,8 @@ impl State {
                 self.ring.append(now, &Record::ClockStep { step_ns }).map(drop)?;
             }
         }
-        self.offset = Some(difference(now));
-        self.ring.append(now, record)
+        self.looked = Some(now);
+        Ok(now)
     }
 
     /// Records that the writer itself owes.

@@ -5,18 +5,19 @@
 
 use crate::access::{AccountWanted, Live, Question};
 use crate::core::{Core, Handle, SealError, Signal};
-use crate::driver::Socket;
+use crate::driver::{self, Socket};
 use crate::ending::{self, CUT_LIMIT, NO_KEY, SHUTDOWN, killed};
 use crate::holds;
 use crate::metrics::{add, subtract};
 use crate::proof;
 use crate::recorder::Recorder;
 use crate::settings::{Credentials, RecordingMode};
+use crate::spares::{self, Ticket, Upstream};
 use crate::tls::{Stream, Tls};
 use crate::upstream::{self, cancel, cancel_own, dial};
 use audit::record::{Access, Actor, Record};
 use audit::writer::Pressure;
-use contract::{Chunk, Dialing as _, Fault, Greeting as _, Lane, Peer};
+use contract::{Chunk, Fault, Greeting as _, Lane, Peer};
 use futures_lite::FutureExt as _;
 use futures_lite::future::poll_fn;
 use postgres::{Greet, Serve, TlsOffer};
@@ -29,8 +30,9 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Turns of one poll before other sessions get theirs.
+/// Turns of one poll, and bytes read in it, before other sessions get theirs: a bulk reader must not make them wait.
 const TURNS_MAX: usize = 16;
+const POLL_BYTES_MAX: usize = 256 << 10;
 /// What is queued for a client is given this long when a session ends.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 /// Why a session ends that the log cannot record.
@@ -96,32 +98,61 @@ async fn turn_away(core: &Rc<Core>, socket: Socket, fault: &Fault) {
 
 async fn talk(core: Rc<Core>, handle: Rc<Handle>, socket: Socket, peer: SocketAddr) {
     // The login's and the dial's state live on the heap while they last: an idle session keeps only what it needs.
-    let Some(entered) = Box::pin(enter(&core, &handle, socket, peer)).await else { return };
-    let Entered { mut session, mut client, mut database, user: _user } = *entered;
+    // The session stays there too: moved in here it would be in this future as well, and the box is free at the end only.
+    let Some(mut entered) = Box::pin(enter(&core, &handle, socket, peer)).await else { return };
     let mut ends = Ends::default();
-    let reason = poll_fn(|cx| turn(cx, &core, &handle, &mut session, &mut client, &mut database, &mut ends)).await;
+    let reason = {
+        let Entered { session, client, database, .. } = &mut *entered;
+        poll_fn(|cx| turn(cx, &core, &handle, session, client, database, &mut ends)).await
+    };
+    Box::pin(part(&core, &handle, entered, reason)).await;
+}
+
+/// What is left to do when a session is over.
+async fn part(core: &Rc<Core>, handle: &Rc<Handle>, entered: Box<Entered>, reason: &'static str) {
+    let Entered { mut session, mut client, database, user: _user, kept } = *entered;
     if ending::is_cut(reason) {
         if session.is_busy() {
-            cancel_own(&core, &handle);
+            cancel_own(core, handle);
         }
         drop(database);
-        core.record_cut(&handle, &session.info().target_name, &session.info().account, reason);
+        core.record_cut(handle, &session.info().target_name, &session.info().account, reason);
+    } else {
+        give_back(core, handle, &session, database, kept);
     }
-    if let Some(recorder) = recorder(&handle) {
+    if let Some(recorder) = recorder(handle) {
         // Its last words are recorded too, and the log speaks of the recording before it speaks of the end.
         session.marks().for_each(|mark| recorder.mark(mark));
-        session.settle(&*core);
-        holds::post(&core, &handle, &mut session);
-        Box::pin(conclude(&core, &handle, &mut session, reason)).await;
-        Box::pin(last_words(&core, &handle, &mut session.up, &mut client, reason)).await;
+        session.settle(&**core);
+        holds::post(core, handle, &mut session);
+        Box::pin(conclude(core, handle, &mut session, reason)).await;
+        Box::pin(last_words(core, handle, &mut session.up, &mut client, reason)).await;
         recorder.close().await;
-        session.end(&*core, reason);
+        session.end(&**core, reason);
         return;
     }
-    session.end(&*core, reason);
-    holds::post(&core, &handle, &mut session);
-    Box::pin(conclude(&core, &handle, &mut session, reason)).await;
-    Box::pin(last_words(&core, &handle, &mut session.up, &mut client, reason)).await;
+    session.end(&**core, reason);
+    holds::post(core, handle, &mut session);
+    Box::pin(conclude(core, handle, &mut session, reason)).await;
+    Box::pin(last_words(core, handle, &mut session.up, &mut client, reason)).await;
+}
+
+/// What becomes of the connection to the database when its session is over: kept for another, if it is as it was.
+fn give_back(
+    core: &Rc<Core>,
+    handle: &Handle,
+    session: &Session<Serve<Verdicts>>,
+    database: Stream,
+    kept: Option<Box<Kept>>,
+) {
+    let Some((ticket, reported)) = kept.map(|kept| *kept) else { return };
+    let untouched = session.is_idle() && !session.down.has_output() && session.up.input().is_empty();
+    let cancel = handle.cancel.borrow_mut().take();
+    let Some((_, cancel)) = cancel.filter(|_| untouched && !handle.struck.get() && !core.draining.get()) else {
+        return driver::spawn(spares::say_goodbye(database));
+    };
+    let up = Lane::new(core.settings.limits.conversation.buffer_bytes_max);
+    spares::keep(core, Upstream { stream: database, up, reported, cancel, ticket: Some(ticket) });
 }
 
 /// Waits for the records of what is queued for the client; what is not recorded in time is dropped.
@@ -159,7 +190,12 @@ struct Entered {
     client: Stream,
     database: Stream,
     user: crate::UserSeat,
+    /// What it takes to use the connection to the database again.
+    kept: Option<Box<Kept>>,
 }
+
+/// Whose connection it can be, and what the database reported in it.
+type Kept = (Ticket, Vec<(Vec<u8>, Vec<u8>)>);
 
 async fn enter(core: &Rc<Core>, handle: &Rc<Handle>, socket: Socket, peer: SocketAddr) -> Option<Box<Entered>> {
     let limits = &core.settings.limits;
@@ -275,14 +311,15 @@ async fn open(
     let dialled = match own {
         Err(fault) => Err(fault),
         Ok(own) => match core.settings.targets[target].credentials {
-            Credentials::Plain => dial(core, handle, target, None, &request.parameters).await,
-            Credentials::Tagged | Credentials::PerSession => {
+            Credentials::Plain => upstream::reach(core, handle, target, &request.parameters, None).await,
+            Credentials::Tagged => upstream::reach(core, handle, target, &request.parameters, Some(&name)).await,
+            Credentials::PerSession => {
                 let parameters = upstream::tagged(&request.parameters, handle.id, &name);
                 dial(core, handle, target, own, &parameters).await
             }
         },
     };
-    let (dial, database, mut up) = match dialled {
+    let Upstream { stream: database, mut up, reported, cancel: cancel_frame, ticket } = match dialled {
         Ok(dialled) => dialled,
         Err(fault) => {
             login.restore(request);
@@ -350,8 +387,11 @@ async fn open(
     if info.key.is_some() {
         serving = serving.keeping_parameters(PARAMETERS_BYTES_MAX, PARAMETERS_BYTES_IN_ALL);
     }
-    login.greeting.accept(&mut up, dial.parameters(), core.process(handle), &handle.secret);
-    *handle.cancel.borrow_mut() = Some((target, dial.cancel_frame()));
+    if ticket.is_some() {
+        serving = serving.keeping_connection();
+    }
+    login.greeting.accept(&mut up, &reported, core.process(handle), &handle.secret);
+    *handle.cancel.borrow_mut() = Some((target, cancel_frame));
     let Login { down, greeting, .. } = login;
     match Session::open(serving, grant, info, down, up, &**core) {
         Ok(mut session) => {
@@ -371,7 +411,13 @@ async fn open(
                 session.keep_marks();
                 *handle.recorder.borrow_mut() = recorder;
             }
-            Some(Box::new(Entered { session, client, database, user }))
+            Some(Box::new(Entered {
+                session,
+                client,
+                database,
+                user,
+                kept: ticket.map(|ticket| Box::new((ticket, reported))),
+            }))
         }
         Err(fault) => {
             let mut last = Lane::new(limits.conversation.buffer_bytes_max);
@@ -488,6 +534,7 @@ async fn last_words(core: &Core, handle: &Handle, output: &mut Lane, stream: &mu
     handle.signal.set(None);
     core.limit(handle, if ending::is_cut(reason) { CUT_LIMIT } else { FLUSH_LIMIT }, "flush");
     let _ = flush(handle, output, stream).await;
+    // The end of TLS leaves by itself: a socket that is dropped still sends what it was given.
     poll_fn(|cx| {
         stream.close(cx);
         Poll::Ready(())
@@ -514,6 +561,9 @@ enum Filled {
 
 /// Reads once into a lane.
 fn fill(core: &Core, lane: &mut Lane, stream: &mut Stream, cx: &mut Context<'_>) -> io::Result<Filled> {
+    if stream.poll_readable(cx).is_pending() {
+        return Ok(Filled::Nothing);
+    }
     let slot = lane.slot(&mut core.buffers.borrow_mut());
     if slot.is_empty() {
         return Ok(Filled::Nothing);
@@ -559,7 +609,7 @@ fn drain_recorded(
             Poll::Ready(Err(e)) => return Err(e),
         }
     }
-    if let Poll::Ready(Err(e)) = stream.poll_flush(cx) {
+    if let Poll::Ready(Err(e)) = stream.poll_push(cx) {
         return Err(e);
     }
     Ok(total)
@@ -586,7 +636,7 @@ fn turn(
     let counters = &core.metrics.counters;
     let recorder = recorder(handle);
     let recorder = recorder.as_ref();
-    let mut wrote = 0;
+    let (mut wrote, mut read) = (0, 0);
     for turn in 0.. {
         match handle.signal.get() {
             Some(Signal::Kill(reason)) => {
@@ -619,6 +669,7 @@ fn turn(
                 Ok(Filled::Nothing) => {}
                 Ok(Filled::Bytes(n)) => {
                     add(&counters.bytes_in, n as u64);
+                    read += n;
                     moved = true;
                 }
                 Ok(Filled::Eof) => {
@@ -632,7 +683,10 @@ fn turn(
         if !ends.database {
             match fill(core, &mut session.up, database, cx) {
                 Ok(Filled::Nothing) => {}
-                Ok(Filled::Bytes(_)) => moved = true,
+                Ok(Filled::Bytes(n)) => {
+                    read += n;
+                    moved = true;
+                }
                 Ok(Filled::Eof) | Err(_) => {
                     ends.database = true;
                     moved = true;
@@ -713,7 +767,7 @@ fn turn(
             }
             break;
         }
-        if turn >= TURNS_MAX {
+        if turn >= TURNS_MAX || read >= POLL_BYTES_MAX {
             cx.waker().wake_by_ref();
             break;
         }
@@ -741,5 +795,26 @@ fn deadline(core: &Core, handle: &Handle, session: &Session<Serve<Verdicts>>, en
         core.limit(handle, limits.idle_timeout, "idle_timeout");
     } else {
         handle.limit(0, "");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of what an async function of three arguments returns.
+    fn bytes<A, B, C, F: Future>(_: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Each idle session costs all of these: what is rare belongs into a box of its own.
+    #[test]
+    fn an_idle_session_is_small() {
+        let sizes =
+            [("task", bytes(run), 700), ("session", size_of::<Entered>(), 2200), ("handle", size_of::<Handle>(), 300)];
+        for (what, bytes, limit) in sizes {
+            println!("{what}: {bytes} bytes");
+            assert!(bytes <= limit, "{what}: {bytes} bytes, and {limit} are allowed");
+        }
     }
 }

@@ -8,6 +8,7 @@ use crate::metrics::{CoreMetrics, add};
 use crate::recorder::{Recorder, Studio};
 use crate::ring_writer::CoreAudit;
 use crate::settings::{DownstreamTls, Rules, Secret, Settings, Users};
+use crate::spares::Spares;
 use crate::{Event, Shared};
 use audit::record::{Record, Recorded, SessionId};
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use policy::Epoch;
 use postgres::scram::{ClientKeys, Verifier};
 use sealing::SessionKey;
 use sealing::slots::{self, Slot};
-use session::{Durability, Host, Stage, Unrecorded};
+use session::{Durability, Host, Shelf, Shelves, Stage, Unrecorded};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -130,6 +131,8 @@ pub(crate) struct Handle {
     pub(crate) asked: Cell<bool>,
     /// A statement of it waits for approval: a cancellation is for that.
     pub(crate) parked: Cell<bool>,
+    /// A cancel request of it went upstream: it may arrive late, so its connection is nobody else's.
+    pub(crate) struck: Cell<bool>,
     /// The client cancelled that.
     pub(crate) given_back: Cell<bool>,
     /// Answers that it has not looked at.
@@ -171,6 +174,8 @@ pub(crate) struct Core {
     /// Where clients that show tokens get them.
     pub(crate) oauth: Option<Rc<contract::Discovery>>,
     pub(crate) studio: Rc<Studio>,
+    /// Connections to targets that no session has now.
+    pub(crate) spares: Spares,
     /// Records of the control side's that the log did not take yet.
     posted: RefCell<VecDeque<(audit::Body, Option<SyncSender<()>>)>>,
     rules: RefCell<Arc<Rules>>,
@@ -178,6 +183,7 @@ pub(crate) struct Core {
     modes: RefCell<Vec<Option<Durability>>>,
     tls: RefCell<Option<DownstreamTls>>,
     facts: RefCell<FactsCache>,
+    shelves: Shelves,
     sessions: RefCell<Vec<Option<Rc<Handle>>>>,
     free: RefCell<Vec<u32>>,
     began: Instant,
@@ -208,11 +214,13 @@ impl Core {
             draining: Cell::new(false),
             oauth,
             studio,
+            spares: Spares::default(),
             posted: RefCell::default(),
             rules: RefCell::new(rules),
             modes: RefCell::default(),
             tls: RefCell::new(tls),
             facts: RefCell::new(FactsCache::new(FACTS_MAX, FACTS_BYTES_MAX)),
+            shelves: Shelves::default(),
             sessions: RefCell::default(),
             free: RefCell::default(),
             began,
@@ -285,6 +293,7 @@ impl Core {
             banner: Cell::new(false),
             asked: Cell::new(false),
             parked: Cell::new(false),
+            struck: Cell::new(false),
             given_back: Cell::new(false),
             answers: RefCell::default(),
         });
@@ -299,7 +308,7 @@ impl Core {
 
     /// New passwords of the targets, in their order; what did not change keeps what was derived from it.
     pub(crate) fn rotate(&self, passwords: &[Option<Secret>]) {
-        for (keys, password) in self.keys.borrow_mut().iter_mut().zip(passwords) {
+        for (target, (keys, password)) in self.keys.borrow_mut().iter_mut().zip(passwords).enumerate() {
             let same = match (&*keys, password) {
                 (Some(keys), Some(password)) => keys.borrow().password() == password.0.as_slice(),
                 (None, None) => true,
@@ -307,6 +316,8 @@ impl Core {
             };
             if !same {
                 *keys = keys_of(password.as_ref());
+                // Whoever may not log in any more has no connection from before either.
+                self.spares.close_all(Some(target));
             }
         }
     }
@@ -347,6 +358,7 @@ impl Core {
             handle.wake();
             return None;
         }
+        handle.struck.set(handle.struck.get() || same);
         let cancel = handle.cancel.borrow();
         if same { cancel.clone() } else { None }
     }
@@ -439,6 +451,7 @@ impl Core {
         self.audit.tick();
         self.show_audit();
         let now = self.now_ns();
+        self.spares.expire(now);
         for handle in self.sessions.borrow().iter().flatten() {
             let deadline = handle.deadline_ns.get();
             if deadline != 0 && deadline <= now {
@@ -630,6 +643,10 @@ impl Host for Core {
 
     fn facts(&self, text: &str) -> Result<Arc<Facts>, NotUnderstood> {
         self.facts.borrow_mut().get_or_analyse(text)
+    }
+
+    fn shelf(&self, grant: &policy::Grant) -> Rc<Shelf> {
+        self.shelves.of(grant)
     }
 
     fn epoch(&self, target: usize) -> Arc<Epoch> {

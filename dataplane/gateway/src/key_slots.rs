@@ -3,6 +3,7 @@
 //! Invariants: a slot is on disk before the block with its session's first record is written; a file whose write or sync
 //! failed is not used again, and what had to be in it goes into a fresh one. Deliberately absent: keys themselves.
 
+use super::driver::blocking;
 use sealing::slots::{self, FileHeader};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
@@ -69,8 +70,4 @@ fn create(folder: &Path, header: &FileHeader, number: u32) -> io::Result<Open> {
     file.sync_all()?;
     File::open(folder)?.sync_all()?;
     Ok(Open { file: Arc::new(file), folder: folder.to_owned(), position: slots::PAGE_BYTES as u64 })
-}
-
-async fn blocking<R: Send + 'static>(work: impl FnOnce() -> io::Result<R> + Send + 'static) -> io::Result<R> {
-    glommio::executor().spawn_blocking(work).await
 }

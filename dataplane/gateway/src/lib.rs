@@ -1,6 +1,6 @@
 //! The shell on each core: listener, pump, dial, TLS, timers, ring writer, and the driver.
 //!
-//! Invariants: only `driver`, `ring_writer`, `key_slots` and `recorder` name the runtime; a session lives and dies on
+//! Invariants: only `driver` names a runtime; a session lives and dies on
 //! one core; cores share the settings, the rules (replaced whole, by message) and the mailboxes, nothing else on the path
 //! of a statement.
 //!
@@ -19,17 +19,19 @@ mod proof;
 mod recorder;
 pub mod ring_writer;
 mod settings;
+mod spares;
 mod start;
 mod tls;
 mod upstream;
 
 pub use audit_handle::AuditHandle;
 pub use contract::Discovery;
+pub use driver::Driver;
 pub use metrics::{CoreSnapshot, Counts, Metrics};
 pub use session::Durability;
 pub use settings::{
-    Credentials, DownstreamTls, DuplicateUser, Limits, Onward, Recording, RecordingMode, Recordings, Rules, Secret,
-    Settings, TargetSettings, Tokens, UpstreamTls, User, Users,
+    Credentials, DownstreamTls, DuplicateUser, Limits, Onward, Recording, RecordingMode, Recordings, Reuse, Rules,
+    Secret, Settings, TargetSettings, Tokens, UpstreamTls, User, Users,
 };
 pub use start::{Gateway, Outcome, StartError, Status, start};
 

@@ -59,6 +59,8 @@ counters! {
     bytes_out,
     /// Cancel requests that matched a session.
     cancels,
+    /// Sessions that took a connection which another had left.
+    connections_reused,
     /// Conversations ended by a protocol fault.
     faults,
     /// Panics caught.

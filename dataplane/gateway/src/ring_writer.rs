@@ -1,4 +1,4 @@
-//! The audit writer of one core, on the executor's files.
+//! The audit writer of one core, on the driver's files.
 //!
 //! Blocks are written past the page cache into files that were zero-filled before, so that a sync commits data alone;
 //! where the file system refuses direct writes they go through the cache. What is written when, and what a failing disk
@@ -16,14 +16,14 @@ use std::time::Duration;
 use audit::record::Clock;
 use audit::segment::{self, SegmentHeader};
 pub use audit::writer::{AuditError, Device, FaultPoint, KeyPlace, WriterOptions};
-use glommio::io::{DmaFile, OpenOptions};
 
-use crate::key_slots::KeySlots;
+use super::driver::{self, DirectFile, blocking};
+use super::key_slots::KeySlots;
 
-/// A core's audit log on the executor's files.
+/// A core's audit log on the driver's files.
 pub type CoreAudit = audit::writer::CoreAudit<Files>;
 
-/// The executor's files.
+/// The driver's files.
 #[derive(Debug, Default)]
 pub struct Files {
     buffered: Cell<bool>,
@@ -40,26 +40,33 @@ impl Files {
 
 /// A segment that is being written.
 #[derive(Debug)]
-pub enum Sink {
+pub struct Segment(Sink);
+
+#[derive(Debug)]
+enum Sink {
     /// Past the page cache.
-    Direct(DmaFile),
+    Direct(DirectFile),
     /// Through it, where the file system refuses direct writes.
     Buffered(Arc<File>),
 }
 
 impl Device for Files {
-    type File = Sink;
+    type File = Segment;
 
     fn now(&self) -> Clock {
         Clock::now()
     }
 
+    fn mono_ns(&self) -> u64 {
+        Clock::mono_now_ns()
+    }
+
     fn sleep(&self, time: Duration) -> impl Future<Output = ()> + 'static {
-        glommio::timer::sleep(time)
+        driver::sleep(time)
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + 'static) {
-        glommio::spawn_local(task).detach();
+        driver::spawn(task);
     }
 
     fn prepare(
@@ -77,11 +84,10 @@ impl Device for Files {
         blocking(move || segment::publish(&prepared, first_block))
     }
 
-    async fn open(&self, path: &Path) -> io::Result<Sink> {
+    async fn open(&self, path: &Path) -> io::Result<Segment> {
         if !self.buffered.get() {
-            // Write-only and existing: glommio probes the first file of a thread by reading it.
-            match OpenOptions::new().write(true).dma_open(path).await.map_err(io::Error::from) {
-                Ok(file) => return Ok(Sink::Direct(file)),
+            match DirectFile::open(path).await {
+                Ok(file) => return Ok(Segment(Sink::Direct(file))),
                 Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
                     self.buffered.set(true);
                 }
@@ -90,16 +96,15 @@ impl Device for Files {
         }
         let path = path.to_owned();
         let file = blocking(move || File::options().write(true).open(path)).await?;
-        Ok(Sink::Buffered(Arc::new(file)))
+        Ok(Segment(Sink::Buffered(Arc::new(file))))
     }
 
-    async fn write(&self, file: &Sink, block: &[u8], position: u64) -> io::Result<()> {
+    async fn write(&self, Segment(file): &Segment, block: &[u8], position: u64) -> io::Result<()> {
         match file {
             Sink::Direct(file) => {
-                let mut buffer = file.alloc_dma_buffer(block.len());
+                let mut buffer = file.buffer(block.len());
                 buffer.as_bytes_mut().copy_from_slice(block);
-                let written = file.write_at(buffer, position).await?;
-                if written == block.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+                file.write(buffer, position, true).await
             }
             Sink::Buffered(file) => {
                 let (file, block) = (Arc::clone(file), block.to_vec());
@@ -108,9 +113,9 @@ impl Device for Files {
         }
     }
 
-    async fn sync(&self, file: &Sink) -> io::Result<()> {
+    async fn sync(&self, Segment(file): &Segment) -> io::Result<()> {
         match file {
-            Sink::Direct(file) => file.fdatasync().await.map_err(io::Error::from),
+            Sink::Direct(file) => file.sync().await,
             Sink::Buffered(file) => {
                 let file = Arc::clone(file);
                 blocking(move || file.sync_data()).await
@@ -128,10 +133,9 @@ impl Device for Files {
         written
     }
 
-    async fn close(&self, file: Sink) {
+    async fn close(&self, Segment(file): Segment) {
         if let Sink::Direct(file) = file {
-            // Whatever closing says, the file is not used again.
-            let _ = file.close().await;
+            file.close().await;
         }
     }
 
@@ -145,9 +149,4 @@ impl Device for Files {
     fn is_buffered(&self) -> bool {
         self.buffered.get()
     }
-}
-
-/// Runs file calls that have no asynchronous form on the executor's helper thread.
-async fn blocking<R: Send + 'static>(work: impl FnOnce() -> io::Result<R> + Send + 'static) -> io::Result<R> {
-    glommio::executor().spawn_blocking(work).await
 }

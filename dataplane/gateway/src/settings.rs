@@ -21,6 +21,8 @@ pub struct Settings {
     pub listen: Vec<SocketAddr>,
     /// Executors.
     pub cores: usize,
+    /// What runs them; `None` takes the best that this machine has.
+    pub driver: Option<crate::Driver>,
     /// Pin executor i to processor i.
     pub pin: bool,
     /// Limits.
@@ -135,6 +137,19 @@ pub struct TargetSettings {
     pub recordings: Recordings,
     /// Whose account sessions use.
     pub credentials: Credentials,
+    /// Connections of sessions that have ended are used again.
+    pub reuse: Option<Reuse>,
+}
+
+/// How connections to a target are used again, by sessions of the same account with the same startup parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reuse {
+    /// One that nobody took for so long is closed.
+    pub idle: Duration,
+    /// One is used for so long.
+    pub age: Duration,
+    /// Kept on each core, at most.
+    pub connections: usize,
 }
 
 /// Whose account sessions use on a target.

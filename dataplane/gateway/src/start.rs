@@ -41,6 +41,8 @@ pub enum StartError {
     Core(usize, String),
     /// The settings contradict each other.
     Settings(&'static str),
+    /// The driver that is wanted does not work here.
+    Driver(String),
 }
 
 impl std::fmt::Display for StartError {
@@ -50,6 +52,7 @@ impl std::fmt::Display for StartError {
             Self::Audit(error) => write!(f, "cannot open the audit log: {error}"),
             Self::Core(core, error) => write!(f, "core {core} cannot start: {error}"),
             Self::Settings(error) => f.write_str(error),
+            Self::Driver(error) => write!(f, "the driver `uring` does not work: {error}"),
         }
     }
 }
@@ -72,6 +75,8 @@ pub struct Status {
     pub sessions: Vec<u64>,
     /// Time since the start.
     pub uptime: Duration,
+    /// What runs the cores.
+    pub driver: &'static str,
 }
 
 /// A running gateway.
@@ -82,6 +87,7 @@ pub struct Gateway {
     threads: Vec<JoinHandle<io::Result<()>>>,
     listen: Vec<SocketAddr>,
     began: Instant,
+    driver: driver::Driver,
     /// Held until the last core has written its last block.
     lock: audit::DirectoryLock,
 }
@@ -122,6 +128,10 @@ pub fn start(
     }
     if settings.recipients.len() > sealing::slots::RECIPIENTS_MAX {
         return Err(StartError::Settings("too many recipients"));
+    }
+    let (driver, notice) = driver::Driver::choose(settings.driver).map_err(StartError::Driver)?;
+    if let Some(notice) = notice {
+        tracing::warn!(%notice, "the cores run on glommio instead of our own driver");
     }
     let cores = settings.cores;
     let mut seed = [0; 32];
@@ -183,13 +193,13 @@ pub fn start(
         };
         let failed = ready.clone();
         let pin = settings.pin.then_some(index);
-        let thread = driver::run_core(&format!("core-{index}"), pin, move || run(seed))
+        let thread = driver::run_core(driver, &format!("core-{index}"), pin, move || run(seed))
             .map_err(|e| StartError::Core(index, e.to_string()))?;
         drop(failed);
         threads.push(thread);
     }
     drop(ready);
-    let gateway = Gateway { shared, metrics, threads, listen, began: Instant::now(), lock: opened.lock };
+    let gateway = Gateway { shared, metrics, threads, listen, began: Instant::now(), driver, lock: opened.lock };
     let mut waiting = cores;
     while waiting > 0 {
         match readiness.recv_timeout(READY_LIMIT) {
@@ -331,7 +341,7 @@ impl Gateway {
     #[must_use]
     pub fn status(&self) -> Status {
         let sessions = self.metrics.iter().map(|m| m.read().counts.sessions_open).collect();
-        Status { listen: self.listen.clone(), sessions, uptime: self.began.elapsed() }
+        Status { listen: self.listen.clone(), sessions, uptime: self.began.elapsed(), driver: self.driver.word() }
     }
 }
 
@@ -446,6 +456,7 @@ async fn tick(core: Rc<Core>, over: Rc<Cell<bool>>) {
 /// Ends sessions as they become idle, all of them at the deadline, then the core.
 async fn drain(core: Rc<Core>, until: Rc<Cell<Instant>>, over: Rc<Cell<bool>>) {
     core.draining.set(true);
+    core.spares.close_all(None);
     let mut last_words = None;
     while core.count() > 0 {
         let late = Instant::now() >= until.get();

@@ -33,6 +33,8 @@ pub(crate) struct Tls {
     inbox: Vec<u8>,
     fed: usize,
     eof: bool,
+    /// The last read found no plaintext, and nothing was fed since.
+    read_dry: bool,
 }
 
 fn broken(error: rustls::Error) -> io::Error {
@@ -58,7 +60,16 @@ impl Tls {
 
     fn new(socket: Socket, mut connection: Connection, early: &[u8]) -> Self {
         connection.set_buffer_limit(None);
-        Self { socket, connection, outbox: Vec::new(), sent: 0, inbox: early.to_vec(), fed: 0, eof: false }
+        Self {
+            socket,
+            connection,
+            outbox: Vec::new(),
+            sent: 0,
+            inbox: early.to_vec(),
+            fed: 0,
+            eof: false,
+            read_dry: false,
+        }
     }
 
     /// The connection, for what was negotiated.
@@ -66,8 +77,8 @@ impl Tls {
         &self.connection
     }
 
-    /// Sends queued ciphertext.
-    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Gives queued ciphertext to the socket.
+    fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.connection.wants_write() {
             self.connection.write_tls(&mut self.outbox)?;
         }
@@ -91,6 +102,10 @@ impl Tls {
     /// Feeds what has arrived, reading more only if nothing is left; Ready when something was fed.
     fn poll_feed(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.fed == self.inbox.len() && !self.eof {
+            // Memory is taken only for what has arrived.
+            if self.socket.poll_readable(cx).is_pending() {
+                return Poll::Pending;
+            }
             self.inbox.resize(LANDING_BYTES, 0);
             self.fed = self.inbox.len();
             let n = match self.socket.poll_read(cx, &mut self.inbox) {
@@ -107,6 +122,7 @@ impl Tls {
             self.fed = 0;
             self.eof = n == 0;
         }
+        self.read_dry = false;
         let mut rest = &self.inbox[self.fed..];
         loop {
             let taken = self.connection.read_tls(&mut rest)?;
@@ -123,7 +139,7 @@ impl Tls {
     pub(crate) fn poll_handshake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             // A client that does not read its flight yet does not stop us from reading the rest of it.
-            let flushed = self.poll_flush(cx)?;
+            let flushed = self.poll_push(cx)?;
             if !self.connection.is_handshaking() {
                 return flushed.map(Ok);
             }
@@ -134,7 +150,7 @@ impl Tls {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(e)) => {
                     // The alert that says why.
-                    let _ = self.poll_flush(cx);
+                    let _ = self.poll_push(cx);
                     return Poll::Ready(Err(e));
                 }
                 Poll::Pending => return Poll::Pending,
@@ -146,7 +162,7 @@ impl Tls {
         loop {
             match self.connection.reader().read(buffer) {
                 Ok(n) => return Poll::Ready(Ok(n)),
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.read_dry = true,
                 Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Poll::Ready(Ok(0)),
                 Err(e) => return Poll::Ready(Err(e)),
             }
@@ -159,20 +175,20 @@ impl Tls {
                 Poll::Pending => return Poll::Pending,
             }
             if self.connection.wants_write() {
-                let _ = self.poll_flush(cx)?;
+                let _ = self.poll_push(cx)?;
             }
         }
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.poll_flush(cx) {
+        match self.poll_push(cx) {
             Poll::Ready(Ok(())) => {}
             Poll::Ready(Err(e)) => return Poll::Ready(Err(e)),
             Poll::Pending => return Poll::Pending,
         }
         let n = self.connection.writer().write(bytes)?;
         // What the socket does not take now is sent before the next write.
-        let _ = self.poll_flush(cx)?;
+        let _ = self.poll_push(cx)?;
         Poll::Ready(Ok(n))
     }
 }
@@ -192,11 +208,31 @@ impl Stream {
         }
     }
 
-    /// Sends what a write left in the TLS layer.
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Gives the socket what a write left in the TLS layer.
+    pub(crate) fn poll_push(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(_) => Poll::Ready(Ok(())),
-            Self::Tls(tls) => tls.poll_flush(cx),
+            Self::Tls(tls) => tls.poll_push(cx),
+        }
+    }
+
+    /// Waits until everything written has been given to the kernel.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(socket) => socket.poll_flush(cx),
+            Self::Tls(tls) => match tls.poll_push(cx) {
+                Poll::Ready(Ok(())) => tls.socket.poll_flush(cx),
+                other => other,
+            },
+        }
+    }
+
+    /// Whether a read is worth trying; if not, the task is woken when it is.
+    pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Plain(socket) => socket.poll_readable(cx),
+            Self::Tls(tls) if tls.read_dry && tls.fed == tls.inbox.len() && !tls.eof => tls.socket.poll_readable(cx),
+            Self::Tls(_) => Poll::Ready(()),
         }
     }
 
@@ -210,7 +246,7 @@ impl Stream {
     pub(crate) fn close(&mut self, cx: &mut Context<'_>) {
         if let Self::Tls(tls) = self {
             tls.connection.send_close_notify();
-            let _ = tls.poll_flush(cx);
+            let _ = tls.poll_push(cx);
         }
     }
 

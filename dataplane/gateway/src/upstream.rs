@@ -9,11 +9,13 @@ use crate::conversation::{exchange, handshake};
 use crate::core::{Core, Handle, Message, Signal};
 use crate::driver;
 use crate::metrics::add;
+use crate::spares::{self, Ticket, Upstream};
 use crate::tls::{Stream, Tls};
 use audit::record::SessionId;
 use contract::{Dialing as _, Dialled, Fault, Lane};
 use futures_lite::future::poll_fn;
-use postgres::{Dial, DialSettings};
+use postgres::{Cleaning, Dial, DialSettings};
+use session::Host as _;
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io;
@@ -23,6 +25,8 @@ use std::task::Poll;
 
 /// Longest name of an application that PostgreSQL keeps, bytes (NAMEDATALEN - 1).
 const APPLICATION_BYTES_MAX: usize = 63;
+/// Name of connections that are used again, before they say whose session has them.
+const SHARED_NAME: &str = "tidegate";
 const NO_ACCOUNT: Fault =
     Fault::upstream("the gateway cannot get an account on the target's database for this session now")
         .with_state("08004");
@@ -52,6 +56,17 @@ pub(crate) async fn account(core: &Rc<Core>, handle: &Rc<Handle>, wanted: Accoun
 /// The startup parameters with the session's id and its user as application name, by which the server's own log can be
 /// laid beside the audit log.
 pub(crate) fn tagged(parameters: &[(String, String)], session: SessionId, user: &str) -> Vec<(String, String)> {
+    named(parameters, tag(session, user))
+}
+
+/// The parameters with another application name.
+fn named(parameters: &[(String, String)], name: String) -> Vec<(String, String)> {
+    let others = parameters.iter().filter(|(name, _)| name != "application_name").cloned();
+    others.chain([("application_name".to_owned(), name)]).collect()
+}
+
+/// Session and user as an application name.
+fn tag(session: SessionId, user: &str) -> String {
     let mut tag = "tidegate/".to_owned();
     for byte in session.0 {
         // Writing to a string cannot fail.
@@ -61,8 +76,51 @@ pub(crate) fn tagged(parameters: &[(String, String)], session: SessionId, user: 
     // The server shows what is not ASCII as question marks.
     let room = APPLICATION_BYTES_MAX.saturating_sub(tag.len());
     tag.extend(user.chars().map(|c| if c.is_ascii_graphic() { c } else { '?' }).take(room));
-    let others = parameters.iter().filter(|(name, _)| name != "application_name").cloned();
-    others.chain([("application_name".to_owned(), tag)]).collect()
+    tag
+}
+
+/// A connection for a session with the target's own account: one that another session has left, or a new one.
+///
+/// # Errors
+/// The target cannot be reached, or does not let the account in.
+pub(crate) async fn reach(
+    core: &Rc<Core>,
+    handle: &Rc<Handle>,
+    target: usize,
+    parameters: &[(String, String)],
+    user: Option<&str>,
+) -> Result<Upstream, Fault> {
+    let tag = |user: &str| tag(handle.id, user);
+    let Some(reuse) = core.settings.targets[target].reuse else {
+        let tagged = user.map(|user| named(parameters, tag(user)));
+        return dial(core, handle, target, None, tagged.as_deref().unwrap_or(parameters)).await;
+    };
+    // Where the name says whose session it is, it is given afterwards: what a client resets it to names nobody.
+    let parameters = match user {
+        Some(_) => named(parameters, SHARED_NAME.to_owned()),
+        None => parameters.to_vec(),
+    };
+    loop {
+        let kept = core.spares.take(target, &parameters).await;
+        let fresh = kept.is_none();
+        let mut upstream = match kept {
+            Some(upstream) => upstream,
+            None => dial(core, handle, target, None, &parameters).await?,
+        };
+        if fresh {
+            let since_ns = core.now_ns();
+            upstream.ticket = Some(Ticket { target, parameters: parameters.clone(), reuse, since_ns });
+        } else {
+            add(&core.metrics.counters.connections_reused, 1);
+        }
+        let Some(user) = user else { return Ok(upstream) };
+        match spares::clean(core, handle, &mut upstream, |down| Cleaning::name(down, &tag(user))).await {
+            Ok(()) => return Ok(upstream),
+            Err(fault) if fresh => return Err(fault),
+            // It stood until now: the next one, or a new one.
+            Err(_) => {}
+        }
+    }
 }
 
 /// Connects and logs in to a target.
@@ -72,7 +130,7 @@ pub(crate) async fn dial(
     target: usize,
     account: Option<Account>,
     parameters: &[(String, String)],
-) -> Result<(Dial, Stream, Lane), Fault> {
+) -> Result<Upstream, Fault> {
     const UNREACHABLE: Fault = Fault::upstream("the target's database cannot be reached").with_state("08001");
     let limits = &core.settings.limits;
     let settings = &core.settings.targets[target];
@@ -127,7 +185,10 @@ pub(crate) async fn dial(
                 dial.secured(&mut down, binding.as_deref());
                 stream = Stream::Tls(Box::new(secured));
             }
-            Dialled::Ready => return Ok((dial, stream, up)),
+            Dialled::Ready => {
+                let (reported, cancel) = (dial.parameters().to_vec(), dial.cancel_frame());
+                return Ok(Upstream { stream, up, reported, cancel, ticket: None });
+            }
         }
     }
 }
@@ -153,6 +214,7 @@ pub(crate) fn cancel_here(core: &Rc<Core>, slot: u32, secret: &[u8]) {
 
 /// Cancels what a session runs because its result was cut; the session is told when that is done.
 pub(crate) fn cancel_own(core: &Rc<Core>, handle: &Rc<Handle>) {
+    handle.struck.set(true);
     let cancel = handle.cancel.borrow().clone();
     let (core, handle) = (Rc::clone(core), Rc::clone(handle));
     driver::spawn(async move {

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../src/driver.rs"]
+#[allow(unreachable_pub, dead_code)]
+mod driver;
 #[path = "../src/key_slots.rs"]
 #[allow(unreachable_pub, dead_code)]
 mod key_slots;
@@ -20,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use audit::record::{Record, SessionId};
 use audit::{Body, Filter};
-use glommio::{LocalExecutorBuilder, Placement};
+use driver::Driver;
 use ring_writer::{AuditError, CoreAudit, FaultPoint, Files, WriterOptions};
 use verifier::Code;
 
@@ -45,6 +48,16 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// The driver under test: these tests are compiled once for each.
+fn tested() -> Driver {
+    if module_path!().contains("uring") { Driver::Uring } else { Driver::Glommio }
+}
+
+/// The name of a test of this file, as its program knows it.
+fn named(test: &str) -> String {
+    module_path!().split_once("::").map_or_else(|| test.to_owned(), |(_, module)| format!("{module}::{test}"))
 }
 
 const SESSION: SessionId = SessionId([7; 16]);
@@ -102,12 +115,12 @@ where
 {
     let mut opened = audit::open(directory, 1, [9; 32]).unwrap();
     let start = opened.cores.remove(0);
-    let executor = LocalExecutorBuilder::new(Placement::Unbound).io_memory(1 << 20).make().unwrap();
-    executor.run(async move {
+    let run = async move {
         let core = CoreAudit::new(files, start, "test", options).unwrap();
-        glommio::spawn_local(Rc::clone(&core).run()).detach();
+        driver::spawn(Rc::clone(&core).run());
         work(core).await
-    })
+    };
+    driver::run_here(tested(), "test", None, run).unwrap()
 }
 
 fn small() -> WriterOptions {
@@ -170,15 +183,14 @@ fn one_commit_serves_many_waiters() {
         let served = Rc::new(Cell::new(0));
         for n in 1..=200 {
             let (core, served) = (Rc::clone(&core), Rc::clone(&served));
-            glommio::spawn_local(async move {
+            driver::spawn(async move {
                 let sequence = core.append(&intent(n, b"SELECT 1")).unwrap().sequence();
                 core.durable(sequence).await.unwrap();
                 served.set(served.get() + 1);
-            })
-            .detach();
+            });
         }
         while served.get() < 200 {
-            glommio::timer::sleep(Duration::from_millis(1)).await;
+            driver::sleep(Duration::from_millis(1)).await;
         }
         let blocks = core.status().blocks - before;
         assert!(blocks <= 20, "{blocks} blocks for 200 statements that came together");
@@ -197,7 +209,7 @@ fn records_nobody_waits_for_follow_within_the_age_limit() {
         let begun = Instant::now();
         while !core.is_durable(sequence) {
             assert!(begun.elapsed() < Duration::from_secs(5));
-            glommio::timer::sleep(Duration::from_millis(5)).await;
+            driver::sleep(Duration::from_millis(5)).await;
         }
         assert!(begun.elapsed() >= Duration::from_millis(40), "written at once although nobody waited");
         core.close();
@@ -229,17 +241,16 @@ fn r4_a_failing_disk_closes_the_gate_and_loses_nothing() {
                                 assert_eq!(seen, kind);
                                 refused += 1;
                                 core.refused_statement();
-                                glommio::timer::sleep(Duration::from_millis(50)).await;
+                                driver::sleep(Duration::from_millis(50)).await;
                             }
                             other => {
                                 let sequence = other.unwrap().sequence();
                                 let (core2, acked) = (Rc::clone(&core), Rc::clone(&acked));
-                                glommio::spawn_local(async move {
+                                driver::spawn(async move {
                                     core2.durable(sequence).await.unwrap();
                                     acked.borrow_mut().push(n);
-                                })
-                                .detach();
-                                glommio::timer::sleep(Duration::from_millis(300)).await;
+                                });
+                                driver::sleep(Duration::from_millis(300)).await;
                                 // What is past is taken even now.
                                 let _ = core.append(&done(n)).unwrap();
                                 break;
@@ -255,7 +266,7 @@ fn r4_a_failing_disk_closes_the_gate_and_loses_nothing() {
                     core.close();
                     core.closed().await.unwrap();
                 } else {
-                    glommio::timer::sleep(Duration::from_millis(100)).await;
+                    driver::sleep(Duration::from_millis(100)).await;
                     core.durable(core.status().last_sequence).await.unwrap();
                 }
                 acked.borrow().clone()
@@ -292,10 +303,9 @@ fn r4_the_spare_directory_takes_over_and_readers_find_it() {
             let options = WriterOptions { faults: Some(Rc::new(faults.clone())), ..small() };
             let mut opened = audit::open_with_spare(directory.path(), Some(spare.path()), 1, [9; 32]).unwrap();
             let start = opened.cores.remove(0);
-            let executor = LocalExecutorBuilder::new(Placement::Unbound).io_memory(1 << 20).make().unwrap();
-            executor.run(async move {
+            let run = async move {
                 let core = CoreAudit::new(Files::default(), start, "test", options).unwrap();
-                glommio::spawn_local(Rc::clone(&core).run()).detach();
+                driver::spawn(Rc::clone(&core).run());
                 core.started().await.unwrap();
                 let begun = Instant::now();
                 for n in 1..=40 {
@@ -309,7 +319,8 @@ fn r4_the_spare_directory_takes_over_and_readers_find_it() {
                     core.close();
                     core.closed().await.unwrap();
                 }
-            });
+            };
+            driver::run_here(tested(), "test", None, run).unwrap();
         }
         assert!(failed.get());
         clean(directory.path());
@@ -330,7 +341,7 @@ fn a_disk_that_never_comes_back_ends_in_an_error() {
     with_writer(directory.path(), options, |core| async move {
         assert_eq!(core.started().await, Err(AuditError::Disk(ErrorKind::PermissionDenied)));
         // For moments statements may wait; then they are refused.
-        glommio::timer::sleep(Duration::from_millis(1200)).await;
+        driver::sleep(Duration::from_millis(1200)).await;
         assert_eq!(core.append(&intent(1, b"x")).unwrap_err(), AuditError::Disk(ErrorKind::PermissionDenied));
         core.close();
         assert_eq!(core.closed().await, Err(AuditError::Disk(ErrorKind::PermissionDenied)));
@@ -427,7 +438,7 @@ fn child_process() {
         let next = Rc::new(Cell::new(first));
         for _ in 0..8 {
             let (core, next) = (Rc::clone(&core), Rc::clone(&next));
-            glommio::spawn_local(async move {
+            driver::spawn(async move {
                 loop {
                     let n = next.replace(next.get() + 1);
                     let text = vec![b'a'; (n % 97) as usize * 100 + 10];
@@ -438,10 +449,9 @@ fn child_process() {
                         let _ = core.append(&done(n)).unwrap();
                     }
                 }
-            })
-            .detach();
+            });
         }
-        glommio::timer::sleep(Duration::from_secs(60)).await;
+        driver::sleep(Duration::from_secs(60)).await;
     });
 }
 
@@ -451,7 +461,7 @@ fn what_was_acknowledged_survives_kill_9() {
     let mut acked = Vec::new();
     for round in 0..6u64 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child_process", "--nocapture"])
+            .args(["--exact", &named("child_process"), "--nocapture"])
             .env(CHILD, directory.path())
             .env("RING_WRITER_FIRST", (round * 1_000_000 + 1).to_string())
             .stdout(Stdio::piped())
@@ -553,13 +563,13 @@ fn wrapped_keys_are_on_disk_before_the_block_with_their_sessions() {
                         Ok(recorded) => break recorded.sequence(),
                         Err(error) => {
                             assert_eq!(error, AuditError::Disk(ErrorKind::StorageFull));
-                            glommio::timer::sleep(Duration::from_millis(50)).await;
+                            driver::sleep(Duration::from_millis(50)).await;
                         }
                     }
                 };
                 while core.durable(opened).await.is_err() {
                     assert!(!core.is_durable(opened));
-                    glommio::timer::sleep(Duration::from_millis(50)).await;
+                    driver::sleep(Duration::from_millis(50)).await;
                 }
                 assert_eq!(keys_on_disk(&path), (1..=n).map(|n| [n; 16]).collect::<Vec<_>>());
                 let _ = core

@@ -325,7 +325,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             text: Zeroizing::new(text.to_vec()),
             parameters: approval::shown(&given, parked.token.guarded),
             sent: self.for_estimate(&given, hold.rows_over),
-            tables: parked.token.tables(),
+            tables: parked.token.tables.to_vec(),
             classes: self.classes(&parked.token, masking),
             marks,
             rows_over: hold.rows_over,
@@ -405,13 +405,12 @@ impl<S: Serving<Verdicts>> Session<S> {
     /// Records that approval was asked for.
     fn requested<H: Host>(&self, host: &H, parked: &Parked) -> Result<(), Fault> {
         let (text, sealed_text) = self.info.seal_text(parked.number, self.parked_text(parked));
-        let tables = parked.token.tables();
         let rule = self.rule(parked).map(|hold| hold.rule.name).unwrap_or_default();
         let record = Record::Approval(Approval {
             kind: "request",
             text,
             sealed_text: &sealed_text,
-            tables: &tables,
+            tables: &parked.token.tables,
             reason: &self.info.purpose,
             until_ns: parked.until_ns,
             ..self.record(parked, &parked.id, &rule)
@@ -519,7 +518,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         let Some(mut parked) = self.parked.take() else { return Ok(()) };
         let judged = match self.serving.held_token() {
             Some(token) => token,
-            None => self.judge(host, parked.via).map(Rc::new),
+            None => self.judge(host, parked.via),
         };
         let token = match judged {
             Ok(token) => token,

@@ -1,7 +1,9 @@
 //! What a session needs from the core it lives on.
 
+use crate::shelf::Shelf;
 use audit::record::{Record, Recorded};
 use lineage::{Facts, NotUnderstood};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The log cannot take a record now: what it was about must not happen.
@@ -103,6 +105,10 @@ pub trait Host {
     /// # Errors
     /// The text is not in the grammar.
     fn facts(&self, text: &str) -> Result<Arc<Facts>, NotUnderstood>;
+    /// Judgements that sessions with this grant share; without this, every session has its own.
+    fn shelf(&self, _grant: &policy::Grant) -> Rc<Shelf> {
+        Rc::default()
+    }
     /// Rules and catalog in force for a target.
     fn epoch(&self, target: usize) -> Arc<policy::Epoch>;
     /// A statement that changes the catalog ended.

@@ -3,11 +3,11 @@
 use crate::host::Host;
 use crate::names::{self, NamesOfText};
 use audit::record::ClearColumn;
-use contract::{Admitted, Column, CopyOut, Format, Judge, Redacted, Redactor, Refusal, Via};
+use contract::{Admitted, Column, CopyOut, Format, Judge, Redacted, Redactor, Refusal, Values, Via};
 use lineage::{Effects, Facts, SessionUse, Statement};
 use policy::ledger::{Ledger, Spent};
 use policy::model::{Mode, Redaction};
-use policy::{Allowed, ColumnShape, Decision, Fate, Grant, Grows, Names, PlannedColumn, Spending};
+use policy::{Allowed, ColumnShape, Decision, Epoch, Fate, Grant, GrantKey, Grows, Names, PlannedColumn, Spending};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -29,11 +29,11 @@ impl Judge for Verdicts {
     }
 
     fn moves_names(token: &Self::Token) -> bool {
-        token.effects().intersects(MOVING_EFFECTS)
+        token.effects.intersects(MOVING_EFFECTS)
     }
 
     fn copies_in(token: &Self::Token) -> bool {
-        token.effects().contains(Effects::COPY_IN)
+        token.effects.contains(Effects::COPY_IN)
     }
 
     fn copies_out(token: &Self::Token) -> Option<Rc<[CopyOut]>> {
@@ -92,8 +92,16 @@ pub struct Judged {
     pub(crate) changes_names: bool,
     /// What the names it runs or fetches from stood for when it was judged.
     pub(crate) stands_for: Vec<(NameKind, String, Option<Arc<Statement>>)>,
-    /// With the statement of the text they belong to.
-    pub(crate) masked: RefCell<Vec<(usize, Masked)>>,
+    /// What of its columns would be masked, where that is known before there is a plan.
+    pub(crate) masked: Vec<Masked>,
+    /// The newest plan for its first result, and what it was made for.
+    planned: RefCell<Option<Box<Planned>>>,
+    /// Relations that it names.
+    pub(crate) tables: Box<[String]>,
+    pub(crate) effects: Effects,
+    pub(crate) fingerprint: u64,
+    /// It can change the search path.
+    pub(crate) moves_path: bool,
     copies_out: Option<Rc<[CopyOut]>>,
     /// What running it costs, and what with.
     pub(crate) spending: Option<Spending>,
@@ -104,9 +112,20 @@ pub struct Judged {
     pub(crate) holds: Vec<usize>,
     /// It changes nothing and calls nothing that could: it may run while its record is on its way to the disk.
     pub(crate) only_reads: bool,
-    /// In observe mode, what would have happened to the result.
-    pub(crate) unseen: RefCell<Vec<Refusal>>,
 }
+
+/// A plan, and the result shape and grant that it was made for.
+#[derive(Debug)]
+struct Planned {
+    description: Box<[u8]>,
+    grant: GrantKey,
+    /// Keeps the address in the grant's key alive.
+    _epoch: Arc<Epoch>,
+    plan: Masking,
+}
+
+/// Longest description of a result whose plan is kept.
+const DESCRIPTION_BYTES_MAX: usize = 16 << 10;
 
 /// Kinds of names a statement can stand for another by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +158,9 @@ impl Judged {
         let copies_out = if grant.sees_everything() || observed { None } else { copies_out(&facts) };
         let only_reads = allowed.iter().all(|a| a.about.only_reads);
         let masked = if observed { copied(grant, &allowed) } else { Vec::new() };
+        let (effects, fingerprint) = (effects(&facts), fingerprint(&facts));
+        let moves_path = facts.statements.iter().any(|s| names::moves_path(s));
+        let tables = tables(&allowed).into();
         Self {
             text: if via == Via::Prepare { text.into() } else { Box::default() },
             via,
@@ -148,13 +170,17 @@ impl Judged {
             needs_shape: !grant.sees_everything(),
             changes_names,
             stands_for,
-            masked: masked.into(),
+            masked,
+            planned: RefCell::default(),
+            tables,
+            effects,
+            fingerprint,
+            moves_path,
             spending,
             purse,
             observed,
             holds: Vec::new(),
             only_reads,
-            unseen: RefCell::default(),
             copies_out,
         }
     }
@@ -202,36 +228,33 @@ impl Judged {
         Admitted { rows: taken.rows, bytes: taken.bytes, cut }
     }
 
-    /// Relations that the text names.
-    pub(crate) fn tables(&self) -> Vec<String> {
-        let mut tables: Vec<String> = Vec::new();
-        for name in self.allowed.iter().flat_map(|a| &a.about.tables) {
-            if tables.len() < TABLES_MAX && !tables.contains(name) {
-                tables.push(name.clone());
-            }
-        }
-        tables
-    }
-
     /// Columns with a class, and the class's name, that this role gets as they are.
-    pub(crate) fn clear<'a>(&'a self, grant: &'a Grant) -> Vec<ClearColumn<'a>> {
+    pub(crate) fn clear<'a>(&'a self, grant: &'a Grant) -> impl Iterator<Item = ClearColumn<'a>> {
         let classes = &grant.epoch().bundle().model().classes;
         let columns = self.allowed.iter().flat_map(|a| &a.about.clear);
-        let named = columns
-            .filter_map(|(column, class)| Some(ClearColumn { column, class: &classes.get(usize::from(*class))?.name }));
-        named.collect()
+        columns
+            .filter_map(|(column, class)| Some(ClearColumn { column, class: &classes.get(usize::from(*class))?.name }))
     }
 
-    pub(crate) fn effects(&self) -> Effects {
-        self.facts.statements.iter().fold(Effects::NONE, |all, s| all.with(s.effects))
+    /// The plan that was made before for a result of this description, under a grant that plans alike.
+    pub(crate) fn planned(&self, part: usize, description: &[u8], key: &GrantKey) -> Option<Masking> {
+        let planned = self.planned.borrow();
+        let planned = planned.as_ref().filter(|_| part == 0)?;
+        (*planned.description == *description && planned.grant == *key).then(|| planned.plan.clone())
     }
 
-    pub(crate) fn fingerprint(&self) -> u64 {
-        self.facts.statements.iter().fold(0, |all, s| all.rotate_left(7) ^ s.fingerprint)
+    /// Keeps a plan for a result of this description.
+    pub(crate) fn keep_plan(&self, part: usize, description: &[u8], grant: &Grant, plan: &Masking) {
+        if part == 0 && !description.is_empty() && description.len() <= DESCRIPTION_BYTES_MAX {
+            let (grant, epoch) = (grant.key(), Arc::clone(grant.epoch()));
+            let description = description.into();
+            let planned = Planned { description, grant, _epoch: epoch, plan: plan.clone() };
+            *self.planned.borrow_mut() = Some(Box::new(planned));
+        }
     }
 
-    /// Plans the result of statement `part` and notes what is masked.
-    pub(crate) fn plan(&self, part: usize, columns: &[Column], grant: &Grant) -> Result<Masking, Refusal> {
+    /// Plans the result of statement `part`.
+    pub(crate) fn plan(&self, part: usize, columns: Rc<[Column]>, grant: &Grant) -> Result<Masking, Refusal> {
         let Some(allowed) = self.allowed.get(part) else {
             return Err(Refusal {
                 code: policy::code::UNEXPECTED_RESULT,
@@ -247,21 +270,18 @@ impl Judged {
             .collect();
         let plan = match grant.plan(allowed, &shapes) {
             Err(refusal) if self.observed => {
-                *self.unseen.borrow_mut() = vec![neutral(refusal)];
-                return Ok(Masking::clear(columns.len()));
+                return Ok(Masking::new(None, columns, Vec::new(), Vec::new(), Some(neutral(refusal))));
             }
             plan => plan.map_err(neutral)?,
         };
-        let mut masked = self.masked.borrow_mut();
-        masked.retain(|(of, _)| *of != part);
-        for planned in plan.columns() {
+        let masked = plan.columns().iter().map(|planned| {
             let name = columns.get(usize::from(planned.index)).map(|c| String::from_utf8_lossy(&c.name).into_owned());
             let column = name.unwrap_or_default();
-            let (class, method) = (class_name(grant, planned).to_owned(), method(grant, planned).to_owned());
-            masked.push((part, Masked { column, class, method }));
-        }
+            Masked { column, class: class_name(grant, planned).to_owned(), method: method(grant, planned).to_owned() }
+        });
+        let masked = masked.collect();
         if self.observed {
-            return Ok(Masking::clear(columns.len()));
+            return Ok(Masking::new(None, columns, masked, Vec::new(), None));
         }
         let mut warnings: Vec<Refusal> = allowed.softened.iter().cloned().map(neutral).collect();
         for refusal in plan.softened().iter().cloned().map(neutral) {
@@ -269,8 +289,27 @@ impl Judged {
                 warnings.push(refusal);
             }
         }
-        Ok(Masking::new(Some(plan), columns.len(), warnings))
+        Ok(Masking::new(Some(plan), columns, masked, warnings, None))
     }
+}
+
+fn effects(facts: &Facts) -> Effects {
+    facts.statements.iter().fold(Effects::NONE, |all, s| all.with(s.effects))
+}
+
+fn fingerprint(facts: &Facts) -> u64 {
+    facts.statements.iter().fold(0, |all, s| all.rotate_left(7) ^ s.fingerprint)
+}
+
+/// Relations that statements name.
+fn tables(allowed: &[Allowed]) -> Vec<String> {
+    let mut tables: Vec<String> = Vec::new();
+    for name in allowed.iter().flat_map(|a| &a.about.tables) {
+        if tables.len() < TABLES_MAX && !tables.contains(name) {
+            tables.push(name.clone());
+        }
+    }
+    tables
 }
 
 /// Tables that the record of a text names.
@@ -294,16 +333,14 @@ fn steady(facts: &Facts) -> usize {
 }
 
 /// The columns of COPYs that would be masked, from the statements alone: an observed COPY is not asked for its shape.
-fn copied(grant: &Grant, allowed: &[Allowed]) -> Vec<(usize, Masked)> {
+fn copied(grant: &Grant, allowed: &[Allowed]) -> Vec<Masked> {
     let classes = &grant.epoch().bundle().model().classes;
-    let copies = allowed.iter().enumerate().filter(|(_, a)| a.statement.effects.contains(Effects::COPY_OUT));
-    let columns = copies.flat_map(|(part, a)| {
-        grant.plan_columns(a.source()).into_iter().filter(|c| c.fate != Fate::Clear).map(move |c| (part, c))
-    });
-    let masked = columns.map(|(part, column)| {
+    let copies = allowed.iter().filter(|a| a.statement.effects.contains(Effects::COPY_OUT));
+    let columns = copies.flat_map(|a| grant.plan_columns(a.source()).into_iter().filter(|c| c.fate != Fate::Clear));
+    let masked = columns.map(|column| {
         let class = column.class.and_then(|c| classes.get(usize::from(c))).map_or("unclassified", |c| c.name.as_str());
         let method = if column.fate == Fate::Refused { "refuse" } else { word(grant.redaction(&column.fate)) };
-        (part, Masked { column: column.output, class: class.to_owned(), method: method.to_owned() })
+        Masked { column: column.output, class: class.to_owned(), method: method.to_owned() }
     });
     masked.collect()
 }
@@ -376,17 +413,35 @@ pub(crate) fn judge<H: Host>(
     text: &str,
     via: Via,
 ) -> Result<Judged, Refusal> {
-    let facts = host.facts(text).map_err(|n| neutral(policy::Refusal::not_understood(&n)))?;
+    let facts = understand(host, text)?;
+    decide(&facts, grant, session, taken, purse, text, via)
+}
+
+/// The facts of a text.
+pub(crate) fn understand<H: Host>(host: &H, text: &str) -> Result<Arc<Facts>, Refusal> {
+    host.facts(text).map_err(|n| neutral(policy::Refusal::not_understood(&n)))
+}
+
+/// Decides a text with these facts.
+pub(crate) fn decide(
+    facts: &Arc<Facts>,
+    grant: &Grant,
+    session: &names::Names,
+    taken: &dyn Fn(&str) -> bool,
+    purse: &Purse,
+    text: &str,
+    via: Via,
+) -> Result<Judged, Refusal> {
     let names = NamesOfText { session, statements: &facts.statements, taken };
-    let (allowed, holds) = match grant.decide(text, &facts, &names) {
+    let (allowed, holds) = match grant.decide(text, facts, &names) {
         Decision::Allow(allowed) => (allowed, Vec::new()),
         Decision::Hold(allowed, holds) => (allowed, holds),
         Decision::Refuse(refusal) => return Err(neutral(refusal)),
     };
-    match copy_behind_moved_names(&facts, &allowed) {
+    match copy_behind_moved_names(facts, &allowed) {
         Some(refusal) if !grant.sees_everything() && grant.mode() != Mode::Observe => Err(refusal),
         _ => {
-            let judged = Judged::new(text, via, Arc::clone(&facts), allowed, grant, &names, purse);
+            let judged = Judged::new(text, via, Arc::clone(facts), allowed, grant, &names, purse);
             Ok(Judged { holds, ..judged })
         }
     }
@@ -413,28 +468,52 @@ pub struct Masking {
 struct Inner {
     plan: Option<policy::Plan>,
     planned: Vec<u16>,
-    width: usize,
+    columns: Rc<[Column]>,
     grows: bool,
     warnings: Vec<Refusal>,
+    masked: Vec<Masked>,
+    unseen: Option<Refusal>,
 }
 
 impl Masking {
-    fn new(plan: Option<policy::Plan>, width: usize, warnings: Vec<Refusal>) -> Self {
-        let columns = plan.as_ref().map_or(&[][..], policy::Plan::columns);
-        let planned = columns.iter().map(|c| c.index).collect();
-        let grows = columns.iter().any(|c| c.grows != Grows::Never);
-        Self { inner: Rc::new(Inner { plan, planned, width, grows, warnings }) }
+    fn new(
+        plan: Option<policy::Plan>,
+        columns: Rc<[Column]>,
+        masked: Vec<Masked>,
+        warnings: Vec<Refusal>,
+        unseen: Option<Refusal>,
+    ) -> Self {
+        let changed = plan.as_ref().map_or(&[][..], policy::Plan::columns);
+        let planned = changed.iter().map(|c| c.index).collect();
+        let grows = changed.iter().any(|c| c.grows != Grows::Never);
+        Self { inner: Rc::new(Inner { plan, planned, columns, grows, warnings, masked, unseen }) }
     }
 
-    /// Changes nothing.
-    fn clear(width: usize) -> Self {
-        Self::new(None, width, Vec::new())
+    /// Columns whose values it changes; where the role is only observed, would change.
+    pub(crate) fn masked(&self) -> &[Masked] {
+        &self.inner.masked
+    }
+
+    /// In observe mode, what the result would have been refused for.
+    pub(crate) fn unseen(&self) -> Option<&Refusal> {
+        self.inner.unseen.as_ref()
+    }
+}
+
+const fn neutral_format(format: Format) -> policy::Format {
+    match format {
+        Format::Text => policy::Format::Text,
+        Format::Binary => policy::Format::Binary,
     }
 }
 
 impl Redactor for Masking {
     fn width(&self) -> usize {
-        self.inner.width
+        self.inner.columns.len()
+    }
+
+    fn columns(&self) -> Option<Rc<[Column]>> {
+        Some(Rc::clone(&self.inner.columns))
     }
 
     fn planned(&self) -> &[u16] {
@@ -442,15 +521,14 @@ impl Redactor for Masking {
     }
 
     fn redact(&self, i: usize, format: Format, value: &[u8], scratch: &mut Vec<u8>) -> Redacted {
-        let format = match format {
-            Format::Text => policy::Format::Text,
-            Format::Binary => policy::Format::Binary,
-        };
         let Some(plan) = &self.inner.plan else { return Redacted::Null };
-        match plan.redact(i, format, value, scratch) {
-            policy::Redacted::Keep => Redacted::Keep,
-            policy::Redacted::Null => Redacted::Null,
-            policy::Redacted::Scratch => Redacted::Scratch,
+        plan.redact(i, neutral_format(format), value, scratch).into()
+    }
+
+    fn redact_batch(&self, i: usize, format: Format, values: &mut Values<'_>) {
+        match &self.inner.plan {
+            Some(plan) => plan.redact_batch(i, neutral_format(format), values),
+            None => values.nulls(),
         }
     }
 

@@ -14,16 +14,19 @@
 
 mod approval;
 mod durability;
+mod few;
 mod held;
 mod host;
 mod info;
 mod judged;
+mod judging;
 mod login;
 mod names;
 mod refused;
 mod release;
 mod sealed;
 mod serve;
+mod shelf;
 
 pub use approval::{HoldAnswer, HoldAsked, HoldQuestion, Sent};
 pub use durability::Durability;
@@ -34,3 +37,4 @@ pub use login::{Admitted, Login, LoginNext, WHOEVER};
 pub use names::{Names, NamesOfText, changes as changes_names, moves_path};
 pub use sealed::{Mark, Moment};
 pub use serve::{Progress, Session};
+pub use shelf::{Shelf, Shelves};

@@ -156,9 +156,17 @@ impl Names {
         }
     }
 
-    /// The statement succeeded.
-    pub fn apply(&mut self, statement: &Arc<Statement>) {
+    /// Names of relations mean to this session what they mean to every other of its account.
+    #[must_use]
+    pub fn are_plain(&self) -> bool {
+        !self.own_path && self.temporary.is_empty()
+    }
+
+    /// The statement succeeded. True if it made a temporary relation, so that names of relations mean something else now.
+    pub fn apply(&mut self, statement: &Arc<Statement>) -> bool {
+        let mut made = false;
         for name in makes_temporary(statement) {
+            made = true;
             if self.temporary.len() < NAMES_MAX {
                 self.temporary.insert(name.to_owned());
             }
@@ -184,6 +192,7 @@ impl Names {
             | SessionUse::Listen(_)
             | SessionUse::Notify(_) => {}
         }
+        made
     }
 }
 

@@ -2,18 +2,22 @@
 
 use crate::approval::HoldQuestion;
 use crate::durability::Durability;
+use crate::few::Few;
 use crate::held::Parked;
 use crate::host::{Host, Stage};
 use crate::info::SessionInfo;
-use crate::judged::{Judged, NameKind, Purse, Verdicts, judge};
+use crate::judged::{Judged, Masking, Verdicts};
+use crate::judging::shelf;
 use crate::names::{self, Names};
 use crate::refused::{Refused, block};
 use crate::release::{Book, Gate};
 use crate::sealed::{Mark, Moment, Parameters};
+use crate::shelf::Shelf;
 use audit::record::{Actor, MaskedColumn, Record, Recorded};
-use contract::{Ask, Done, Fault, Lane, Outcome, Peer, Refusal, Serving, Step, Verdict, Via};
+use contract::{Ask, Done, Fault, Lane, Outcome, Peer, Plans, Refusal, Serving, Step, Verdict, Via};
 use lineage::{Effects, SessionUse};
-use policy::{Grant, code};
+use policy::{Grant, GrantKey, code};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -67,7 +71,12 @@ pub struct Session<S> {
     pub(crate) grant: Grant,
     pub(crate) info: SessionInfo,
     pub(crate) names: Names,
-    purse: Purse,
+    /// The grant's, as of when it was admitted.
+    pub(crate) key: GrantKey,
+    /// Judgements that hold for this session.
+    pub(crate) shelf: Rc<Shelf>,
+    /// The host's clock in this turn, 0 while nobody has asked.
+    now_ns: Cell<u64>,
     pending: Option<Pending>,
     /// A statement that waits for approval.
     pub(crate) parked: Option<Box<Parked>>,
@@ -99,6 +108,7 @@ impl<S: Serving<Verdicts>> Session<S> {
     ) -> Result<Self, Fault> {
         let names = Names::new(&info.path);
         let book = Book::new(info.mode);
+        let (key, shelf) = (grant.key(), shelf(host, &grant, &names));
         let mut session = Self {
             down,
             up,
@@ -106,7 +116,9 @@ impl<S: Serving<Verdicts>> Session<S> {
             grant,
             info,
             names,
-            purse: Purse { ledger: Arc::clone(host.ledger()), now_ns: Rc::default() },
+            key,
+            shelf,
+            now_ns: Cell::new(0),
             pending: None,
             parked: None,
             questions: Vec::new(),
@@ -151,7 +163,10 @@ impl<S: Serving<Verdicts>> Session<S> {
     pub fn advance<H: Host>(&mut self, host: &H) -> Result<Progress, Fault> {
         let mut progress = Progress::default();
         let mut steps = 0;
-        self.purse.now_ns.set(host.now_ns());
+        self.now_ns.set(0);
+        if self.grant.has_budgets() {
+            self.shelf.tell(self.now(host));
+        }
         if let Some(gate) = &mut self.gate {
             gate.open(host, &mut self.up);
         }
@@ -185,7 +200,9 @@ impl<S: Serving<Verdicts>> Session<S> {
                     self.pending = Some(pending);
                     break;
                 }
-                host.measure(Stage::Durable, host.now_ns().saturating_sub(pending.since_ns));
+                if pending.waits {
+                    host.measure(Stage::Durable, host.now_ns().saturating_sub(pending.since_ns));
+                }
                 let Pending { token, number, recorded, .. } = pending;
                 self.forward(host, token, number, recorded)?;
                 progress.moved = true;
@@ -217,6 +234,14 @@ impl<S: Serving<Verdicts>> Session<S> {
         let ends = since.map(|since| since.saturating_add(self.info.wait_max_ns));
         progress.wait_ends_ns = ends.into_iter().chain(self.parked_until()).min();
         Ok(progress)
+    }
+
+    /// The host's clock, read once a turn. What takes time in a turn is judging, which reads it again.
+    fn now<H: Host>(&self, host: &H) -> u64 {
+        if self.now_ns.get() == 0 {
+            self.now_ns.set(host.now_ns());
+        }
+        self.now_ns.get()
     }
 
     /// Covers what is queued for the client with records.
@@ -266,8 +291,8 @@ impl<S: Serving<Verdicts>> Session<S> {
     /// A statement that was recorded and then never forwarded: the log must not leave it in doubt.
     fn skipped<H: Host>(&self, host: &H, pending: Pending) -> Result<(), Fault> {
         let Pending { token, number, since_ns, .. } = pending;
-        let (outcome, rows, bytes) = (Outcome::Skipped, 0, 0);
-        self.result(host, &Done { token, number, part: None, outcome, rows, bytes, started_ns: since_ns }, None)
+        let (outcome, rows, bytes, plans) = (Outcome::Skipped, 0, 0, Plans::default());
+        self.result(host, &Done { token, number, part: None, outcome, rows, bytes, started_ns: since_ns, plans }, None)
     }
 
     /// What of the client's output still waits for a record, when the session has ended.
@@ -297,20 +322,21 @@ impl<S: Serving<Verdicts>> Session<S> {
     fn forward<H: Host>(&mut self, host: &H, token: Rc<Judged>, number: u64, recorded: Recorded) -> Result<(), Fault> {
         drop(recorded);
         self.close_names(&token);
-        if token.facts.statements.iter().any(|s| names::moves_path(s)) {
+        if token.moves_path {
             let text = match token.via {
                 Via::Simple => self.serving.text(&self.down),
                 Via::Prepare | Via::Execute => token.text.as_bytes(),
             };
             self.names.path_moves(number, text);
         }
-        if !self.names.own_path && token.facts.statements.iter().any(|s| names::moves_path(s)) {
+        if !self.names.own_path && token.moves_path {
             // Whatever becomes of it, from here on a name without a schema may mean that of any.
             self.names.own_path = true;
             self.grant.forget();
+            self.shelf = self.shelf.apart();
             self.judge_again(host);
         }
-        let verdict = Verdict::Forward { token, number, now_ns: host.now_ns() };
+        let verdict = Verdict::Forward { token, number, now_ns: self.now(host) };
         self.serving.resolve(&mut self.down, &mut self.up, verdict)
     }
 
@@ -331,22 +357,23 @@ impl<S: Serving<Verdicts>> Session<S> {
     }
 
     fn ask<H: Host>(&mut self, host: &H, ask: Ask<Verdicts>) -> Result<(), Fault> {
-        let began = host.now_ns();
         match ask {
             Ask::Text(via) => {
+                let began = self.now(host);
                 let judged = self.judge(host, via);
-                host.measure(Stage::Decide, host.now_ns().saturating_sub(began));
+                self.now_ns.set(host.now_ns());
+                host.measure(Stage::Decide, self.now(host).saturating_sub(began));
                 match judged {
                     Err(refusal) => self.refuse(host, via, refusal),
                     Ok(token) if via == Via::Prepare => {
-                        let verdict = Verdict::Forward { token: Rc::new(token), number: 0, now_ns: began };
+                        let verdict = Verdict::Forward { token, number: 0, now_ns: began };
                         self.serving.resolve(&mut self.down, &mut self.up, verdict)
                     }
                     Ok(token) if !token.holds.is_empty() => {
-                        self.park(Rc::new(token), via, 0, None);
+                        self.park(token, via, 0, None);
                         Ok(())
                     }
-                    Ok(token) => self.intend(host, Rc::new(token), via, 0, false, None),
+                    Ok(token) => self.intend(host, token, via, 0, false, None),
                 }
             }
             Ask::TextTooLong(via) => {
@@ -378,36 +405,6 @@ impl<S: Serving<Verdicts>> Session<S> {
                 self.intend(host, token, Via::Execute, row_limit, resumed, parameters)
             }
         }
-    }
-
-    /// The names that a prepared `EXECUTE` or `FETCH` refers to mean what they meant when it was judged and described. A
-    /// name that the protocol's own prepared statements or portals have too could mean either.
-    fn names_still_stand(&self, token: &Judged) -> bool {
-        token.stands_for.iter().all(|(kind, name, then)| {
-            let (now, taken) = match kind {
-                NameKind::Prepared => {
-                    (policy::Names::prepared(&self.names, name), self.serving.has_prepared(name.as_bytes()))
-                }
-                NameKind::Cursor => {
-                    (policy::Names::cursor(&self.names, name), self.serving.has_portal(name.as_bytes()))
-                }
-            };
-            let same = then.as_ref().zip(now.as_ref()).is_some_and(|(then, now)| Arc::ptr_eq(then, now));
-            same && !taken
-        })
-    }
-
-    /// Understands and decides the held text.
-    pub(crate) fn judge<H: Host>(&self, host: &H, via: Via) -> Result<Judged, Refusal> {
-        let text = std::str::from_utf8(self.serving.text(&self.down)).map_err(|_| Refusal {
-            code: code::ENCODING,
-            rule: "default:encoding".to_owned(),
-            message: "the statement is not valid UTF-8".to_owned(),
-            hint: Some("Use client_encoding UTF8.".to_owned()),
-            position: None,
-        })?;
-        let taken = |name: &str| self.serving.has_prepared(name.as_bytes()) || self.serving.has_portal(name.as_bytes());
-        judge(host, &self.grant, &self.names, &taken, &self.purse, text, via)
     }
 
     /// Records the intent; the statement is forwarded when that is enough.
@@ -448,27 +445,26 @@ impl<S: Serving<Verdicts>> Session<S> {
         if let Some(refusal) = unpaid {
             self.observe(host, number, refusal.code, &refusal.rule, &[])?;
         }
-        let since_ns = host.now_ns();
+        let since_ns = self.now(host);
         let text = match via {
             Via::Simple => self.serving.text(&self.down),
             Via::Prepare | Via::Execute => token.text.as_bytes(),
         };
         let (text, sealed_text) = self.info.seal_text(number, text);
         let (digest, sealed_parameters) = self.info.seal_parameters(number, parameters);
-        let tables = token.tables();
         let record = Record::Intent {
             session: self.info.id,
             statement: number,
             text,
             via: if via == Via::Simple { "simple" } else { "execute" },
-            fingerprint: token.fingerprint(),
-            effects: token.effects().0,
+            fingerprint: token.fingerprint,
+            effects: token.effects.0,
             bundle: *self.grant.epoch().bundle().digest(),
             catalog_epoch: self.grant.epoch().number(),
             parameters: digest,
             row_limit,
             sealed_text: &sealed_text,
-            tables: &tables,
+            tables: &token.tables,
             sealed_parameters: &sealed_parameters,
         };
         let written = if approved { self.book.insist(host, &record) } else { self.book.write(host, &record) };
@@ -537,23 +533,6 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.serving.resolve(&mut self.down, &mut self.up, verdict)
     }
 
-    /// Plans a held result shape.
-    fn shape<H: Host>(&mut self, host: &H, token: &Rc<Judged>, part: usize) -> Result<(), Fault> {
-        let columns = self.serving.columns(&self.up)?;
-        let plan = token.plan(part, &columns, &self.grant);
-        if let Err(refusal) = &plan {
-            let text = token.text.as_bytes();
-            let refused = Refused { statement: self.statements, text, refusal };
-            block(host, &self.book, &self.info, &refused, &self.grant, self.names.own_path)?;
-            if refusal.code == code::DISAGREEMENT {
-                // The gateway and the database do not mean the same by a statement: somebody has to know.
-                let alarm = Record::Alarm { session: self.info.id, kind: "disagreement", detail: refusal.code };
-                self.book.write(host, &alarm).map(drop).map_err(|_| NOT_RECORDED)?;
-            }
-        }
-        self.serving.plan(&mut self.up, &mut self.down, plan)
-    }
-
     fn done<H: Host>(&mut self, host: &H, done: &Done<Verdicts>) -> Result<(), Fault> {
         let token = &done.token;
         if let Some(part) = done.part {
@@ -573,7 +552,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             if self.names.is_moving(done.number) {
                 self.names.path_moved(done.number, !self.serving.in_transaction(), &token.facts);
             }
-            if token.effects().intersects(CATALOG_EFFECTS) {
+            if token.effects.intersects(CATALOG_EFFECTS) {
                 host.catalog_changed(self.info.target);
             }
         }
@@ -581,7 +560,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         if done.number > 0 {
             self.mark_at(Moment::Ended(done.number));
         }
-        host.measure(Stage::Upstream, host.now_ns().saturating_sub(done.started_ns));
+        host.measure(Stage::Upstream, self.now(host).saturating_sub(done.started_ns));
         self.result(host, done, None)?;
         self.covered(host);
         Ok(())
@@ -589,7 +568,10 @@ impl<S: Serving<Verdicts>> Session<S> {
 
     fn named(&mut self, token: &Rc<Judged>, statement: &Arc<lineage::Statement>) {
         debug_assert!(token.changes_names || !names::changes(statement));
-        self.names.apply(statement);
+        if self.names.apply(statement) {
+            // What was decided before it was made is not for other sessions, and the other way round.
+            self.shelf = self.shelf.apart();
+        }
         match &statement.session {
             SessionUse::Prepare(name) | SessionUse::Deallocate(Some(name)) => {
                 self.serving.forget_prepared(Some(name.as_bytes()));
@@ -609,22 +591,20 @@ impl<S: Serving<Verdicts>> Session<S> {
             Outcome::Withheld => ("refused", *b"42501"),
             Outcome::Cut => ("budget", *b"53400"),
         };
-        let masked = done.token.masked.borrow();
-        let mut masked: Vec<MaskedColumn<'_>> = masked
-            .iter()
-            .map(|(_, m)| MaskedColumn { column: &m.column, class: &m.class, method: &m.method })
-            .collect();
+        let masked = done.token.masked.iter().chain(done.plans.iter().flat_map(Masking::masked));
+        let masked = masked.map(|m| MaskedColumn { column: &m.column, class: &m.class, method: &m.method });
+        let clear = done.token.clear(&self.grant).take(if done.rows > 0 { usize::MAX } else { 0 });
+        let (mut masked, clear) = (Few::from_iter(masked), Few::from_iter(clear));
         if done.token.observed {
             let over = done.token.overdrawn(done.rows, done.bytes);
-            for refusal in done.token.unseen.borrow().iter().chain(&over) {
+            for refusal in done.plans.iter().filter_map(Masking::unseen).chain(&over) {
                 self.observe(host, done.number, refusal.code, &refusal.rule, &[])?;
             }
             if !masked.is_empty() {
                 self.observe(host, done.number, "", "", &masked)?;
             }
-            masked.clear();
+            masked = Few::default();
         }
-        let clear = if done.rows > 0 { done.token.clear(&self.grant) } else { Vec::new() };
         let record = Record::Result {
             session: self.info.id,
             statement: done.number,
@@ -632,7 +612,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             sqlstate,
             rows: done.rows,
             bytes: done.bytes,
-            duration_us: host.now_ns().saturating_sub(done.started_ns) / 1000,
+            duration_us: self.now(host).saturating_sub(done.started_ns) / 1000,
             masked: &masked,
             clear: &clear,
         };
@@ -664,19 +644,11 @@ impl<S: Serving<Verdicts>> Session<S> {
             .renew(&epoch)
             .map_err(|_| Fault::downstream("this identity is no longer admitted to the target").with_state("57P01"))?;
         self.grant = grant;
+        self.key = self.grant.key();
+        self.shelf = shelf(host, &self.grant, &self.names);
         self.keep_for_holds();
         self.judge_again(host);
         self.renew_parked(host)
-    }
-
-    /// Every prepared statement is judged and planned again.
-    fn judge_again<H: Host>(&mut self, host: &H) {
-        let (grant, names, purse) = (&self.grant, &self.names, &self.purse);
-        self.serving.renewed(&mut |token: &Rc<Judged>, columns| {
-            let judged = Rc::new(judge(host, grant, names, &|_| true, purse, &token.text, Via::Prepare)?);
-            let plan = columns.map(|columns| judged.plan(0, columns, grant));
-            Ok((judged, plan))
-        });
     }
 
     /// The cancellation that [`Progress::cancel`] asked for was delivered, or cannot be.

@@ -27,6 +27,9 @@ const PARK_SCRATCH_BYTES: usize = 64 << 10;
 const RUN_COPY_BYTES_MAX: usize = 4 << 10;
 /// Buffers of each size kept for reuse on one core.
 const POOL_MAX: usize = 64;
+/// Scratch kept for reuse on one core, and how large one may be, in bytes: a turn's rows and what they grow by.
+const SCRATCH_POOL_MAX: usize = 16;
+const SCRATCH_BYTES_MAX: usize = 4 * BUFFER_LARGE_BYTES;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Run {
@@ -40,6 +43,10 @@ enum Run {
 pub struct Buffers {
     small: Vec<Vec<u8>>,
     large: Vec<Vec<u8>>,
+    /// Scratch of results that are written again, empty.
+    scratch: Vec<Vec<u8>>,
+    /// Scratch of everything else, empty.
+    jotters: Vec<Vec<u8>>,
 }
 
 impl Buffers {
@@ -50,6 +57,18 @@ impl Buffers {
             _ => return vec![0; bytes],
         };
         pool.pop().unwrap_or_else(|| vec![0; size])
+    }
+
+    fn give_scratch(&mut self, mut scratch: Vec<u8>) {
+        let (pool, most) = match scratch.capacity() {
+            0..BUFFER_SMALL_BYTES => (&mut self.jotters, POOL_MAX),
+            BUFFER_SMALL_BYTES..=SCRATCH_BYTES_MAX => (&mut self.scratch, SCRATCH_POOL_MAX),
+            _ => return,
+        };
+        if pool.len() < most {
+            scratch.clear();
+            pool.push(scratch);
+        }
     }
 
     fn give(&mut self, buffer: Vec<u8>) {
@@ -125,6 +144,8 @@ pub struct Lane {
     scratch_sent: usize,
     /// The last read filled the buffer: the next buffer is a large one.
     streaming: bool,
+    /// And much of the stream is written again, so the next scratch is a large one too.
+    rewriting: bool,
     /// Size the pipe must have to hold the frame at its front.
     wanted: usize,
     /// Largest buffer.
@@ -145,6 +166,7 @@ impl Lane {
             scratch: Vec::new(),
             scratch_sent: 0,
             streaming: false,
+            rewriting: false,
             wanted: 0,
             bytes_max,
             hold: None,
@@ -163,6 +185,11 @@ impl Lane {
     /// grows only when it is full of bytes that really arrived: a length field alone costs nothing.
     pub fn slot(&mut self, buffers: &mut Buffers) -> &mut [u8] {
         self.park(buffers);
+        if self.scratch.capacity() == 0 {
+            let large = self.streaming && self.rewriting;
+            let pool = if large { &mut buffers.scratch } else { &mut buffers.jotters };
+            self.scratch = pool.pop().unwrap_or_default();
+        }
         if self.buffer.is_empty() {
             self.buffer = buffers.take(if self.streaming { BUFFER_LARGE_BYTES } else { BUFFER_SMALL_BYTES });
         } else if self.sent == self.settled {
@@ -230,6 +257,7 @@ impl Lane {
             self.streaming = true;
         } else if n < BUFFER_SMALL_BYTES / 2 {
             self.streaming = false;
+            self.rewriting = false;
         }
         self.check();
     }
@@ -246,7 +274,7 @@ impl Lane {
             buffers.give(std::mem::take(&mut self.buffer));
         }
         if self.runs.is_empty() && self.scratch.capacity() > 0 {
-            self.scratch = Vec::new();
+            buffers.give_scratch(std::mem::take(&mut self.scratch));
             self.scratch_sent = 0;
         }
     }
@@ -494,15 +522,23 @@ impl Lane {
         }
     }
 
-    /// Settles the next `n` bytes: `write` sees them and appends what goes on instead.
+    /// Settles the next `n` bytes: `write` sees them, may change them, and appends what goes on instead.
     ///
     /// # Errors
-    /// Those of `write`.
-    pub fn replace<E>(&mut self, n: usize, write: impl FnOnce(&[u8], &mut Vec<u8>) -> Result<(), E>) -> Result<(), E> {
+    /// Those of `write`; then nothing is settled, and nothing of what it wrote goes on.
+    pub fn replace<E>(
+        &mut self,
+        n: usize,
+        write: impl FnOnce(&mut [u8], &mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.absorb();
         let before = self.scratch.len();
-        write(&self.buffer[self.settled..self.settled + n], &mut self.scratch)?;
+        if let Err(error) = write(&mut self.buffer[self.settled..self.settled + n], &mut self.scratch) {
+            self.scratch.truncate(before);
+            return Err(error);
+        }
         let put = self.scratch.len() - before;
+        self.rewriting |= put > BUFFER_SMALL_BYTES;
         if put > 0 {
             self.push_put(put);
         }

@@ -13,6 +13,7 @@ mod lane;
 mod limits;
 mod protocol;
 mod reader;
+mod values;
 
 pub use copy::{CopyFormat, CopyOut, Quoted};
 pub use fault::{Fault, Peer};
@@ -20,6 +21,8 @@ pub use lane::{BUFFER_LARGE_BYTES, BUFFER_SMALL_BYTES, Buffers, Chunk, Lane};
 pub use limits::Limits;
 pub use protocol::{
     Admitted, Ask, Challenge, Column, Dialing, Dialled, Discovery, Done, Flow, Format, Given, Greeted, Greeting, Judge,
-    LoginRequest, Outcome, Redacted, Redactor, Refusal, Rejudge, Replanned, Serving, Shows, Step, Token, Verdict, Via,
+    LoginRequest, Outcome, Plans, Redacted, Redactor, Refusal, Rejudge, Replanned, Serving, Shows, Step, Token,
+    Verdict, Via,
 };
 pub use reader::Reader;
+pub use values::{Fate, Field, Kept, Values};

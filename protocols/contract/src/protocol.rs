@@ -4,7 +4,7 @@
 //! [`Serving`] (everything after). Calls that find something to be judged return it and *hold* the frame; the session
 //! answers with `resolve` or `plan`, and only then is the frame settled.
 
-use crate::{CopyOut, Fault, Lane};
+use crate::{CopyOut, Fault, Lane, Values};
 use bytes::Bytes;
 use std::rc::Rc;
 use zeroize::Zeroizing;
@@ -37,8 +37,17 @@ pub trait Redactor {
     fn planned(&self) -> &[u16];
     /// New bytes for a non-NULL value of `planned()[i]`, into `scratch` (cleared first by the callee).
     fn redact(&self, i: usize, format: Format, value: &[u8], scratch: &mut Vec<u8>) -> Redacted;
+    /// The same for the values of planned column `i` in a batch of rows. It must come to what [`Redactor::redact`] says of
+    /// each.
+    fn redact_batch(&self, i: usize, format: Format, values: &mut Values<'_>) {
+        values.each(|value, scratch| self.redact(i, format, value, scratch));
+    }
     /// A replacement can be longer than the value it replaces.
     fn grows(&self) -> bool;
+    /// The columns that it was made for, if it keeps them: those of [`Serving::columns`] when it was planned.
+    fn columns(&self) -> Option<Rc<[Column]>> {
+        None
+    }
     /// What the client is warned of when the result ends.
     fn warnings(&self) -> &[Refusal] {
         &[]
@@ -205,6 +214,47 @@ pub struct Done<J: Judge> {
     pub bytes: u64,
     /// When it was forwarded.
     pub started_ns: u64,
+    /// What its results were planned with; nothing where only a part ended.
+    pub plans: Plans<J>,
+}
+
+/// The plans of one run, in order. The first takes no memory of its own.
+pub struct Plans<J: Judge> {
+    first: Option<J::Plan>,
+    more: Vec<J::Plan>,
+}
+
+impl<J: Judge> Clone for Plans<J> {
+    fn clone(&self) -> Self {
+        Self { first: self.first.clone(), more: self.more.clone() }
+    }
+}
+
+impl<J: Judge> Default for Plans<J> {
+    fn default() -> Self {
+        Self { first: None, more: Vec::new() }
+    }
+}
+
+impl<J: Judge> std::fmt::Debug for Plans<J> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plans").field("count", &self.iter().count()).finish()
+    }
+}
+
+impl<J: Judge> Plans<J> {
+    /// Adds one.
+    pub fn push(&mut self, plan: J::Plan) {
+        match self.first {
+            None => self.first = Some(plan),
+            Some(_) => self.more.push(plan),
+        }
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &J::Plan> {
+        self.first.iter().chain(&self.more)
+    }
 }
 
 /// What a held run of something prepared is given, beside its text.
@@ -273,6 +323,10 @@ pub trait Serving<J: Judge> {
     fn text<'a>(&self, down: &'a Lane) -> &'a [u8];
     /// Answers [`Step::Ask`].
     fn resolve(&mut self, down: &mut Lane, up: &mut Lane, verdict: Verdict<J>) -> Result<(), Fault>;
+    /// The held result shape as it came; of two that are equal, the columns are equal. Empty where that cannot be said.
+    fn description<'a>(&self, _up: &'a Lane) -> &'a [u8] {
+        &[]
+    }
     /// Columns of the held result shape.
     fn columns(&mut self, up: &Lane) -> Result<Vec<Column>, Fault>;
     /// Answers [`Step::Columns`].

@@ -10,6 +10,7 @@
 //!
 //! Deliberately absent: policy, identities, sockets, replication, the function-call fast path.
 
+pub mod cleaning;
 pub mod dialing;
 pub mod faults;
 pub mod frame;
@@ -19,6 +20,7 @@ pub mod oauthbearer;
 pub mod scram;
 pub mod serving;
 
+pub use cleaning::Cleaning;
 pub use dialing::{Dial, DialSettings};
 pub use greeting::{Greet, TlsOffer};
 pub use serving::Serve;

@@ -20,22 +20,27 @@ mod copy_giant;
 mod copy_rows;
 mod copy_shapes;
 mod cut;
+mod described;
 mod down;
+mod reuse;
 mod rows;
 mod up;
+mod walk;
 
-use crate::{faults, frame};
+use crate::faults;
+use crate::frame::{self, HEADER_BYTES};
 use bind::BindWalk;
 use bytes::Bytes;
 use contract::{
-    Column, Done, Fault, Flow, Format, Given, Judge, Lane, Limits, Outcome, Refusal, Rejudge, Serving, Step, Verdict,
-    Via,
+    Column, Done, Fault, Flow, Format, Given, Judge, Lane, Limits, Outcome, Plans, Refusal, Rejudge, Serving, Step,
+    Verdict, Via,
 };
 use copy_rows::{Copying, Planned};
 use copy_shapes::Shaping;
+use reuse::{Named, Shared, Spare};
 use rows::Giant;
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// Statements the database cannot parse, sent instead of refused ones. The DBA sees them in the server's log.
@@ -48,7 +53,7 @@ enum Shape<J: Judge> {
     /// Returns no rows.
     Empty,
     /// Known and planned.
-    Planned { columns: Vec<Column>, plan: J::Plan },
+    Planned { columns: Rc<[Column]>, plan: J::Plan },
     /// Its rows must not be returned.
     Refused(Refusal),
 }
@@ -64,7 +69,7 @@ struct Prepared<J: Judge> {
     types: Box<[u8]>,
 }
 
-type SharedShape<J> = Rc<RefCell<Shape<J>>>;
+type SharedShape<J> = Shared<RefCell<Shape<J>>>;
 
 impl<J: Judge> Prepared<J> {
     fn refusal(&self) -> Option<Refusal> {
@@ -77,7 +82,7 @@ impl<J: Judge> Prepared<J> {
     /// Judges the statement again under other rules.
     fn renew(&self, judge: &mut Rejudge<'_, J>) {
         let columns = match &*self.shape.borrow().borrow() {
-            Shape::Planned { columns, .. } => Some(columns.clone()),
+            Shape::Planned { columns, .. } => Some(Rc::clone(columns)),
             Shape::Unknown | Shape::Empty | Shape::Refused(_) => None,
         };
         let described = J::needs_shape(&self.token.borrow());
@@ -113,7 +118,7 @@ enum Formats {
     #[default]
     Text,
     Binary,
-    Each(Box<[Format]>),
+    Each(Rc<[Format]>),
 }
 
 impl Formats {
@@ -140,7 +145,7 @@ enum Cancel {
 struct Portal<J: Judge> {
     /// It was run: to run it again is to go on with it.
     started: Cell<bool>,
-    prepared: Rc<Prepared<J>>,
+    prepared: Shared<Prepared<J>>,
     shape: SharedShape<J>,
     formats: Formats,
     parameters: Option<[u8; 32]>,
@@ -160,9 +165,17 @@ struct Run<J: Judge> {
     outcome: Outcome,
     /// Plans for the COPYs of its text.
     copies: Vec<Planned<J::Plan>>,
+    /// Plans that its results have had so far.
+    plans: Plans<J>,
 }
 
 impl<J: Judge> Run<J> {
+    /// It goes upstream now.
+    fn new(token: J::Token, number: u64, started_ns: u64, outcome: Outcome) -> Self {
+        let (copies, plans) = (Vec::new(), Plans::default());
+        Self { token, number, started_ns, rows: 0, bytes: 0, outcome, copies, plans }
+    }
+
     fn done(self) -> Done<J> {
         Done {
             token: self.token,
@@ -172,7 +185,16 @@ impl<J: Judge> Run<J> {
             rows: self.rows,
             bytes: self.bytes,
             started_ns: self.started_ns,
+            plans: self.plans,
         }
+    }
+
+    /// The run of a portal is over.
+    fn of_portal(mut self, portal: &Portal<J>) -> Self {
+        if let Shape::Planned { plan, .. } = &*portal.shape.borrow() {
+            self.plans.push(plan.clone());
+        }
+        self
     }
 }
 
@@ -180,17 +202,17 @@ impl<J: Judge> Run<J> {
 enum Owed<J: Judge> {
     Parse {
         name: Vec<u8>,
-        prepared: Rc<Prepared<J>>,
+        prepared: Shared<Prepared<J>>,
     },
     /// Our own Describe; the reply ends here.
     Shape {
-        prepared: Rc<Prepared<J>>,
+        prepared: Shared<Prepared<J>>,
         shape: SharedShape<J>,
     },
     /// The portal has its name only once the database says so: a Bind that fails leaves what had the name before.
     Bind {
         name: Vec<u8>,
-        portal: Rc<Portal<J>>,
+        portal: Shared<Portal<J>>,
         /// SQL may have given or taken the name since.
         forgotten: bool,
     },
@@ -199,7 +221,7 @@ enum Owed<J: Judge> {
     /// The client's Describe of a statement: ParameterDescription, then RowDescription or NoData.
     Describe,
     Execute {
-        portal: Rc<Portal<J>>,
+        portal: Shared<Portal<J>>,
         run: Run<J>,
     },
     Close {
@@ -242,7 +264,43 @@ struct Held<J: Judge> {
     text: (usize, usize),
     /// Prepared statement's name, within it.
     name: (usize, usize),
-    portal: Option<Rc<Portal<J>>>,
+    portal: Option<Shared<Portal<J>>>,
+}
+
+/// Memory of what was prepared and bound, for what is next.
+struct Spares<J: Judge> {
+    prepared: Spare<Prepared<J>>,
+    portals: Spare<Portal<J>>,
+    shapes: Spare<RefCell<Shape<J>>>,
+}
+
+impl<J: Judge> Default for Spares<J> {
+    fn default() -> Self {
+        Self { prepared: Spare::default(), portals: Spare::default(), shapes: Spare::default() }
+    }
+}
+
+impl<J: Judge> Spares<J> {
+    fn shape(&mut self) -> SharedShape<J> {
+        self.shapes.share(RefCell::new(Shape::Unknown))
+    }
+
+    fn take_shape(&mut self, shape: SharedShape<J>) {
+        drop(self.shapes.take_back(shape));
+    }
+
+    fn take_prepared(&mut self, prepared: Shared<Prepared<J>>) {
+        if let Some(prepared) = self.prepared.take_back(prepared) {
+            self.take_shape(prepared.shape.into_inner());
+        }
+    }
+
+    fn take_portal(&mut self, portal: Shared<Portal<J>>) {
+        if let Some(portal) = self.portals.take_back(portal) {
+            self.take_shape(portal.shape);
+            self.take_prepared(portal.prepared);
+        }
+    }
 }
 
 /// What the client's lane is doing between frames.
@@ -251,7 +309,7 @@ enum Down<J: Judge> {
     Pass(usize),
     Discard(usize),
     Bind(Box<BindWalk<J>>),
-    Held(Box<Held<J>>),
+    Held(Held<J>),
     /// Held until the shapes of its COPYs are planned.
     Shaping(Box<Shaping<J>>),
 }
@@ -279,9 +337,12 @@ pub type Channels = Rc<dyn Fn(&[u8]) -> bool>;
 pub struct Serve<J: Judge> {
     limits: Limits,
     keeping: bind::Keeping,
+    /// The connection to the database may outlive the conversation.
+    keeps: bool,
     channels: Channels,
-    prepared: HashMap<Vec<u8>, Rc<Prepared<J>>>,
-    portals: HashMap<Vec<u8>, Rc<Portal<J>>>,
+    prepared: Named<Shared<Prepared<J>>>,
+    portals: Named<Shared<Portal<J>>>,
+    spares: Spares<J>,
     owed: VecDeque<Owed<J>>,
     done: VecDeque<Done<J>>,
     down: Down<J>,
@@ -323,6 +384,7 @@ pub struct Serve<J: Judge> {
     /// A statement that fails, to be sent before anything else: a Parse or a Query.
     poison: Option<u8>,
     scratch: Vec<u8>,
+    walk: walk::Walk,
 }
 
 impl<J: Judge> std::fmt::Debug for Serve<J> {
@@ -358,9 +420,11 @@ impl<J: Judge> Serve<J> {
         Self {
             limits,
             keeping: bind::Keeping::default(),
+            keeps: false,
             channels,
-            prepared: HashMap::new(),
-            portals: HashMap::new(),
+            prepared: Named::default(),
+            portals: Named::default(),
+            spares: Spares::default(),
             owed: VecDeque::new(),
             done: VecDeque::new(),
             down: Down::Frames,
@@ -385,6 +449,7 @@ impl<J: Judge> Serve<J> {
             settling: false,
             poison: None,
             scratch: Vec::new(),
+            walk: walk::Walk::default(),
         }
     }
 
@@ -392,6 +457,13 @@ impl<J: Judge> Serve<J> {
     #[must_use]
     pub fn keeping_parameters(mut self, each_max: usize, all_max: usize) -> Self {
         self.keeping = bind::Keeping { each_max, all_max, kept: Rc::default() };
+        self
+    }
+
+    /// A client that goes while nothing is under way leaves its connection to the database standing.
+    #[must_use]
+    pub fn keeping_connection(mut self) -> Self {
+        self.keeps = true;
         self
     }
 
@@ -432,10 +504,10 @@ impl<J: Judge> Serve<J> {
     }
 
     /// The prepared statement a Bind or Describe means by `name`: the newest parse still owed, else the map.
-    fn statement(&self, name: &[u8]) -> Option<Rc<Prepared<J>>> {
+    fn statement(&self, name: &[u8]) -> Option<Shared<Prepared<J>>> {
         for entry in self.owed.iter().rev() {
             match entry {
-                Owed::Parse { name: n, prepared } if n == name => return Some(Rc::clone(prepared)),
+                Owed::Parse { name: n, prepared } if n == name => return Some(prepared.clone()),
                 Owed::Close { statement: Some(n), .. } if n == name => return None,
                 _ => {}
             }
@@ -449,8 +521,8 @@ impl<J: Judge> Serve<J> {
 }
 
 impl<J: Judge> Serving<J> for Serve<J> {
-    fn downstream(&mut self, down: &mut Lane, up: &mut Lane) -> Result<Step<J>, Fault> {
-        self.step_down(down, up)
+    fn downstream(&mut self, down: &mut Lane, _up: &mut Lane) -> Result<Step<J>, Fault> {
+        self.step_down(down)
     }
 
     fn upstream(&mut self, up: &mut Lane, down: &mut Lane) -> Result<Step<J>, Fault> {
@@ -468,9 +540,16 @@ impl<J: Judge> Serving<J> for Serve<J> {
         self.resolve_held(down, up, verdict)
     }
 
+    fn description<'a>(&self, up: &'a Lane) -> &'a [u8] {
+        match self.up {
+            Up::Columns(len) => up.input().get(HEADER_BYTES..len).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+
     fn columns(&mut self, up: &Lane) -> Result<Vec<Column>, Fault> {
         let Up::Columns(len) = self.up else { return Ok(Vec::new()) };
-        Self::shape_of(&up.input()[frame::HEADER_BYTES..len]).map(|(columns, _)| columns)
+        Self::shape_of(&up.input()[HEADER_BYTES..len]).map(|(columns, _)| columns)
     }
 
     fn plan(&mut self, up: &mut Lane, down: &mut Lane, plan: Result<J::Plan, Refusal>) -> Result<(), Fault> {
@@ -484,7 +563,8 @@ impl<J: Judge> Serving<J> for Serve<J> {
         }
         for entry in self.owed.drain(..) {
             match entry {
-                Owed::Execute { run, .. } | Owed::Simple { run, .. } => left.push(run.done()),
+                Owed::Execute { run, portal } => left.push(run.of_portal(&portal).done()),
+                Owed::Simple { run, .. } => left.push(run.done()),
                 Owed::Parse { .. }
                 | Owed::Shape { .. }
                 | Owed::Bind { .. }
@@ -544,7 +624,7 @@ impl<J: Judge> Serving<J> for Serve<J> {
             _ => None,
         });
         for portal in self.portals.values().chain(coming) {
-            let listed = self.prepared.values().any(|p| Rc::ptr_eq(p, &portal.prepared));
+            let listed = self.prepared.values().any(|p| p.is(&portal.prepared));
             if !listed {
                 portal.prepared.renew(judge);
             }
@@ -552,13 +632,11 @@ impl<J: Judge> Serving<J> for Serve<J> {
     }
 
     fn has_prepared(&self, name: &[u8]) -> bool {
-        self.prepared.contains_key(name)
-            || self.owed.iter().any(|o| matches!(o, Owed::Parse { name: n, .. } if n == name))
+        self.prepared.contains(name) || self.owed.iter().any(|o| matches!(o, Owed::Parse { name: n, .. } if n == name))
     }
 
     fn has_portal(&self, name: &[u8]) -> bool {
-        self.portals.contains_key(name)
-            || self.owed.iter().any(|o| matches!(o, Owed::Bind { name: n, .. } if n == name))
+        self.portals.contains(name) || self.owed.iter().any(|o| matches!(o, Owed::Bind { name: n, .. } if n == name))
     }
 
     fn forget_prepared(&mut self, name: Option<&[u8]>) {

@@ -1,12 +1,15 @@
 //! The driver on glommio 0.9.
 
 use futures_lite::future::poll_fn;
+use glommio::io::OpenOptions;
+pub(super) use glommio::io::{DmaBuffer as DirectBuffer, DmaFile as DirectFile};
 use glommio::net::TcpStream;
 use glommio::{LocalExecutorBuilder, Placement};
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -25,11 +28,16 @@ impl Socket {
         Self(TcpStream::from(socket))
     }
 
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    /// The core's end of its doorbell.
+    pub(super) fn of_wire(wire: UnixStream) -> Self {
+        Self::adopt(socket2_glommio::Socket::from(wire))
+    }
+
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         glommio_read(Pin::new(&mut self.0), cx, buffer)
     }
 
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         glommio_write(Pin::new(&mut self.0), cx, bytes)
     }
 }
@@ -51,45 +59,55 @@ fn glommio_write<W: futures_lite::AsyncWrite>(
 }
 
 /// Connects, with a limit on the time it takes.
-pub(crate) async fn connect(address: SocketAddr, limit: Duration) -> io::Result<Socket> {
+pub(super) async fn connect(address: SocketAddr, limit: Duration) -> io::Result<Socket> {
     let stream = TcpStream::connect_timeout(address, limit).await.map_err(io::Error::from)?;
     stream.set_nodelay(true).map_err(io::Error::from)?;
     Ok(Socket(stream))
 }
 
 /// Sleeps.
-pub(crate) async fn sleep(duration: Duration) {
+pub(super) async fn sleep(duration: Duration) {
     glommio::timer::sleep(duration).await;
 }
 
 /// Runs a task to its end on this core.
-pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
+pub(super) fn spawn(future: impl Future<Output = ()> + 'static) {
     glommio::spawn_local(future).detach();
 }
 
-/// Runs `main` on a new thread with its own executor.
-pub(crate) fn run_core<F, Fut, T>(
+/// Runs work that would hold up the core on the executor's helper thread.
+pub(super) async fn blocking<R: Send + 'static>(
+    work: impl FnOnce() -> io::Result<R> + Send + 'static,
+) -> io::Result<R> {
+    glommio::executor().spawn_blocking(work).await
+}
+
+/// Opens a file for direct writes. Write-only and existing: the runtime probes the first file of a thread by reading it.
+pub(super) async fn open(path: &Path) -> io::Result<DirectFile> {
+    OpenOptions::new().write(true).dma_open(path).await.map_err(io::Error::from)
+}
+
+/// Writes all of a buffer.
+pub(super) async fn write(file: &DirectFile, buffer: DirectBuffer, position: u64) -> io::Result<()> {
+    let bytes = buffer.len();
+    let written = file.write_at(buffer, position).await?;
+    if written == bytes { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+}
+
+/// Runs `main` with an executor on this thread.
+pub(super) fn run<T: 'static>(
     name: &str,
     pin: Option<usize>,
-    main: F,
-) -> io::Result<std::thread::JoinHandle<io::Result<T>>>
-where
-    F: FnOnce() -> Fut + Send + 'static,
-    Fut: Future<Output = T> + 'static,
-    T: Send + 'static,
-{
+    main: impl Future<Output = T> + 'static,
+) -> io::Result<T> {
     let placement = pin.map_or(Placement::Unbound, Placement::Fixed);
-    let name = name.to_owned();
-    // The executor is made on the thread that runs it; a failure to make one is the thread's result.
-    std::thread::Builder::new().name(name.clone()).spawn(move || {
-        let executor = LocalExecutorBuilder::new(placement)
-            .name(&name)
-            .io_memory(IO_MEMORY_BYTES)
-            .ring_depth(RING_DEPTH)
-            .make()
-            .map_err(io::Error::from)?;
-        Ok(executor.run(async move { main().await }))
-    })
+    let executor = LocalExecutorBuilder::new(placement)
+        .name(name)
+        .io_memory(IO_MEMORY_BYTES)
+        .ring_depth(RING_DEPTH)
+        .make()
+        .map_err(io::Error::from)?;
+    Ok(executor.run(main))
 }
 
 /// A listening socket of this core. Several cores listen on one address (SO_REUSEPORT).
@@ -99,13 +117,13 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(crate) fn new(listener: TcpListener) -> io::Result<Self> {
+    pub(super) fn new(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         Ok(Self { listener })
     }
 
     /// The next connection; an error after [`std::net::TcpListener`] was shut down for reading.
-    pub(crate) async fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
+    pub(super) async fn accept(&self) -> io::Result<(Socket, SocketAddr)> {
         loop {
             match self.listener.accept() {
                 Ok((stream, peer)) => {
@@ -126,23 +144,5 @@ impl Listener {
         let mut byte = [0u8; 1];
         poll_fn(|cx| watcher.poll_read(cx, &mut byte).map(drop)).await;
         Ok(())
-    }
-}
-
-/// The core's end of its doorbell.
-#[derive(Debug)]
-pub(crate) struct Doorbell {
-    wire: Socket,
-}
-
-impl Doorbell {
-    pub(crate) fn new(wire: UnixStream) -> Self {
-        Self { wire: Socket::adopt(socket2_glommio::Socket::from(wire)) }
-    }
-
-    /// Waits until it rings; false when every ringer is gone.
-    pub(crate) async fn rung(&mut self) -> bool {
-        let mut bytes = [0u8; 64];
-        matches!(poll_fn(|cx| self.wire.poll_read(cx, &mut bytes)).await, Ok(n) if n > 0)
     }
 }

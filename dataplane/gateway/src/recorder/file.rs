@@ -1,6 +1,6 @@
 //! The file of a recording: made at its first chunk, written past the page cache where the file system lets us.
 
-use glommio::io::{DmaFile, OpenOptions};
+use crate::driver::{DirectFile, blocking};
 use sealing::SessionKey;
 use sealing::recording::{self, Builder, Compressor, HEADER_PAGE_BYTES, Header, Writer, day, file_name};
 use std::fs::{DirBuilder, File};
@@ -22,7 +22,7 @@ pub(super) struct Committed {
 }
 
 enum Sink {
-    Direct(DmaFile),
+    Direct(DirectFile),
     Buffered(Arc<File>),
 }
 
@@ -91,10 +91,10 @@ impl RecordingFile {
         let most = Writer::bytes_max(&chunk);
         let (chunk, compressor, bytes) = match (sink, compressor) {
             (Sink::Direct(file), None) => {
-                let mut buffer = file.alloc_dma_buffer(most);
+                let mut buffer = file.buffer(most);
                 let bytes = writer.seal(&chunk, None, buffer.as_bytes_mut())?;
-                buffer.trim_to_size(bytes);
-                written(file.write_at(buffer, self.position).await?, bytes)?;
+                buffer.truncate(bytes);
+                file.write(buffer, self.position, false).await?;
                 (chunk, None, bytes)
             }
             (sink, compressor) => {
@@ -117,9 +117,9 @@ impl RecordingFile {
                 .await?;
                 writer = sealer;
                 if let Sink::Direct(file) = sink {
-                    let mut buffer = file.alloc_dma_buffer(out.len());
+                    let mut buffer = file.buffer(out.len());
                     buffer.as_bytes_mut().copy_from_slice(&out);
-                    written(file.write_at(buffer, self.position).await?, out.len())?;
+                    file.write(buffer, self.position, false).await?;
                 }
                 (chunk, compressor, out.len())
             }
@@ -133,7 +133,7 @@ impl RecordingFile {
     pub(super) async fn sync(&mut self) -> io::Result<Option<Committed>> {
         match &self.sink {
             None => return Ok(None),
-            Some(Sink::Direct(file)) => file.fdatasync().await?,
+            Some(Sink::Direct(file)) => file.sync().await?,
             Some(Sink::Buffered(file)) => {
                 let file = Arc::clone(file);
                 blocking(move || file.sync_data()).await?;
@@ -159,7 +159,7 @@ impl RecordingFile {
             Ok((path, file))
         })
         .await?;
-        match OpenOptions::new().write(true).dma_open(&path).await.map_err(io::Error::from) {
+        match DirectFile::open(&path).await {
             Ok(direct) => Ok(Sink::Direct(direct)),
             Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
                 Ok(Sink::Buffered(Arc::new(file)))
@@ -172,16 +172,7 @@ impl RecordingFile {
     pub(super) async fn close(&mut self) {
         if let Some(Sink::Direct(file)) = self.sink.take() {
             // It was synced, or has failed.
-            let _ = file.close().await;
+            file.close().await;
         }
     }
-}
-
-fn written(count: usize, expected: usize) -> io::Result<()> {
-    if count == expected { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
-}
-
-/// Runs work that would hold up the core on the executor's helper thread.
-async fn blocking<R: Send + 'static>(work: impl FnOnce() -> io::Result<R> + Send + 'static) -> io::Result<R> {
-    glommio::executor().spawn_blocking(work).await
 }

@@ -37,7 +37,10 @@ pub(super) struct Shaping<J: Judge> {
 impl<J: Judge> Shaping<J> {
     fn run(self, outcome: Outcome) -> (Held<J>, Run<J>) {
         let Self { held, token, number, now_ns, planned, .. } = self;
-        (held, Run { token, number, started_ns: now_ns, rows: 0, bytes: 0, outcome, copies: planned })
+        let mut run = Run::new(token, number, now_ns, outcome);
+        planned.iter().for_each(|planned| run.plans.push(planned.plan.clone()));
+        run.copies = planned;
+        (held, run)
     }
 
     /// For the record of a session that ends.

@@ -5,13 +5,15 @@
 //! after   'D' len'│ n │ 4 "1234" │ -1               │ 5 "Klein" │     write cursor ≤ read cursor: same buffer
 //! ```
 //!
-//! Three ways, chosen by the plan: nothing planned, the frames pass as one run; replacements that keep or shorten, the
-//! rows are compacted where they lie; replacements that may grow, the rows are written to scratch. A row longer than the
+//! Three ways: nothing planned, the frames pass as one run; otherwise values are changed where they lie, and rows in which
+//! one became shorter are moved together there; from the first row in which one grew, rows are written to scratch for the
+//! rest of the turn. A row longer than the
 //! largest buffer streams: its planned values are replaced by fill of the same length, never buffered.
 
 use super::Formats;
+use super::walk::{Framing, InPlace, Sink as _, Walk};
 use crate::frame::HEADER_BYTES;
-use contract::{Column, Fault, Format, Lane, Reader, Redacted, Redactor};
+use contract::{Column, Fault, Format, Lane, Reader, Redactor};
 
 const MALFORMED: Fault = Fault::upstream("malformed DataRow from the database");
 /// Rows are rewritten in batches of about this size before the pump gets a turn.
@@ -86,41 +88,69 @@ pub(super) fn sizes(input: &[u8]) -> impl Iterator<Item = u64> + '_ {
     })
 }
 
-/// Redacts the complete rows within the first `max` bytes of `up` and settles them.
+/// Redacts the complete rows within the first `max` bytes of `up`, a turn's worth of them, and settles them.
 pub(super) fn redact<R: Redactor>(
     up: &mut Lane,
     max: usize,
     plan: &R,
     formats: &Formats,
-    scratch: &mut Vec<u8>,
+    walk: &mut Walk,
 ) -> Result<Batch, Fault> {
-    let (len, rows) = run(&up.input()[..max.min(up.input().len())]);
-    if rows == 0 {
-        return Ok(Batch::default());
+    let mut done = Batch::default();
+    let (mut read, mut write, mut grows) = (0, 0, false);
+    let len = max.min(up.input().len());
+    walk.begin(plan, len.min(BATCH_BYTES), HEADER_BYTES + 2 + 4 * plan.width())?;
+    let input = &mut up.input_mut()[..len];
+    while read < BATCH_BYTES {
+        let taken = walk.find(&input[read..], b'D', false)?;
+        if taken == 0 {
+            break;
+        }
+        let end = read + taken;
+        let resized = walk.redact(&mut input[read..end], plan, formats);
+        if resized && plan.grows() {
+            grows = true;
+            break;
+        }
+        let mut sink = InPlace(write);
+        if resized {
+            walk.rewrite(input, read, &mut sink, Framing::Lengths)?;
+        } else {
+            sink.keep(input, read..end);
+        }
+        write = sink.0;
+        done.rows += walk.rows() as u64;
+        read = end;
     }
-    if plan.grows() {
-        let (taken, rows) = limited(up.input(), len.min(BATCH_BYTES));
-        up.replace(taken, |input, out| {
+    if grows {
+        // The rest is written elsewhere, all of it, so that it leaves in one piece.
+        let more =
+            limited(&input[read..], run(&input[read..]).0.min(BATCH_BYTES.saturating_sub(read).max(walk.len()))).0;
+        up.pass(write);
+        up.skip(read - write);
+        up.replace(more, |input, out| {
             let mut at = 0;
-            while at < taken {
-                let frame = frame_at(input, at);
-                copy_row(&input[at..at + frame], plan, formats, scratch, out)?;
-                at += frame;
+            while at < more {
+                let taken = if at == 0 { walk.len() } else { walk.find(&input[at..], b'D', false)? };
+                let batch = input.get_mut(at..at + taken).filter(|batch| !batch.is_empty()).ok_or(MALFORMED)?;
+                let resized = at == 0 || walk.redact(batch, plan, formats);
+                if resized {
+                    walk.rewrite(input, at, out, Framing::Lengths)?;
+                } else {
+                    out.extend_from_slice(batch);
+                }
+                done.rows += walk.rows() as u64;
+                at += taken;
             }
             Ok::<(), Fault>(())
         })?;
-        return Ok(Batch { rows, bytes: taken as u64 });
-    }
-    let input = &mut up.input_mut()[..len];
-    let (mut read, mut write) = (0, 0);
-    while read < len {
-        let frame = frame_at(input, read);
-        write = compact_row(input, read, frame, write, plan, formats, scratch)?;
-        read += frame;
+        done.bytes = (read + more) as u64;
+        return Ok(done);
     }
     up.pass(write);
-    up.skip(len - write);
-    Ok(Batch { rows, bytes: len as u64 })
+    up.skip(read - write);
+    done.bytes = read as u64;
+    Ok(done)
 }
 
 /// Whole frames within `max` bytes, at least one.
@@ -144,145 +174,6 @@ fn i32_at(input: &[u8], at: usize) -> Option<i32> {
 
 fn width(frame: &[u8]) -> Option<usize> {
     frame.get(HEADER_BYTES..HEADER_BYTES + 2).map(|b| usize::from(u16::from_be_bytes([b[0], b[1]])))
-}
-
-/// Rewrites the row at `read` to `write <= read` in the same buffer; returns the end of what was written.
-fn compact_row<R: Redactor>(
-    input: &mut [u8],
-    read: usize,
-    len: usize,
-    write: usize,
-    plan: &R,
-    formats: &Formats,
-    scratch: &mut Vec<u8>,
-) -> Result<usize, Fault> {
-    let end = read + len;
-    if width(&input[read..end]) != Some(plan.width()) {
-        return Err(Fault::upstream("a row has another number of columns than its description"));
-    }
-    let mut kept = read; // start of bytes not yet moved
-    let mut to = write;
-    let mut at = read + HEADER_BYTES + 2;
-    let mut column = 0usize;
-    for (i, index) in plan.planned().iter().enumerate() {
-        let index = usize::from(*index);
-        while column < index {
-            at = after(input, at, end)?;
-            column += 1;
-        }
-        let next = after(input, at, end)?;
-        column += 1;
-        if next == at + 4 && i32_at(input, at) == Some(-1) {
-            at = next;
-            continue;
-        }
-        let value = at + 4..next;
-        let replacement = match plan.redact(i, formats.of(index), &input[value.clone()], scratch) {
-            Redacted::Keep => {
-                at = next;
-                continue;
-            }
-            // A replacement that grows although the plan says it cannot would run over bytes not read yet.
-            Redacted::Scratch if scratch.len() <= value.len() => Some(scratch.as_slice()),
-            Redacted::Scratch | Redacted::Null => None,
-        };
-        to = shift(input, kept..at, to);
-        let length = replacement.map_or(-1, |r| i32::try_from(r.len()).unwrap_or(-1));
-        input[to..to + 4].copy_from_slice(&length.to_be_bytes());
-        to += 4;
-        if let Some(r) = replacement {
-            input[to..to + r.len()].copy_from_slice(r);
-            to += r.len();
-        }
-        kept = next;
-        at = next;
-    }
-    while column < plan.width() {
-        at = after(input, at, end)?;
-        column += 1;
-    }
-    if at != end {
-        return Err(MALFORMED);
-    }
-    to = shift(input, kept..end, to);
-    let length = u32::try_from(to - write - 1).map_err(|_| MALFORMED)?;
-    input[write + 1..write + HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
-    Ok(to)
-}
-
-/// Moves a stretch to `to`, if it is not there already.
-fn shift(input: &mut [u8], from: std::ops::Range<usize>, to: usize) -> usize {
-    let len = from.len();
-    if from.start != to {
-        input.copy_within(from, to);
-    }
-    to + len
-}
-
-/// Position after the value at `at`.
-fn after(input: &[u8], at: usize, end: usize) -> Result<usize, Fault> {
-    let length = i32_at(&input[..end], at).ok_or(MALFORMED)?;
-    let start = at + 4;
-    match length {
-        -1 => Ok(start),
-        n => {
-            let n = usize::try_from(n).map_err(|_| MALFORMED)?;
-            if n > end - start { Err(MALFORMED) } else { Ok(start + n) }
-        }
-    }
-}
-
-/// Appends the redacted row to `out`.
-fn copy_row<R: Redactor>(
-    frame: &[u8],
-    plan: &R,
-    formats: &Formats,
-    scratch: &mut Vec<u8>,
-    out: &mut Vec<u8>,
-) -> Result<(), Fault> {
-    if width(frame) != Some(plan.width()) {
-        return Err(Fault::upstream("a row has another number of columns than its description"));
-    }
-    let begin = out.len();
-    let end = frame.len();
-    let (mut kept, mut at, mut column) = (0, HEADER_BYTES + 2, 0usize);
-    for (i, index) in plan.planned().iter().enumerate() {
-        let index = usize::from(*index);
-        while column < index {
-            at = after(frame, at, end)?;
-            column += 1;
-        }
-        let next = after(frame, at, end)?;
-        column += 1;
-        if i32_at(frame, at) == Some(-1) {
-            at = next;
-            continue;
-        }
-        let redacted = plan.redact(i, formats.of(index), &frame[at + 4..next], scratch);
-        if redacted != Redacted::Keep {
-            out.extend_from_slice(&frame[kept..at]);
-            if redacted == Redacted::Null {
-                out.extend_from_slice(&(-1i32).to_be_bytes());
-            } else {
-                let length = i32::try_from(scratch.len()).map_err(|_| MALFORMED)?;
-                out.extend_from_slice(&length.to_be_bytes());
-                out.extend_from_slice(scratch);
-            }
-            kept = next;
-        }
-        at = next;
-    }
-    while column < plan.width() {
-        at = after(frame, at, end)?;
-        column += 1;
-    }
-    if at != end {
-        return Err(MALFORMED);
-    }
-    out.extend_from_slice(&frame[kept..]);
-    let length = u32::try_from(out.len() - begin - 1).map_err(|_| MALFORMED)?;
-    out[begin + 1..begin + HEADER_BYTES].copy_from_slice(&length.to_be_bytes());
-    Ok(())
 }
 
 /// A row longer than the largest buffer, on its way through.

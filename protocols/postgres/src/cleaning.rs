@@ -1,0 +1,153 @@
+//! A connection between two sessions: what the first left in it is discarded before the second gets it (manual: DISCARD).
+//!
+//! Invariants: a connection is clean when the one statement that was sent has succeeded and the database says that it is
+//! idle; whatever else it says makes it worth nothing. Deliberately absent: which connections are kept, and for whom.
+
+use crate::frame::{self, text};
+use contract::{Fault, Lane, Peer, Reader};
+
+/// Frames before ReadyForQuery; more is a fault.
+const FRAMES_MAX: usize = 1024;
+/// Longest frame in bytes.
+const FRAME_BYTES_MAX: usize = 64 << 10;
+const NOT_CLEAN: Fault = Fault::upstream("the database did not clean a connection that is to be used again");
+
+/// One statement of our own on a connection that no session has.
+#[derive(Debug, Default)]
+pub struct Cleaning {
+    frames: usize,
+    completed: bool,
+}
+
+impl Cleaning {
+    /// Forgets everything a session can leave: transactions are not among it, the connection must be idle.
+    #[must_use]
+    pub fn discard(down: &mut Lane) -> Self {
+        Self::query(down, "DISCARD ALL")
+    }
+
+    /// Gives the connection a name that the server's log and `pg_stat_activity` show.
+    #[must_use]
+    pub fn name(down: &mut Lane, application: &str) -> Self {
+        let quoted = application.replace(['\'', '\\', '\0'], "?");
+        Self::query(down, &format!("SET application_name = '{quoted}'"))
+    }
+
+    fn query(down: &mut Lane, statement: &str) -> Self {
+        down.put_with(|out| frame::write(out, b'Q', |body| text(body, statement.as_bytes())));
+        Self::default()
+    }
+
+    /// The last word to a connection that is not needed any more (manual: Terminate).
+    pub fn terminate(down: &mut Lane) {
+        down.put_with(|out| frame::write(out, b'X', |_| {}));
+    }
+
+    /// Takes what has arrived; true when the connection is clean. Parameters that the database reports are brought up to
+    /// date.
+    ///
+    /// # Errors
+    /// It is not, and will not be.
+    pub fn step(&mut self, up: &mut Lane, parameters: &mut [(Vec<u8>, Vec<u8>)]) -> Result<bool, Fault> {
+        while let Some(header) = frame::header(up.input(), Peer::Upstream)? {
+            if header.len > FRAME_BYTES_MAX {
+                return Err(NOT_CLEAN);
+            }
+            if up.input().len() < header.len {
+                up.want(header.len);
+                return Ok(false);
+            }
+            self.frames += 1;
+            if self.frames > FRAMES_MAX {
+                return Err(NOT_CLEAN);
+            }
+            let body = up.input()[frame::HEADER_BYTES..header.len].to_vec();
+            up.skip(header.len);
+            match header.tag {
+                b'C' => self.completed = true,
+                b'N' | b'A' => {}
+                b'S' => {
+                    let mut reader = Reader::new(&body);
+                    let (Some(name), Some(value)) = (reader.text(), reader.text()) else { return Err(NOT_CLEAN) };
+                    crate::serving::check_parameter(name, value)?;
+                    let known = parameters.iter_mut().find(|(known, _)| known == name).ok_or(NOT_CLEAN)?;
+                    known.1 = value.to_vec();
+                }
+                b'Z' if self.completed && body == b"I" && up.input().is_empty() => return Ok(true),
+                _ => return Err(NOT_CLEAN),
+            }
+        }
+        Ok(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::{Buffers, Chunk};
+
+    type Reported = Vec<(Vec<u8>, Vec<u8>)>;
+
+    fn told(bytes: &[u8]) -> (Result<bool, Fault>, Reported) {
+        let mut parameters = vec![(b"TimeZone".to_vec(), b"UTC".to_vec())];
+        let (mut down, mut up) = (Lane::new(1 << 20), Lane::new(1 << 20));
+        let mut cleaning = Cleaning::discard(&mut down);
+        let mut clean = Ok(false);
+        // Byte by byte: frames arrive as they like.
+        for byte in bytes {
+            up.slot(&mut Buffers::default())[0] = *byte;
+            up.received(1);
+            clean = cleaning.step(&mut up, &mut parameters);
+            if clean.is_err() {
+                break;
+            }
+        }
+        (clean, parameters)
+    }
+
+    fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        frame::write(&mut out, tag, |b| b.extend_from_slice(body));
+        out
+    }
+
+    #[test]
+    fn one_statement_is_asked_and_names_are_quoted() {
+        let mut down = Lane::new(1 << 20);
+        let _ = Cleaning::name(&mut down, "a'; DROP\\\0");
+        let Chunk::Bytes(bytes) = down.chunk() else { panic!("nothing is asked") };
+        assert_eq!(&bytes[5..], b"SET application_name = 'a?; DROP??'\0");
+        assert_eq!(bytes[0], b'Q');
+    }
+
+    #[test]
+    fn clean_is_only_what_succeeded_and_is_idle() {
+        let done = frame(b'C', b"DISCARD ALL\0");
+        let clean = [frame(b'S', b"TimeZone\0Europe/Rome\0"), done.clone(), frame(b'Z', b"I")].concat();
+        let (said, parameters) = told(&clean);
+        assert!(said.unwrap());
+        assert_eq!(parameters[0].1, b"Europe/Rome");
+        for dirty in [
+            frame(b'Z', b"I"),
+            [done.clone(), frame(b'Z', b"T")].concat(),
+            [frame(b'E', b"SERROR\0C25001\0Mno\0\0"), frame(b'Z', b"I")].concat(),
+            frame(b'D', b"\0\0"),
+            frame(b'S', b"unheard of\0x\0"),
+            frame(b'S', b"no end"),
+            vec![b'C', 0, 0, 0, 1],
+        ] {
+            assert!(told(&dirty).0.is_err(), "{dirty:?}");
+        }
+        assert!(!told(&done).0.unwrap());
+    }
+
+    #[test]
+    fn nothing_may_follow() {
+        let mut up = Lane::new(1 << 20);
+        let bytes = [frame(b'C', b"SET\0"), frame(b'Z', b"I"), frame(b'Z', b"I")].concat();
+        up.slot(&mut Buffers::default())[..bytes.len()].copy_from_slice(&bytes);
+        up.received(bytes.len());
+        let mut cleaning = Cleaning::name(&mut Lane::new(1 << 20), "x");
+        assert!(cleaning.step(&mut up, &mut []).is_err());
+    }
+}

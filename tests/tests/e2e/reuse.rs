@@ -1,0 +1,223 @@
+//! Connections to a target that outlive their sessions: what the next session finds, and when there is a new one.
+
+use crate::plain::direct;
+use std::time::Duration;
+use tests::{
+    gateway::{Gateway, Setup},
+    process::wait_until,
+    rules::Bundle,
+    server::Postgres,
+    wire::{Wire, bind, cancel_request, error, execute, frame, parse, query, sync, tags},
+};
+
+fn reusing(lines: &[&str]) -> Gateway {
+    direct();
+    let setup = Setup::new(Bundle::allow_all(), Postgres::shared()).cores(1);
+    lines.iter().fold(setup, |setup, line| setup.target_line(line)).start()
+}
+
+const KEEP: &str = "reuse: { idle: 60s, connections: 4 }";
+
+fn value(wire: &mut Wire, sql: &str) -> String {
+    let frames = wire.query(sql);
+    let row = frames.iter().find(|frame| frame.tag == b'D').unwrap_or_else(|| panic!("{sql}: {frames:?}"));
+    row.values()[0].as_ref().map_or_else(|| "null".to_owned(), |value| String::from_utf8(value.clone()).unwrap())
+}
+
+fn backend(wire: &mut Wire) -> String {
+    value(wire, "select pg_backend_pid()")
+}
+
+/// Goes as clients do, and waits until the connection can be had again.
+fn leave(gateway: &Gateway, mut wire: Wire) {
+    wire.send(&frame(b'X', b""));
+    assert!(wire.closes());
+    settle(gateway);
+}
+
+/// Sessions are over, and what follows them.
+fn settle(gateway: &Gateway) {
+    wait_until("the session is over", Duration::from_secs(5), || gateway.metric("tidegate_sessions_open") == 0.0);
+    std::thread::sleep(Duration::from_millis(200));
+}
+
+fn reused(gateway: &Gateway) -> f64 {
+    gateway.metric("tidegate_connections_reused_total")
+}
+
+#[test]
+fn the_next_session_gets_the_connection_and_nothing_of_the_last() {
+    let gateway = reusing(&[KEEP]);
+    let endpoint = gateway.endpoint("app");
+    let mut first = Wire::open(gateway.port());
+    assert!(first.try_login(&endpoint, &[]).is_none());
+    let process = backend(&mut first);
+    for statement in [
+        "create temporary table left_behind (a int)",
+        "set timezone to 'Asia/Tokyo'",
+        "set search_path to pg_catalog",
+        "prepare p as select 1",
+        "declare c cursor with hold for select 1",
+        "select pg_advisory_lock(4711)",
+        "select set_config('my.secret', 'left', false)",
+    ] {
+        assert!(error(&first.query(statement)).is_none(), "{statement}");
+    }
+    first.send(&[parse("s", "select 1"), sync()].concat());
+    assert!(error(&first.until_ready(1)).is_none());
+    leave(&gateway, first);
+
+    let mut second = Wire::open(gateway.port());
+    assert!(second.try_login(&endpoint, &[]).is_none());
+    assert_eq!(backend(&mut second), process);
+    assert_eq!(reused(&gateway), 1.0);
+    assert_eq!(value(&mut second, "select to_regclass('pg_temp.left_behind') is null"), "t");
+    assert_ne!(value(&mut second, "show timezone"), "Asia/Tokyo");
+    assert_ne!(value(&mut second, "show search_path"), "pg_catalog");
+    assert_eq!(value(&mut second, "select coalesce(current_setting('my.secret', true), '')"), "");
+    assert_eq!(value(&mut second, "select count(*) from pg_prepared_statements"), "0");
+    assert_eq!(value(&mut second, "select count(*) from pg_cursors"), "0");
+    assert_eq!(value(&mut second, "select count(*) from pg_locks where locktype = 'advisory' and objid = 4711"), "0");
+    assert!(error(&second.query("execute p")).is_some());
+    second.send(&[bind("", "s", &[], 0), execute("", 0), sync()].concat());
+    assert!(error(&second.until_ready(1)).is_some());
+    second.send(&[parse("s", "select 2"), sync()].concat());
+    assert!(error(&second.until_ready(1)).is_none(), "the name is free");
+    leave(&gateway, second);
+
+    // Other startup parameters are another connection; so is what they set.
+    let mut third = Wire::open(gateway.port());
+    assert!(third.try_login(&endpoint, &[("TimeZone", "Asia/Tokyo")]).is_none());
+    assert_ne!(backend(&mut third), process);
+    assert_eq!(value(&mut third, "show timezone"), "Asia/Tokyo");
+    leave(&gateway, third);
+    let mut fourth = Wire::open(gateway.port());
+    assert!(fourth.try_login(&endpoint, &[]).is_none());
+    assert_eq!(backend(&mut fourth), process);
+}
+
+#[test]
+fn what_was_not_left_clean_is_not_kept() {
+    let gateway = reusing(&[KEEP]);
+    let endpoint = gateway.endpoint("app");
+    let goes: [(&str, &dyn Fn(&mut Wire)); 5] = [
+        ("in a transaction", &|wire| drop(wire.query("begin"))),
+        ("in a failed one", &|wire| drop((wire.query("begin"), wire.query("select 1/0")))),
+        ("in a COPY", &|wire| {
+            drop(wire.query("create temporary table c (a int)"));
+            wire.send(&query("copy c from stdin"));
+            assert_eq!(wire.read().unwrap().tag, b'G');
+        }),
+        ("before the answer", &|wire| wire.send(&query("select pg_sleep(1)"))),
+        ("before a Sync", &|wire| wire.send(&parse("", "select 1"))),
+    ];
+    for (how, go) in goes {
+        let mut wire = Wire::login(&endpoint);
+        let process = backend(&mut wire);
+        go(&mut wire);
+        leave(&gateway, wire);
+        let mut next = Wire::login(&endpoint);
+        assert_ne!(backend(&mut next), process, "left {how}");
+        // Of the next one nothing is kept either, so that every case starts from nothing.
+        drop(next.query("begin"));
+        leave(&gateway, next);
+    }
+    assert_eq!(reused(&gateway), 0.0);
+}
+
+#[test]
+fn a_session_that_was_cancelled_leaves_no_connection() {
+    let gateway = reusing(&[KEEP]);
+    let endpoint = gateway.endpoint("app");
+    let mut wire = Wire::open(gateway.port());
+    assert!(wire.try_login(&endpoint, &[]).is_none());
+    let process = backend(&mut wire);
+    let key = wire.key.clone();
+    wire.send(&query("select pg_sleep(30)"));
+    std::thread::sleep(Duration::from_millis(300));
+    Wire::open(gateway.port()).send(&cancel_request(&key));
+    assert!(error(&wire.until_ready(1)).is_some());
+    leave(&gateway, wire);
+    let mut next = Wire::login(&endpoint);
+    assert_ne!(backend(&mut next), process);
+    // And a cancel request with the key of a session that is over reaches nobody.
+    let before = gateway.metric("tidegate_cancels_total");
+    Wire::open(gateway.port()).send(&cancel_request(&key));
+    next.query("select pg_sleep(0.3)");
+    assert_eq!(gateway.metric("tidegate_cancels_total"), before);
+}
+
+#[test]
+fn a_connection_that_died_meanwhile_or_waits_for_too_long_is_not_given() {
+    let gateway = reusing(&["reuse: { idle: 2s }"]);
+    let endpoint = gateway.endpoint("app");
+    let mut wire = Wire::login(&endpoint);
+    let process = backend(&mut wire);
+    leave(&gateway, wire);
+    Postgres::shared().sql("postgres", &format!("select pg_terminate_backend({process})"));
+    std::thread::sleep(Duration::from_millis(300));
+    let mut next = Wire::login(&endpoint);
+    let second = backend(&mut next);
+    assert_ne!(second, process);
+    leave(&gateway, next);
+    let there = format!("select count(*) from pg_stat_activity where pid = {second}");
+    assert_eq!(Postgres::shared().sql("postgres", &there).trim(), "1", "it is kept");
+    wait_until("the server is rid of it", Duration::from_secs(10), || {
+        Postgres::shared().sql("postgres", &there).trim() == "0"
+    });
+}
+
+#[test]
+fn the_name_says_whose_session_it_is_and_going_back_names_nobody() {
+    let gateway = reusing(&[KEEP, "credentials: { mode: shared }"]);
+    let mut names = Vec::new();
+    let mut processes = Vec::new();
+    for _ in 0..2 {
+        let mut wire = Wire::login(&gateway.endpoint("app"));
+        processes.push(backend(&mut wire));
+        let name = value(&mut wire, "select application_name from pg_stat_activity where pid = pg_backend_pid()");
+        assert!(name.starts_with("tidegate/") && name.ends_with("app"), "{name}");
+        names.push(name);
+        drop(wire.query("reset application_name"));
+        assert_eq!(value(&mut wire, "show application_name"), "tidegate");
+        leave(&gateway, wire);
+    }
+    assert_eq!(processes[0], processes[1]);
+    assert_ne!(names[0], names[1]);
+}
+
+#[test]
+fn no_more_are_kept_than_there_may_be_and_none_once_it_drains() {
+    let gateway = reusing(&["reuse: { connections: 2 }"]);
+    let endpoint = gateway.endpoint("app");
+    let mut open: Vec<Wire> = (0..5).map(|_| Wire::login(&endpoint)).collect();
+    let processes: Vec<String> = open.iter_mut().map(backend).collect();
+    for mut wire in open {
+        wire.send(&frame(b'X', b""));
+        assert!(wire.closes());
+    }
+    settle(&gateway);
+    let list = processes.join(",");
+    let there = || {
+        let count = format!("select count(*) from pg_stat_activity where pid in ({list})");
+        Postgres::shared().sql("postgres", &count).trim().to_owned()
+    };
+    wait_until("two are kept", Duration::from_secs(5), || there() == "2");
+    gateway.signal("TERM");
+    assert!(gateway.wait_end(Duration::from_secs(20)).is_some());
+    wait_until("none is left", Duration::from_secs(5), || there() == "0");
+}
+
+#[test]
+fn psql_and_its_answers_are_the_same_on_a_used_connection() {
+    let gateway = reusing(&[KEEP]);
+    let ask = || {
+        let endpoint = gateway.endpoint("app");
+        let mut wire = Wire::login(&endpoint);
+        tags(&wire.query("select 1; show server_version"))
+    };
+    let first = ask();
+    settle(&gateway);
+    assert_eq!(ask(), first);
+    assert_eq!(reused(&gateway), 1.0);
+}
