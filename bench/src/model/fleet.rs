@@ -272,7 +272,7 @@ mod tests {
     fn equal_seeds_give_equal_figures_and_others_do_not() {
         let (measured, fleet) = (Measured::default(), Fleet::default());
         assert_eq!(fleet.resources(&measured), fleet.resources(&measured));
-        let other = Fleet { seed: 2, ..fleet.clone() };
+        let other = Fleet { seed: 2, ..fleet };
         assert_ne!(fleet.resources(&measured)[0].load, other.resources(&measured)[0].load);
     }
 
@@ -282,7 +282,7 @@ mod tests {
         let placed = fleet.placed(&measured);
         let mean = fleet.clients / fleet.gateways;
         assert!(placed.sessions > mean && placed.sessions < 2.0 * mean, "{}", placed.sessions);
-        let one = Fleet { gateways: 1.0, cores: 1.0, ..fleet.clone() };
+        let one = Fleet { gateways: 1.0, cores: 1.0, ..fleet };
         let busy =
             one.statements() * measured.cpu_us_per_statement / 1e6 + one.logins() * measured.cpu_us_per_login / 1e6;
         assert!((one.placed(&measured).core_busy - busy).abs() < 1e-6 * busy);
