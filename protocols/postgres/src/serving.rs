@@ -605,6 +605,8 @@ impl<J: Judge> Serving<J> for Serve<J> {
         self.owed.is_empty()
             && self.done.is_empty()
             && self.transaction == b'I'
+            // What was executed is taken back if nothing ends its transaction.
+            && !self.ran
             && matches!(self.down, Down::Frames)
             && !self.skip_to_sync
             && self.cancel == Cancel::None

@@ -60,6 +60,16 @@ pub(super) fn batch(input: &[u8], max: usize) -> usize {
     taken
 }
 
+/// Rows of such a batch in a format in which each has a frame of its own.
+pub(super) fn frames(batch: &[u8]) -> u64 {
+    let (mut at, mut frames) = (0, 0);
+    while at < batch.len() {
+        at += frame_at(batch, at);
+        frames += 1;
+    }
+    frames
+}
+
 /// What was found in the frames of one batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
@@ -144,13 +154,14 @@ impl<R: Redactor> Copying<R> {
         let end = up.input().len().min(max);
         let mut rows = 0;
         let (mut read, mut rest) = (0, None);
+        let width = self.planned.plan.width();
+        walk.begin(&self.planned.plan, end.min(BATCH_BYTES), HEADER_BYTES + width)?;
         let input = &mut up.input_mut()[..end];
         while read < BATCH_BYTES {
-            let taken = walk.frames(&input[read..], b'd');
+            let (taken, found) = self.walk(&mut input[read..], walk);
             if taken == 0 {
                 break;
             }
-            let found = self.walk(&mut input[read..read + taken], walk)?;
             if found != Found::There {
                 rest = Some(found);
                 break;
@@ -186,39 +197,37 @@ impl<R: Redactor> Copying<R> {
                     rows += walk.rows() as u64;
                 }
                 at += taken;
-                taken = walk.frames(&input[at..], b'd');
-                if taken > 0 {
-                    found = self.walk(&mut input[at..at + taken], walk)?;
-                }
+                (taken, found) = self.walk(&mut input[at..], walk);
             }
             Ok::<(), Fault>(())
         })?;
         Ok(Some(Batch { rows, bytes: (read + more) as u64 }))
     }
 
-    /// Redacts the frames of one batch, if each of them is one row and nothing in it needs a closer look.
-    fn walk(&self, frames: &mut [u8], walk: &mut Walk) -> Result<Found, Fault> {
+    /// Redacts the frames of one batch at the front of `input`, if each of them is one row and nothing in it needs a closer
+    /// look. Their bytes, and what was found.
+    fn walk(&self, input: &mut [u8], walk: &mut Walk) -> (usize, Found) {
         let Planned { plan, format, .. } = &self.planned;
-        let resized = match format {
-            _ if !self.begun || self.ended => return Ok(Found::Odd),
-            CopyFormat::Csv { .. } => return Ok(Found::Odd),
-            CopyFormat::Binary => {
-                // The end of the data is in a frame of its own, and a frame may have several rows.
-                if walk.find(frames, plan).is_err() {
-                    return Ok(Found::Odd);
-                }
-                walk.redact(frames, plan, &Formats::Binary)
-            }
-            CopyFormat::Text { delimiter, null, .. } => {
-                if !walk.find_in_lines(frames, plan, *delimiter, null) {
-                    return Ok(Found::Odd);
-                }
+        let found = |resized| if resized { Found::Resized } else { Found::There };
+        let rows = self.begun && !self.ended;
+        // The end of binary data is in a frame of its own, and a frame may have several rows.
+        if rows
+            && *format == CopyFormat::Binary
+            && let Ok(taken) = walk.find(input, b'd', true)
+        {
+            return (taken, found(walk.redact(&mut input[..taken], plan, &Formats::Binary)));
+        }
+        let taken = walk.frames(input, b'd');
+        let frames = &mut input[..taken];
+        match format {
+            CopyFormat::Text { delimiter, null, .. } if rows && walk.find_in_lines(frames, *delimiter, null) => {
                 let resized = walk.redact(frames, plan, &Formats::Text);
                 let special = |value: &[u8]| has_special(value, *delimiter);
-                resized | walk.escape(frames, special, |value, out| write_text(value, *delimiter, out))
+                let escaped = walk.escape(frames, special, |value, out| write_text(value, *delimiter, out));
+                (taken, found(resized | escaped))
             }
-        };
-        Ok(if resized { Found::Resized } else { Found::There })
+            _ => (taken, Found::Odd),
+        }
     }
 
     /// Appends the rows of one batch at `at` of `input`, with what became of their values.
@@ -573,11 +582,22 @@ fn write_field(value: Option<&[u8]>, format: &CopyFormat, name: &[u8], out: &mut
     }
 }
 
-/// A value of text format that is not written as it is.
+/// A value of text format that is not written as it is: eight bytes at a time, the last ones twice.
 fn has_special(value: &[u8], delimiter: u8) -> bool {
-    // Written as a fold without early exit, so that it compiles to vector compares.
-    let special = |b: u8| (b < b' ') | (b == b'\\') | (b == delimiter);
-    value.iter().fold(0u8, |any, b| any | u8::from(special(*b))) != 0
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let delimiters = ONES * u64::from(delimiter);
+    let backslashes = ONES * u64::from(b'\\');
+    // The high bit of some byte is set if there is a byte below `n`, which is 128 at most.
+    let below = |word: u64, n: u8| word.wrapping_sub(ONES * u64::from(n)) & !word;
+    let special =
+        |word: u64| (below(word, b' ') | below(word ^ delimiters, 1) | below(word ^ backslashes, 1)) & HIGH != 0;
+    if let Some(last) = value.last_chunk::<8>() {
+        let (words, _) = value.as_chunks::<8>();
+        let all = words.iter().fold(false, |any, word| any | special(u64::from_ne_bytes(*word)));
+        return all | special(u64::from_ne_bytes(*last));
+    }
+    value.iter().any(|b| *b < b' ' || *b == b'\\' || *b == delimiter)
 }
 
 fn write_text(value: &[u8], delimiter: u8, out: &mut Vec<u8>) {
@@ -601,5 +621,28 @@ fn write_text(value: &[u8], delimiter: u8, out: &mut Vec<u8>) {
             }
         };
         out.extend_from_slice(&[b'\\', letter]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_special;
+
+    #[test]
+    fn every_special_byte_is_seen_in_every_place() {
+        for delimiter in *b"\t,|*" {
+            for len in 0..40 {
+                assert!(!has_special(&vec![b'a'; len], delimiter));
+                assert!(!has_special(&vec![0xff; len], delimiter));
+                for at in 0..len {
+                    for byte in 0..=255u8 {
+                        let mut value = vec![b'~'; len];
+                        value[at] = byte;
+                        let special = byte < b' ' || byte == b'\\' || byte == delimiter;
+                        assert_eq!(has_special(&value, delimiter), special, "{byte} at {at} of {len}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -99,16 +99,15 @@ pub(super) fn redact<R: Redactor>(
     let mut done = Batch::default();
     let (mut read, mut write, mut grows) = (0, 0, false);
     let len = max.min(up.input().len());
+    walk.begin(plan, len.min(BATCH_BYTES), HEADER_BYTES + 2 + 4 * plan.width())?;
     let input = &mut up.input_mut()[..len];
     while read < BATCH_BYTES {
-        let taken = walk.frames(&input[read..], b'D');
+        let taken = walk.find(&input[read..], b'D', false)?;
         if taken == 0 {
             break;
         }
         let end = read + taken;
-        let batch = &mut input[read..end];
-        walk.find(batch, plan)?;
-        let resized = walk.redact(batch, plan, formats);
+        let resized = walk.redact(&mut input[read..end], plan, formats);
         if resized && plan.grows() {
             grows = true;
             break;
@@ -132,12 +131,9 @@ pub(super) fn redact<R: Redactor>(
         up.replace(more, |input, out| {
             let mut at = 0;
             while at < more {
-                let taken = if at == 0 { walk.len() } else { walk.frames(&input[at..], b'D') };
+                let taken = if at == 0 { walk.len() } else { walk.find(&input[at..], b'D', false)? };
                 let batch = input.get_mut(at..at + taken).filter(|batch| !batch.is_empty()).ok_or(MALFORMED)?;
-                let resized = at == 0 || {
-                    walk.find(batch, plan)?;
-                    walk.redact(batch, plan, formats)
-                };
+                let resized = at == 0 || walk.redact(batch, plan, formats);
                 if resized {
                     walk.rewrite(input, at, out, Framing::Lengths)?;
                 } else {

@@ -86,7 +86,15 @@ impl<J: Judge> Serve<J> {
                 if self.copy_out.is_none() && self.owed_token_guarded() {
                     return Err(Fault::upstream("COPY data of a protected table from the database"));
                 }
-                if self.withhold || !self.admitted_one(header.len) {
+                let complete =
+                    if self.is_counting() { 0 } else { copy_rows::batch(up.input(), copy_rows::BATCH_BYTES) };
+                if complete > 0 {
+                    let frames = copy_rows::frames(up.input().get(..complete).unwrap_or_default());
+                    up.pass(complete);
+                    self.count(frames, complete as u64);
+                    return Ok(Step::Settled);
+                }
+                if !self.admitted_one(header.len) {
                     self.up = Up::Discard(header.len);
                     return Ok(Step::Settled);
                 }

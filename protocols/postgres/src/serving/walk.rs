@@ -1,5 +1,4 @@
-//! Rows of one shape, many at a time: frames first, then fields, then values, and last, where a length changed, the rows
-//! again.
+//! Rows of one shape, many at a time: fields first, then values, and last, where a length changed, the rows again.
 //!
 //! ```text
 //!   frames   'D' len ──▶ 'D' len ──▶ …             up to ROWS_MAX whole ones
@@ -8,8 +7,8 @@
 //!   rewrite  only if some value is not as long as it was
 //! ```
 //!
-//! Invariants: a row has as many columns as its plan is wide and ends where its frame ends, or nothing of the batch passes;
-//! every position is one in the batch. Deliberately absent: lanes, and rows longer than a buffer.
+//! Invariants: a row has as many columns as its plan is wide and its planned values lie in its frame, or nothing of the batch
+//! passes; every position is one in the batch. Deliberately absent: a look at what is behind the last planned value, lanes, and rows longer than a buffer.
 
 use super::Formats;
 use crate::frame::HEADER_BYTES;
@@ -29,8 +28,14 @@ const BYTES_MAX: usize = 24 << 10;
 pub(super) struct Walk {
     /// Ends of the frames.
     ends: Vec<u32>,
-    /// For each column how far the place of its value is from that of the next planned one: nothing, or all rows.
+    /// For each column how far the place of its value is from that of the next planned one: nothing, or a stride.
     steps: Vec<u32>,
+    /// Most rows of a batch, which is also how many places of fields a column has.
+    stride: usize,
+    /// Columns of a row.
+    width: u16,
+    /// Columns up to the last planned one.
+    wanted: usize,
     /// Planned columns.
     planned: usize,
     /// Values by planned column, then by row; one more column for what is behind the last planned one.
@@ -49,7 +54,7 @@ impl Walk {
         self.ends.clear();
         let mut at = 0;
         while at < BYTES_MAX
-            && self.ends.len() < ROWS_MAX
+            && self.ends.len() < self.stride
             && let Some(&[t, a, b, c, d]) = input[at..].first_chunk::<HEADER_BYTES>()
         {
             let next = at + 1 + u32::from_be_bytes([a, b, c, d]) as usize;
@@ -73,25 +78,52 @@ impl Walk {
         self.ends.last().map_or(0, |end| *end as usize)
     }
 
-    /// Finds the planned fields of the rows in `batch`, whose frames were found.
+    /// Compiles the plan for batches of at most so many bytes, of rows that are at least so long.
+    ///
+    /// # Errors
+    /// The plan is for columns that its rows do not have.
+    pub(super) fn begin<R: Redactor>(&mut self, plan: &R, bytes: usize, row_bytes_min: usize) -> Result<(), Fault> {
+        let (width, planned) = (plan.width(), plan.planned());
+        self.width = u16::try_from(width).map_err(|_| OTHER_WIDTH)?;
+        self.stride = (bytes / row_bytes_min.max(1) + 1).min(ROWS_MAX);
+        self.planned = planned.len();
+        self.wanted = planned.last().map_or(0, |last| usize::from(*last) + 1);
+        self.steps.clear();
+        self.steps.resize(width, 0);
+        for column in planned {
+            *self.steps.get_mut(usize::from(*column)).ok_or(OTHER_WIDTH)? = self.stride as u32;
+        }
+        let places = (planned.len() + 1) * self.stride;
+        if self.fields.len() < places {
+            self.fields.resize(places, Field::default());
+        }
+        Ok(())
+    }
+
+    /// Finds a batch of whole rows of this tag at the front of `input`, and their planned fields; where they end. What is
+    /// behind the last planned value of a row is looked at only if it has to be `exact`.
     ///
     /// # Errors
     /// A row is not as its plan says.
-    pub(super) fn find<R: Redactor>(&mut self, batch: &[u8], plan: &R) -> Result<(), Fault> {
-        let width = u16::try_from(plan.width()).map_err(|_| OTHER_WIDTH)?;
-        let places = self.shape(plan).ok_or(OTHER_WIDTH)?;
-        let fields = &mut self.fields[..places];
-        let mut begin = 0;
-        for (row, end) in self.ends.iter().enumerate() {
-            let end = *end as usize;
-            let frame = batch.get(begin + HEADER_BYTES..end).ok_or(MALFORMED)?;
-            begin = end;
+    #[inline]
+    pub(super) fn find(&mut self, input: &[u8], tag: u8, exact: bool) -> Result<usize, Fault> {
+        self.ends.clear();
+        let steps = self.steps.get(..if exact { self.steps.len() } else { self.wanted }).ok_or(OTHER_WIDTH)?;
+        let fields = self.fields.as_mut_slice();
+        let mut at = 0;
+        for row in 0..self.stride {
+            let Some(&[t, a, b, c, d]) = input[at..].first_chunk::<HEADER_BYTES>() else { break };
+            let end = at + 1 + u32::from_be_bytes([a, b, c, d]) as usize;
+            if t != tag || at >= BYTES_MAX {
+                break;
+            }
+            let Some(frame) = input.get(at + HEADER_BYTES..end) else { break };
             let Some((count, mut rest)) = frame.split_first_chunk::<2>() else { return Err(OTHER_WIDTH) };
-            if u16::from_be_bytes(*count) != width {
+            if u16::from_be_bytes(*count) != self.width {
                 return Err(OTHER_WIDTH);
             }
             let mut place = row;
-            for step in &self.steps {
+            for step in steps {
                 let Some((length, behind)) = rest.split_first_chunk::<4>() else { return Err(MALFORMED) };
                 let length = u32::from_be_bytes(*length);
                 // Written for every column; one that is not planned is overwritten by the next that is.
@@ -106,34 +138,19 @@ impl Walk {
                     None => return Err(MALFORMED),
                 };
             }
-            if !rest.is_empty() {
+            if exact && !rest.is_empty() {
                 return Err(MALFORMED);
             }
+            self.ends.push(u32::try_from(end).map_err(|_| MALFORMED)?);
+            at = end;
         }
-        Ok(())
+        Ok(at)
     }
 
-    /// Compiles the plan for the rows of this batch; how many places of fields are in use.
-    fn shape<R: Redactor>(&mut self, plan: &R) -> Option<usize> {
-        let (rows, planned) = (self.ends.len(), plan.planned());
-        self.steps.clear();
-        self.steps.resize(plan.width(), 0);
-        for column in planned {
-            *self.steps.get_mut(usize::from(*column))? = rows as u32;
-        }
-        self.planned = planned.len();
-        let places = (planned.len() + 1) * rows;
-        if self.fields.len() < places {
-            self.fields.resize(places, Field::default());
-        }
-        Some(places)
-    }
-
-    /// Finds the planned fields of lines, one in each of the frames in `batch`: fields between delimiters, escapes after a
+    /// Finds the planned fields of lines, one in each of the frames in `batch`, which were found: fields between delimiters, escapes after a
     /// backslash. `false` if some line needs a closer look: a planned value with an escape in it, a delimiter behind a
     /// backslash, another number of fields, or no line.
-    pub(super) fn find_in_lines<R: Redactor>(&mut self, batch: &[u8], plan: &R, delimiter: u8, null: &[u8]) -> bool {
-        let Some(places) = self.shape(plan) else { return false };
+    pub(super) fn find_in_lines(&mut self, batch: &[u8], delimiter: u8, null: &[u8]) -> bool {
         self.marks.clear();
         let (blocks, tail) = batch.as_chunks::<BLOCK>();
         let mut last = [0; BLOCK];
@@ -141,7 +158,7 @@ impl Walk {
             head.copy_from_slice(tail);
         }
         self.marks.extend(blocks.iter().chain([&last]).map(|block| Marks::of(block, delimiter)));
-        let fields = &mut self.fields[..places];
+        let fields = self.fields.as_mut_slice();
         let mut begin = 0;
         for (row, end) in self.ends.iter().enumerate() {
             let end = *end as usize;
@@ -186,7 +203,8 @@ impl Walk {
         write: impl Fn(&[u8], &mut Vec<u8>),
     ) -> bool {
         let mut any = false;
-        for field in self.fields.iter_mut().take(self.planned * self.ends.len()).filter(|field| !field.is_null()) {
+        let columns = self.fields.chunks_exact_mut(self.stride.max(1)).take(self.planned);
+        for field in columns.flat_map(|fields| fields.iter_mut().take(self.ends.len())).filter(|f| !f.is_null()) {
             let value = match field.fate() {
                 Fate::Null => continue,
                 Fate::There => batch.get(field.range()).unwrap_or_default(),
@@ -205,9 +223,11 @@ impl Walk {
     /// Redacts the rows in `batch`, whose fields were found; whether they have to be written again.
     pub(super) fn redact<R: Redactor>(&mut self, batch: &mut [u8], plan: &R, formats: &Formats) -> bool {
         self.aside.clear();
-        let rows = self.ends.len().max(1);
+        let rows = self.ends.len();
         let mut resized = false;
-        for ((i, column), fields) in plan.planned().iter().enumerate().zip(self.fields.chunks_exact_mut(rows)) {
+        let columns = self.fields.chunks_exact_mut(self.stride.max(1));
+        for ((i, column), fields) in plan.planned().iter().enumerate().zip(columns) {
+            let Some(fields) = fields.get_mut(..rows) else { continue };
             let mut values = Values::new(batch, fields, &mut self.aside, &mut self.scratch);
             plan.redact_batch(i, formats.of(usize::from(*column)), &mut values);
             resized |= values.resized();
@@ -223,7 +243,6 @@ impl Walk {
         sink: &mut S,
         framing: Framing<'_>,
     ) -> Result<(), Fault> {
-        let rows = self.ends.len();
         let (mut kept, mut begin) = (base, base);
         for (row, end) in self.ends.iter().enumerate() {
             let end = base + *end as usize;
@@ -231,7 +250,7 @@ impl Walk {
             let mut header = None;
             let mut grown = 0i64;
             for planned in 0..self.planned {
-                let Some(field) = self.fields.get(planned * rows + row) else { return Err(MALFORMED) };
+                let Some(field) = self.fields.get(planned * self.stride + row) else { return Err(MALFORMED) };
                 let new = match field.fate() {
                     Fate::There => continue,
                     Fate::Null => None,
