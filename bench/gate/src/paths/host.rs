@@ -1,6 +1,7 @@
 //! The core that the sessions of the paths live on: facts from a cache, records into a ring, a clock that stands still.
 
 use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use audit::Ring;
@@ -8,7 +9,7 @@ use audit::record::{Clock, Record, Recorded};
 use lineage::{Facts, FactsCache, NotUnderstood};
 use policy::Epoch;
 use policy::ledger::Ledger;
-use session::{Host, Stage, Unrecorded};
+use session::{Host, Shelf, Shelves, Stage, Unrecorded};
 
 /// Of the core's ring.
 const RING_BYTES: usize = 8 << 20;
@@ -31,6 +32,7 @@ pub(super) struct Core {
     ring: RefCell<Ring>,
     sealed: RefCell<Vec<u8>>,
     facts: RefCell<FactsCache>,
+    shelves: Shelves,
     epoch: Arc<Epoch>,
     ledger: Arc<Ledger>,
     measured: Cell<u64>,
@@ -42,6 +44,7 @@ impl Core {
             ring: RefCell::new(ring(RING_BYTES)),
             sealed: RefCell::default(),
             facts: RefCell::new(FactsCache::new(FACTS_MAX, FACTS_BYTES_MAX)),
+            shelves: Shelves::default(),
             epoch,
             ledger: Arc::default(),
             measured: Cell::new(0),
@@ -96,6 +99,10 @@ impl Host for Core {
 
     fn facts(&self, text: &str) -> Result<Arc<Facts>, NotUnderstood> {
         self.facts.borrow_mut().get_or_analyse(text)
+    }
+
+    fn shelf(&self, grant: &policy::Grant) -> Rc<Shelf> {
+        self.shelves.of(grant)
     }
 
     fn epoch(&self, _: usize) -> Arc<Epoch> {
