@@ -22,6 +22,7 @@ pub mod goals;
 pub mod load;
 pub mod machine;
 pub mod masking;
+pub mod model;
 pub mod peers;
 pub mod piece;
 pub mod pki;

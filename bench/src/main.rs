@@ -12,7 +12,7 @@ use bench::{
     disturbance::LIMIT_DEFAULT,
     failure::{Doing, Failure, Result, Stop},
     load::{self, Plan},
-    plots,
+    model, plots,
     report::Report,
     target::Way,
     useful,
@@ -41,6 +41,8 @@ enum Command {
     Canary(bypass_random::Canary),
     /// Ordinary statements and tools that have to work unchanged: the share that does, and each exception with its reason.
     Useful(useful::Useful),
+    /// What many gateways behind a load balancer need, and what breaks first: computed from figures of one.
+    Model(model::Model),
     /// A proxy that copies bytes and nothing else, the floor of what a proxy costs. `load` starts it.
     CopyProxy(CopyProxy),
     /// A server that answers chosen statements from memory. `load` starts it.
@@ -156,6 +158,10 @@ const DISTURBED: u8 = 3;
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Load(load) => run(&load).map(|()| ExitCode::SUCCESS),
+        Command::Model(arguments) => model::run(&arguments).map(|text| {
+            print!("{text}");
+            ExitCode::SUCCESS
+        }),
         Command::Bypass(bypass) => bypass_command::run(&bypass),
         Command::Canary(canary) => bypass_random::run(&canary),
         Command::Useful(arguments) => Ok(useful::run(&arguments)),

@@ -8,7 +8,7 @@ use crate::core::{Core, Handle, SealError, Signal};
 use crate::driver::{self, Socket};
 use crate::ending::{self, CUT_LIMIT, NO_KEY, SHUTDOWN, killed};
 use crate::holds;
-use crate::metrics::{add, subtract};
+use crate::metrics::{Wait, add, subtract};
 use crate::proof;
 use crate::recorder::Recorder;
 use crate::settings::{Credentials, RecordingMode};
@@ -308,6 +308,7 @@ async fn open(
         Credentials::Plain | Credentials::Tagged => Ok(None),
     };
     let account = own.as_ref().ok().and_then(|own| own.as_ref().map(|own| own.name.clone()));
+    let dialling_ns = core.now_ns();
     let dialled = match own {
         Err(fault) => Err(fault),
         Ok(own) => match core.settings.targets[target].credentials {
@@ -328,6 +329,7 @@ async fn open(
             return None;
         }
     };
+    core.metrics.waited(Wait::Dial, core.now_ns().saturating_sub(dialling_ns));
     handle.limit(0, "");
     if flush(handle, &mut login.up, &mut client).await.is_err() {
         return None;
@@ -396,6 +398,7 @@ async fn open(
     match Session::open(serving, grant, info, down, up, &**core) {
         Ok(mut session) => {
             add(&core.metrics.counters.sessions, 1);
+            core.metrics.waited(Wait::Login, core.now_ns().saturating_sub(handle.began_ns));
             let live = live(core, &session, &proven, granted.as_ref(), until_ns);
             if live.until_ns > 0 || !live.purpose.is_empty() || !live.credential.is_empty() {
                 // A log that does not take it ends the session with its first statement.
@@ -776,8 +779,24 @@ fn turn(
     session.down.rest(&mut buffers);
     session.up.rest(&mut buffers);
     drop(buffers);
+    waits(core, handle, &session.up);
     deadline(core, handle, session, ends, wrote);
     Poll::Pending
+}
+
+/// Measures how long output waits for its record, and for the client. The clock is read when a wait begins or ends.
+fn waits(core: &Core, handle: &Handle, up: &Lane) {
+    let both = [(up.is_held(), &handle.held_ns, Wait::Held), (up.can_write(), &handle.blocked_ns, Wait::Write)];
+    for (waits, since_ns, wait) in both {
+        match (waits, since_ns.get()) {
+            (true, 0) => since_ns.set(core.now_ns()),
+            (false, since) if since > 0 => {
+                core.metrics.waited(wait, core.now_ns().saturating_sub(since));
+                since_ns.set(0);
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Sets what this session may wait for, and how long.

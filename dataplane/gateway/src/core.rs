@@ -110,6 +110,9 @@ pub(crate) struct Handle {
     pub(crate) deadline_ns: Cell<u64>,
     /// Why, if the deadline passes.
     pub(crate) deadline_reason: Cell<&'static str>,
+    /// Since when output waits for its record, and for the client (core nanoseconds); zero is not.
+    pub(crate) held_ns: Cell<u64>,
+    pub(crate) blocked_ns: Cell<u64>,
     /// Woken when this passes (core nanoseconds); zero is none.
     pub(crate) wake_ns: Cell<u64>,
     pub(crate) waker: RefCell<Option<Waker>>,
@@ -281,6 +284,8 @@ impl Core {
             renew: Cell::new(false),
             cancelled: Cell::new(false),
             deadline_ns: Cell::new(0),
+            held_ns: Cell::new(0),
+            blocked_ns: Cell::new(0),
             wake_ns: Cell::new(0),
             deadline_reason: Cell::new("deadline"),
             waker: RefCell::default(),

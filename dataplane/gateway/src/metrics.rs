@@ -89,11 +89,24 @@ counters! {
     facts_analysed,
 }
 
+/// What a session waits for outside of its statements' own stages.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait {
+    /// From accepting a connection to its session, the connection to the database included.
+    Login,
+    /// That connection: made, or one that was kept.
+    Dial,
+    /// Output that no durable record covered yet.
+    Held,
+    /// Output that the client's socket did not take.
+    Write,
+}
+
 /// Everything measured on one core.
 #[derive(Debug)]
 pub(crate) struct CoreMetrics {
     pub(crate) counters: Counters,
-    stages: [Mutex<Histogram<u64>>; 3],
+    stages: [Mutex<Histogram<u64>>; 7],
 }
 
 impl CoreMetrics {
@@ -102,20 +115,32 @@ impl CoreMetrics {
     }
 
     pub(crate) fn measure(&self, stage: Stage, ns: u64) {
+        self.record(index(stage), ns);
+    }
+
+    pub(crate) fn waited(&self, wait: Wait, ns: u64) {
+        self.record(place(wait), ns);
+    }
+
+    fn record(&self, index: usize, ns: u64) {
         // Uncontended but while somebody reads the histograms.
-        if let Ok(mut histogram) = self.stages[index(stage)].lock() {
+        if let Ok(mut histogram) = self.stages[index].lock() {
             histogram.saturating_record(ns.clamp(1, DURATION_NS_MAX));
         }
     }
 
     pub(crate) fn read(&self) -> CoreSnapshot {
-        let stage = |s: Stage| self.stages[index(s)].lock().map_or_else(|_| histogram(), |h| h.clone());
+        let read = |index: usize| self.stages[index].lock().map_or_else(|_| histogram(), |h| h.clone());
         CoreSnapshot {
             counts: self.counters.read(),
             stages: vec![
-                ("decide", stage(Stage::Decide)),
-                ("durable", stage(Stage::Durable)),
-                ("upstream", stage(Stage::Upstream)),
+                ("decide", read(index(Stage::Decide))),
+                ("durable", read(index(Stage::Durable))),
+                ("upstream", read(index(Stage::Upstream))),
+                ("held", read(place(Wait::Held))),
+                ("write", read(place(Wait::Write))),
+                ("login", read(place(Wait::Login))),
+                ("dial", read(place(Wait::Dial))),
             ],
         }
     }
@@ -126,6 +151,16 @@ fn index(stage: Stage) -> usize {
         Stage::Decide => 0,
         Stage::Durable => 1,
         Stage::Upstream => 2,
+    }
+}
+
+/// Behind the stages of statements.
+fn place(wait: Wait) -> usize {
+    match wait {
+        Wait::Held => 3,
+        Wait::Write => 4,
+        Wait::Login => 5,
+        Wait::Dial => 6,
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) struct Core {
     shelves: Shelves,
     epoch: Arc<Epoch>,
     ledger: Arc<Ledger>,
+    shelves: Shelves,
     measured: Cell<u64>,
 }
 
@@ -47,6 +48,7 @@ impl Core {
             shelves: Shelves::default(),
             epoch,
             ledger: Arc::default(),
+            shelves: Shelves::default(),
             measured: Cell::new(0),
         }
     }
