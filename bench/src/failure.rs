@@ -1,6 +1,6 @@
 //! Why a run of the harness ended early.
 //!
-//! One message in words, or an interruption; nothing here is matched on for control flow except the interruption.
+//! One message in words, an interruption, or a disturbance; only an interruption and a disturbance are told apart.
 
 use std::{
     fmt,
@@ -18,6 +18,8 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 pub enum Failure {
     /// SIGINT or SIGTERM.
     Interrupted,
+    /// Something else used the machine too much for figures to mean anything; who, in words.
+    Disturbed(String),
     /// In words.
     Message(String),
 }
@@ -26,6 +28,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Interrupted => f.write_str("interrupted"),
+            Self::Disturbed(who) => write!(f, "no report, because figures would mean nothing: {who}"),
             Self::Message(message) => f.write_str(message),
         }
     }

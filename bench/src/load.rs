@@ -1,129 +1,301 @@
-//! A run of the harness: start everything, warm up, then round by round and work by work each way in turn.
+//! A run of the harness: start everything, then work by work, round by round, each way in turn.
 //!
-//! The order of the ways turns with each round, so that none is always first after the other's noise. Before each work the
-//! machine is watched for a moment while nothing of ours runs: what is busy then is somebody else, and is reported.
+//! The order of the ways turns with each round, so that none is always first after the other's noise. Every piece (one
+//! work, one way) is watched for what others do on the machine meanwhile, and repeated where that was too much. A peer
+//! that fails is named and left out; the gateway's own failure ends the run.
 
-use std::{path::PathBuf, thread, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use crate::{
-    bouncer, disk,
-    failure::{Result, Stop},
-    folder::Folder,
-    gateway::Programs,
+    accounting, disk,
+    disturbance::{Decision, Look, Patience},
+    failure::{Failure, Result, Stop},
+    gateway::{Audit, Driver, Programs, Recording, Variant},
     machine::{self, Machine},
-    postgres::{Postgres, Size},
-    report::{Report, Sample, Settings},
+    peers::{self, Peer},
+    piece::{self, Player},
+    postgres::Size,
+    progress::Progress,
+    report::{PeerFound, Report, Sample, Settings},
     syscalls,
-    target::{Ground, Target, Way},
-    work::{self, Extent, Work},
+    target::{Backend, Ground, Target, Way},
+    work::{Case, Extent, Kind, Work},
 };
 
-/// How busy a machine may be with other things before its figures are in doubt.
-pub const FOREIGN_MAX: f64 = 0.10;
-/// How long it is watched.
-const WATCH: Duration = Duration::from_millis(300);
+/// From so many clients on, each piece in front of a database has sessions and a proxy of its own: pools keep what they
+/// opened, and a database has no room for that of every peer.
+const MANY_CLIENTS: usize = 200;
+/// Before a disturbed piece is repeated.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// What to run.
 #[derive(Debug)]
 pub struct Plan {
     /// Work.
     pub works: Vec<Work>,
-    /// Ways.
+    /// Ways; none: the usual ones, and every peer that is on this machine.
     pub ways: Vec<Way>,
+    /// Folder where peers are looked for first.
+    pub peers: Option<PathBuf>,
     /// Rounds.
     pub rounds: usize,
     /// How long and how much.
     pub extent: Extent,
-    /// Executors of the gateway.
-    pub cores: Option<usize>,
-    /// Where its programs are.
+    /// Where the gateway's programs are.
     pub programs: Option<PathBuf>,
+    /// System calls are counted.
+    pub syscalls: bool,
+    /// Others may use this part of the machine.
+    pub limit: f64,
+    /// Report although others used more.
+    pub force: bool,
+    /// This program, where it is not the running one.
+    pub own: Option<PathBuf>,
 }
 
 /// Runs it.
 ///
 /// # Errors
-/// A server does not come up, work fails, or the user interrupts.
+/// A server does not come up, work fails, others disturb too much, or the user interrupts.
 pub fn run(plan: &Plan, stop: &Stop) -> Result<Report> {
     let machine = Machine::look();
-    if machine.busy_before > FOREIGN_MAX {
-        eprintln!(
-            "warning: something else loads this machine ({:.0} % busy before anything was started); \
-             believe ratios and CPU figures at most",
-            machine.busy_before * 100.0
-        );
-    }
     let files = machine::raise_open_files();
     let needed = plan.extent.sessions as u64 * 2 + 500;
-    if plan.works.contains(&Work::Idle) && files < needed {
+    if plan.works.iter().any(|work| work.kind == Kind::Idle) && files < needed {
         return Err(format!(
             "{} idle sessions need {needed} open files and the limit is {files}: raise it (ulimit -n) or ask for fewer",
             plan.extent.sessions
         )
         .into());
     }
-    let programs = match plan.ways.iter().any(|way| way.is_gateway()) {
-        true => Some(Programs::ready(plan.programs.as_deref())?),
-        false => None,
-    };
-    let folder = Folder::new()?;
-    eprintln!("starting PostgreSQL with {} rows", plan.extent.rows);
-    let size = Size { people: plan.extent.rows, scale: plan.extent.scale, sessions: plan.extent.sessions };
-    let postgres = Postgres::start(&folder, size, stop)?;
+    let (found, peers) = look_for_peers(plan);
+    let wants_gateway = plan.ways.is_empty() || plan.ways.iter().any(|way| way.is_gateway());
+    let programs = if wants_gateway { Some(Programs::ready(plan.programs.as_deref())?) } else { None };
+    let ways = if plan.ways.is_empty() { usual(&found, programs.as_ref()) } else { plan.ways.clone() };
+    if let Some(missing) = ways.iter().find(|way| matches!(way, Way::Peer(peer) if !found.contains_key(peer))) {
+        return Err(format!("{missing} is not on this machine (see --peers)").into());
+    }
+    eprintln!("starting PostgreSQL with {} rows, and the canned server", plan.extent.rows);
+    let size = Size { people: plan.extent.rows, scale: plan.extent.scale };
+    let ground = Ground::new(size, plan.extent.rows, programs, found, stop)?;
     let settings = Settings {
         machine,
-        postgres: postgres.version.clone(),
-        pgbouncer: bouncer::version(),
-        syscalls_by: syscalls::tool(),
-        cores: plan.cores,
+        postgres: ground.postgres.version.clone(),
+        peers,
+        syscalls_by: plan.syscalls.then(syscalls::tool).flatten(),
         rounds: plan.rounds,
         extent: plan.extent,
+        limit: plan.limit,
+        forced: plan.force,
     };
-    let ground = Ground { folder, postgres, programs, cores: plan.cores, sessions: plan.extent.sessions };
-    let mut targets = Vec::new();
-    for way in &plan.ways {
-        eprintln!("starting {}", way.name());
-        targets.push(Target::start(&ground, *way, way.name(), stop)?);
+    let pieces: usize =
+        plan.works.iter().map(|work| work.cases(&ways, !plan.ways.is_empty()).len() * plan.rounds).sum();
+    let mut run = Run {
+        plan,
+        ground: &ground,
+        patience: Patience::new(plan.limit, plan.force, pieces),
+        progress: Progress::default(),
+        targets: BTreeMap::new(),
+        report: Report::new(settings),
+        stop,
+        own: std::process::id(),
+    };
+    for work in &plan.works {
+        let cases = work.cases(&ways, !plan.ways.is_empty());
+        run.progress.plan(piece::seconds(*work, plan.extent) * (cases.len() * (plan.rounds + 1)) as f64);
     }
-    work::warm(&ground.postgres)?;
-    let mut report = Report::new(settings);
-    for work in plan.works.iter().filter(|work| **work != Work::Idle) {
-        for target in &targets {
-            eprintln!("warming up {} {}", work.name(), target.way.name());
-            work::round(*work, target, &ground, Extent { seconds: 1, ..plan.extent }, stop)?;
-        }
+    for work in &plan.works {
+        run.work(*work, work.cases(&ways, !plan.ways.is_empty()))?;
     }
-    for round in 0..plan.rounds {
-        for work in plan.works.iter().filter(|work| **work != Work::Idle) {
-            thread::sleep(Duration::from_millis(100));
-            let foreign = machine::busy(WATCH);
-            report.add_commit(disk::commit_us(ground.folder.path())?);
-            for i in 0..targets.len() {
-                let target = &targets[(i + round) % targets.len()];
-                eprintln!("round {}/{} {} {}", round + 1, plan.rounds, work.name(), target.way.name());
-                let figures = work::round(*work, target, &ground, plan.extent, stop)?;
-                report.add(Sample { work: *work, way: target.way, foreign, figures });
-            }
-        }
-    }
-    for work in plan.works.iter().filter(|work| **work != Work::Idle) {
-        for target in &targets {
-            eprintln!("counting system calls {} {}", work.name(), target.way.name());
-            let calls = work::syscalls(*work, target, &ground, plan.extent, stop)?;
-            report.add_syscalls(*work, target.way, calls);
-        }
-    }
-    drop(targets);
-    if plan.works.contains(&Work::Idle) {
-        for way in plan.ways.iter().filter(|way| **way != Way::Direct) {
-            eprintln!("opening {} idle sessions through {}", plan.extent.sessions, way.name());
-            let figures = idle_round(*way, &ground, plan.extent, stop)?;
-            report.add(Sample { work: Work::Idle, way: *way, foreign: 0.0, figures });
-        }
-    }
-    Ok(report)
+    Ok(run.report)
 }
 
-fn idle_round(way: Way, ground: &Ground, extent: Extent, stop: &Stop) -> Result<work::Figures> {
-    crate::idle::round(way, ground, extent.sessions, stop)
+/// Peers on this machine, and a line about each for the report.
+fn look_for_peers(plan: &Plan) -> (BTreeMap<Peer, PathBuf>, Vec<PeerFound>) {
+    let mut found = BTreeMap::new();
+    let mut lines = Vec::new();
+    for peer in peers::ALL {
+        let program = match (&plan.own, peer) {
+            (Some(own), Peer::Floor) => Ok(own.clone()),
+            _ => peer.find(plan.peers.as_deref()),
+        };
+        let version = program.as_ref().ok().map(|program| peer.version(program));
+        lines.push(PeerFound { peer: *peer, version });
+        if let Ok(program) = program {
+            found.insert(*peer, program);
+        }
+    }
+    (found, lines)
+}
+
+/// The ways of a run that names none.
+fn usual(found: &BTreeMap<Peer, PathBuf>, programs: Option<&Programs>) -> Vec<Way> {
+    let gateway = Variant::USUAL;
+    let mut ways = vec![Way::Direct];
+    ways.extend(found.keys().map(|peer| Way::Peer(*peer)));
+    ways.push(Way::Gateway(gateway));
+    if programs.is_some_and(Programs::has_drivers) {
+        ways.extend([Driver::Uring, Driver::Glommio].map(|d| Way::Gateway(Variant { driver: Some(d), ..gateway })));
+    }
+    ways.extend([Audit::Strict, Audit::Intent, Audit::Off].map(|audit| Way::Gateway(Variant { audit, ..gateway })));
+    ways.push(Way::Gateway(Variant { recording: Recording::Rows, ..gateway }));
+    ways.push(Way::Gateway(Variant { reuse: true, ..gateway }));
+    ways.push(Way::Gateway(Variant { cores: 2, ..gateway }));
+    ways
+}
+
+struct Run<'a> {
+    plan: &'a Plan,
+    ground: &'a Ground,
+    patience: Patience,
+    progress: Progress,
+    /// Those that are up, by way; all for the same backend and with or without TLS.
+    targets: BTreeMap<(Backend, bool, Way), Arc<Target>>,
+    report: Report,
+    stop: &'a Stop,
+    own: u32,
+}
+
+impl Run<'_> {
+    fn work(&mut self, work: Work, cases: Vec<Case>) -> Result<()> {
+        self.targets.retain(|(backend, tls, _), _| *backend == work.backend && *tls == work.tls);
+        let extent = self.plan.extent;
+        let seconds = piece::seconds(work, extent);
+        // Players of cases that can do it.
+        let mut players: Vec<(Case, Player)> = Vec::new();
+        for case in cases {
+            self.stop.check()?;
+            self.progress.say(&format!("{work}: warming up {}", work.case_name(case)));
+            let ready = self.player(work, case).and_then(|mut player| {
+                player.warm(work, case, self.ground, extent, self.stop)?;
+                Ok(player)
+            });
+            self.progress.done(seconds);
+            match self.tolerate(work, case, ready)? {
+                Some(player) => players.push((case, player)),
+                None => self.progress.done(seconds * self.plan.rounds as f64),
+            }
+        }
+        for round in 0..self.plan.rounds {
+            if work.kind != Kind::Idle {
+                self.report.add_commit(disk::commit_us(self.ground.folder.path())?);
+            }
+            let count = players.len();
+            let mut failed = Vec::new();
+            for i in 0..count {
+                let at = (i + round) % count;
+                let (case, player) = &mut players[at];
+                let name = work.case_name(*case);
+                self.progress.say(&format!("{work}: round {}/{} {name}", round + 1, self.plan.rounds));
+                let case = *case;
+                let sample = Self::piece(
+                    &mut self.patience,
+                    &self.progress,
+                    (self.ground, extent, self.own),
+                    player,
+                    work,
+                    case,
+                    self.stop,
+                );
+                self.progress.done(seconds);
+                match self.tolerate(work, case, sample)? {
+                    Some(sample) => self.report.add(Sample { round, ..sample }),
+                    None => failed.push(at),
+                }
+            }
+            failed.sort_unstable();
+            for at in failed.into_iter().rev() {
+                players.remove(at);
+            }
+            if work.kind == Kind::Idle {
+                // Memory does not vary as times do, and thousands of logins take long.
+                self.progress.done(seconds * ((self.plan.rounds - 1) * players.len()) as f64);
+                break;
+            }
+        }
+        if self.plan.syscalls && matches!(work.kind, Kind::Statements { .. } | Kind::Bulk(_)) {
+            for (case, player) in &mut players {
+                self.progress.say(&format!("{work}: counting system calls of {}", work.case_name(*case)));
+                let calls = player.syscalls(work, *case, self.ground, extent, self.stop)?;
+                self.report.add_syscalls(work, *case, calls);
+            }
+        }
+        Ok(())
+    }
+
+    /// One piece, as often as the disturbance asks for.
+    fn piece(
+        patience: &mut Patience,
+        progress: &Progress,
+        (ground, extent, own): (&Ground, Extent, u32),
+        player: &mut Player,
+        work: Work,
+        case: Case,
+        stop: &Stop,
+    ) -> Result<Sample> {
+        let mut times = 0;
+        loop {
+            let before = Look::now();
+            let figures = player.play(work, case, ground, extent, stop)?;
+            let measure = before.since(own);
+            let decision = patience.decide(&measure, times)?;
+            if decision != Decision::Repeat {
+                return Ok(Sample {
+                    work,
+                    case,
+                    round: 0,
+                    measure,
+                    disturbed: decision == Decision::KeepDisturbed,
+                    figures,
+                });
+            }
+            progress.note(&format!("thrown away and repeated: {}", measure.words()));
+            times += 1;
+            thread::sleep(PAUSE);
+            stop.check()?;
+        }
+    }
+
+    fn player(&mut self, work: Work, case: Case) -> Result<Player> {
+        let many = matches!(work.kind, Kind::Statements { clients, .. } if clients >= MANY_CLIENTS);
+        if work.kind == Kind::Idle || many && work.backend == Backend::Postgres {
+            return Ok(Player::fresh());
+        }
+        let key = (work.backend, work.tls, case.way);
+        if !self.targets.contains_key(&key) {
+            let name = piece::folder(work, case, None);
+            // Room for the most that any work of this run asks for at once.
+            let sessions = self.plan.works.iter().filter(|w| w.kind != Kind::Idle).map(|w| w.sessions(0) * 2).max();
+            let sessions = sessions.unwrap_or(64).max(200);
+            let target = Target::start(self.ground, case.way, work.backend, work.tls, sessions, &name, self.stop)?;
+            self.targets.insert(key, target);
+        }
+        let target = self.targets.get(&key).ok_or("a way that was started is gone")?;
+        Ok(Player::on(Arc::clone(target)))
+    }
+
+    /// A peer's failure is written down; ours, an interruption and a disturbance end the run.
+    fn tolerate<T>(&mut self, work: Work, case: Case, result: Result<T>) -> Result<Option<T>> {
+        match (result, case.way) {
+            (Ok(value), _) => Ok(Some(value)),
+            (Err(Failure::Message(why)), Way::Peer(peer)) if peer != Peer::Floor => {
+                self.progress.note(&format!("{work}: {} fails and is left out: {why}", case.way));
+                self.report.add_failure(work, case, why);
+                Ok(None)
+            }
+            (Err(Failure::Message(why)), _) => Err(format!("{work}, {}: {why}", work.case_name(case)).into()),
+            (Err(other), _) => Err(other),
+        }
+    }
+}
+
+/// Seconds of processor time that what answers has used, where that is ours.
+///
+/// # Errors
+/// It is gone.
+pub fn server_seconds(ground: &Ground, backend: Backend) -> Result<Option<f64>> {
+    match backend {
+        Backend::Postgres => Ok(None),
+        Backend::Canned => accounting::cpu_seconds(ground.canned.id()).map(Some),
+    }
 }

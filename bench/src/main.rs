@@ -1,14 +1,22 @@
 //! Measurement programs of the project: `load` (speed), `bypass` and `canary` (what comes out that should not), `useful`
-//! (what has to work and does), `detect` (what of labelled text is found).
+//! (what has to work and does), `detect` (what of labelled text is found); and the servers that `load` starts.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use bench::{
-    bypass as bypass_command, bypass_random, detect,
+    bypass as bypass_command, bypass_random, canned, copy_proxy, detect,
+    disturbance::LIMIT_DEFAULT,
     failure::{Doing, Failure, Result, Stop},
     load::{self, Plan},
+    plots,
+    report::Report,
     target::Way,
     useful,
+    wire::Login,
     work::{self, Extent, Work},
 };
 use clap::{Args, Parser, Subcommand};
@@ -23,7 +31,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The same work direct, through pgbouncer and through the gateway, in turn.
+    /// The same work through every proxy that is on this machine and through the gateway, in turn.
     Load(Load),
     /// How much of labelled text is found, beside Microsoft Presidio's pattern recognisers.
     Detect(Detect),
@@ -33,6 +41,46 @@ enum Command {
     Canary(bypass_random::Canary),
     /// Ordinary statements and tools that have to work unchanged: the share that does, and each exception with its reason.
     Useful(useful::Useful),
+    /// A proxy that copies bytes and nothing else, the floor of what a proxy costs. `load` starts it.
+    CopyProxy(CopyProxy),
+    /// A server that answers chosen statements from memory. `load` starts it.
+    CannedServer(CannedServer),
+}
+
+#[derive(Args)]
+struct CopyProxy {
+    /// Where to listen.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// Where to connect to.
+    #[arg(long, value_name = "ADDRESS")]
+    upstream: SocketAddr,
+}
+
+#[derive(Args)]
+struct CannedServer {
+    /// Where to listen.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: SocketAddr,
+    /// The PostgreSQL that answers are taken from, once each, and that gets all other statements. Its password is in
+    /// PGPASSWORD.
+    #[arg(long, value_name = "ADDRESS")]
+    upstream: SocketAddr,
+    /// Account on it.
+    #[arg(long, value_name = "NAME")]
+    user: String,
+    /// Database on it.
+    #[arg(long, value_name = "NAME")]
+    database: String,
+    /// A statement that is answered from memory; what comes before its first $ counts.
+    #[arg(long, value_name = "SQL")]
+    statement: Vec<String>,
+    /// Rows of long answers.
+    #[arg(long, value_name = "N", default_value_t = 200_000)]
+    rows: u64,
+    /// Clients log in by SCRAM with the password; otherwise everybody is let in.
+    #[arg(long)]
+    scram: bool,
 }
 
 #[derive(Args)]
@@ -50,38 +98,60 @@ struct Detect {
 
 #[derive(Args)]
 struct Load {
-    /// Less of everything: about a minute.
+    /// Less of everything: at most two minutes.
     #[arg(long)]
     quick: bool,
     /// Write all figures to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write report.md, report.json and the plots into this folder.
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
     /// Rounds; medians are taken over them.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100))]
     rounds: Option<u64>,
-    /// Seconds of a round of small statements.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=600))]
-    seconds: Option<u64>,
-    /// Only this work: simple, extended, prepared (each also -1, -16, -64), churn, bulk, bulk-masked, bulk-binary,
-    /// bulk-binary-masked, idle.
+    /// Seconds of one piece of work.
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    seconds: Option<f64>,
+    /// Only this work: simple, extended, prepared (each with -1 -16 -64 -512, or any number of clients), bulk,
+    /// bulk-binary, copy, mixed, churn, idle; `canned-` before it: answered from memory; `tls-` before that: with TLS.
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     work: Vec<String>,
-    /// Ways to compare.
-    #[arg(long, value_name = "WAY", value_enum, value_delimiter = ',', num_args = 1.., default_values_t = [Way::Direct, Way::Pgbouncer, Way::Gateway])]
-    target: Vec<Way>,
+    /// Only these ways: direct, copy-proxy, haproxy, pgbouncer, odyssey, pgcat, pgdog, pgagroal, gateway (with -strict
+    /// -intent -off, -recorded -recorded-zstd -recorded-plain, -uring -glommio, -2cores after it). Otherwise all that are
+    /// on this machine, and variants of the gateway in the work in which they differ.
+    #[arg(long, visible_alias = "target", value_name = "WAY", value_delimiter = ',', num_args = 1..)]
+    way: Vec<Way>,
+    /// Folder with programs of peers; PATH is looked at after it.
+    #[arg(long, value_name = "FOLDER")]
+    peers: Option<PathBuf>,
     /// Rows of a bulk read.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     rows: Option<u64>,
     /// Idle sessions.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=20_000))]
     sessions: Option<u64>,
-    /// Cores of the gateway; its own default otherwise.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=1024))]
-    cores: Option<u64>,
+    /// Do not count system calls.
+    #[arg(long)]
+    no_syscalls: bool,
+    /// Part of the machine that others may use meanwhile; a piece in which they use more is repeated.
+    #[arg(long, value_name = "PART", default_value_t = LIMIT_DEFAULT)]
+    limit: f64,
+    /// Report although others use more, with a warning.
+    #[arg(long)]
+    force: bool,
     /// Folder with `tidegate` and `policy-compiler`; built beside this program otherwise.
     #[arg(long, value_name = "FOLDER")]
     programs: Option<PathBuf>,
 }
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.01..=600.0).contains(&seconds) { Ok(seconds) } else { Err("must be from 0.01 to 600".to_owned()) }
+}
+
+/// Others disturbed a measurement too much.
+const DISTURBED: u8 = 3;
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
@@ -96,12 +166,27 @@ fn main() -> ExitCode {
                 ExitCode::SUCCESS
             })
         }
+        Command::CopyProxy(proxy) => TcpListener::bind(proxy.listen)
+            .doing(format!("listen on {}", proxy.listen))
+            .and_then(|listener| copy_proxy::serve(&listener, proxy.upstream))
+            .map(|()| ExitCode::SUCCESS),
+        Command::CannedServer(server) => {
+            let password = std::env::var("PGPASSWORD").unwrap_or_default();
+            let upstream = Login::new(server.upstream, &server.user, &password, &server.database);
+            let CannedServer { listen, statement, rows, scram, .. } = &server;
+            let told = canned::Serve { listen: *listen, upstream, statements: statement, rows: *rows, scram: *scram };
+            canned::run(told).map(|()| ExitCode::SUCCESS)
+        }
     };
     match done {
         Ok(code) => code,
         Err(Failure::Interrupted) => {
             eprintln!("interrupted; everything that was started has been stopped");
             ExitCode::from(130)
+        }
+        Err(error @ Failure::Disturbed(_)) => {
+            eprintln!("bench: {error}; --force reports nevertheless");
+            ExitCode::from(DISTURBED)
         }
         Err(error) => {
             eprintln!("bench: {error}");
@@ -113,22 +198,38 @@ fn main() -> ExitCode {
 fn run(load: &Load) -> Result<()> {
     let stop = Stop::listen()?;
     let report = load::run(&plan(load)?, &stop)?;
+    eprintln!();
     print!("{report}");
     if let Some(path) = &load.json {
-        std::fs::write(path, format!("{:#}\n", report.json())).doing(format!("write {}", path.display()))?;
+        write(path, &format!("{:#}\n", report.json()))?;
+    }
+    match &load.out {
+        Some(folder) => write_all(folder, &report),
+        None => Ok(()),
+    }
+}
+
+fn write_all(folder: &Path, report: &Report) -> Result<()> {
+    std::fs::create_dir_all(folder).doing(format!("make {}", folder.display()))?;
+    write(&folder.join("report.json"), &format!("{:#}\n", report.json()))?;
+    write(&folder.join("report.md"), &report.markdown())?;
+    for file in plots::write(report, folder)? {
+        eprintln!("{}", file.display());
     }
     Ok(())
 }
 
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).doing(format!("write {}", path.display()))
+}
+
 fn plan(load: &Load) -> Result<Plan> {
-    let works: Vec<Work> = if !load.work.is_empty() {
-        work::named(&load.work)?
-    } else if load.quick {
-        work::named(&work::QUICK.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?
-    } else {
-        work::ALL.iter().filter(|(.., usual)| *usual).map(|(_, work, _)| *work).collect()
+    let works: Vec<Work> = match (load.work.is_empty(), load.quick) {
+        (false, _) => work::named(&load.work)?,
+        (true, true) => work::named(work::QUICK)?,
+        (true, false) => work::named(work::USUAL)?,
     };
-    let mut ways = load.target.clone();
+    let mut ways = load.way.clone();
     ways.sort_unstable();
     ways.dedup();
     let pick = |given: Option<u64>, quick, full| given.unwrap_or(if load.quick { quick } else { full });
@@ -136,14 +237,18 @@ fn plan(load: &Load) -> Result<Plan> {
     Ok(Plan {
         works,
         ways,
+        peers: load.peers.clone(),
         rounds: size(pick(load.rounds, 2, 3))?,
         extent: Extent {
-            seconds: pick(load.seconds, 1, 3),
-            rows: pick(load.rows, 200_000, 1_000_000),
-            scale: if load.quick { 1 } else { 10 },
-            sessions: size(pick(load.sessions, 200, 2_000))?,
+            seconds: load.seconds.unwrap_or(if load.quick { 0.3 } else { 0.5 }),
+            rows: pick(load.rows, 100_000, 200_000),
+            scale: if load.quick { 1 } else { 5 },
+            sessions: size(pick(load.sessions, 1_000, 5_000))?,
         },
-        cores: load.cores.map(size).transpose()?,
         programs: load.programs.clone(),
+        syscalls: !load.no_syscalls && !load.quick,
+        limit: load.limit,
+        force: load.force,
+        own: None,
     })
 }

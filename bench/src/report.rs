@@ -1,7 +1,7 @@
-//! What a run prints: a table for people, JSON for programs, and the project's goals beside the figures.
+//! What a run gives: tables for people (terminal and Markdown), JSON for programs, and the goals beside the figures.
 //!
-//! Medians over the rounds; the spread is the distance between the best and the worst round as a part of the median. A
-//! figure that was not measured is absent, never zero.
+//! Medians over the rounds; the spread is the distance of the most from the least as a part of the median. A figure that
+//! was not measured is absent, never zero.
 
 use std::fmt::{self, Write};
 
@@ -9,12 +9,17 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::{
-    load::FOREIGN_MAX,
+    disturbance::Measure,
+    goals,
     machine::Machine,
-    pgbench::Mode,
+    peers::Peer,
+    statistics::{Summary, ratio},
     target::Way,
-    work::{Extent, Figures, Work},
+    work::{Case, Extent, Figures, Kind, Work},
 };
+
+/// Below this part of its processors the proxy was not what limited the rate.
+const LIMITING: f64 = 0.85;
 
 /// What the run was.
 #[derive(Clone, Debug, Serialize)]
@@ -23,27 +28,42 @@ pub struct Settings {
     pub machine: Machine,
     /// Version of PostgreSQL.
     pub postgres: String,
-    /// Version of pgbouncer.
-    pub pgbouncer: Option<String>,
+    /// Peers, found or missing.
+    pub peers: Vec<PeerFound>,
     /// How system calls are counted.
     pub syscalls_by: Option<&'static str>,
-    /// Executors of the gateway; absent: its default.
-    pub cores: Option<usize>,
     /// Rounds.
     pub rounds: usize,
     /// How long and how much.
     pub extent: Extent,
+    /// Others may have used this part of the machine.
+    pub limit: f64,
+    /// What was disturbed more was kept.
+    pub forced: bool,
 }
 
-/// One round.
-#[derive(Clone, Copy, Debug, Serialize)]
+/// A peer and its version, if it is on this machine.
+#[derive(Clone, Debug, Serialize)]
+pub struct PeerFound {
+    /// Which.
+    pub peer: Peer,
+    /// `None`: missing.
+    pub version: Option<String>,
+}
+
+/// One piece of work in one round.
+#[derive(Clone, Debug, Serialize)]
 pub struct Sample {
     /// Work.
     pub work: Work,
-    /// Way.
-    pub way: Way,
-    /// Part of the machine that was busy with something else just before.
-    pub foreign: f64,
+    /// Way, and what is masked.
+    pub case: Case,
+    /// Round, from zero.
+    pub round: usize,
+    /// What others did meanwhile.
+    pub measure: Measure,
+    /// That was too much, and the piece was kept nevertheless.
+    pub disturbed: bool,
     /// Figures.
     pub figures: Figures,
 }
@@ -53,45 +73,79 @@ pub struct Sample {
 pub struct Report {
     settings: Settings,
     samples: Vec<Sample>,
-    syscalls: Vec<(Work, Way, Option<f64>)>,
+    syscalls: Vec<(Work, Case, Option<f64>)>,
+    failures: Vec<(Work, Case, String)>,
     /// Median and 99th percentile of the disk's own commits, per round, microseconds.
     commits: Vec<(f64, f64)>,
 }
 
-/// One line of the table: medians of one work over one way.
-#[derive(Clone, Copy, Debug)]
-struct Line {
-    work: Work,
-    way: Way,
-    rate: Option<f64>,
-    spread: f64,
-    p50_us: Option<f64>,
-    p99_us: Option<f64>,
-    cpu_us: Option<f64>,
-    cpu_s_per_gb: Option<f64>,
-    syscalls: Option<f64>,
-    resident_kib: Option<f64>,
-    proportional_kib: Option<f64>,
+/// All rounds of one case of one work.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Line {
+    /// Work.
+    pub work: Work,
+    /// Way, and what is masked.
+    pub case: Case,
+    /// Statements, sessions or megabytes in a second.
+    pub rate: Option<Summary>,
+    /// Median latency, µs.
+    pub p50_us: Option<Summary>,
+    /// 99th percentile, µs.
+    pub p99_us: Option<Summary>,
+    /// Median latency beside a bulk reader, µs.
+    pub beside_p50_us: Option<Summary>,
+    /// 99th percentile beside one, µs.
+    pub beside_p99_us: Option<Summary>,
+    /// Processor time for each statement or session, µs.
+    pub cpu_us: Option<Summary>,
+    /// Processor time for each GB, seconds.
+    pub cpu_s_per_gb: Option<Summary>,
+    /// Processors the proxy kept busy.
+    pub proxy_busy: Option<Summary>,
+    /// Processors the load generator kept busy.
+    pub generator_busy: Option<Summary>,
+    /// System calls for each statement, or for each megabyte of a bulk read.
+    pub syscalls: Option<f64>,
+    /// Memory of an idle session, KiB resident.
+    pub resident_kib: Option<Summary>,
+    /// The same, proportional.
+    pub proportional_kib: Option<Summary>,
 }
 
-/// A goal of the project and what was measured.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Goal {
-    /// In words.
-    pub what: &'static str,
-    /// Measured.
-    pub measured: f64,
-    /// Asked for.
-    pub limit: f64,
-    /// Reached.
-    pub reached: bool,
+impl Line {
+    /// Without figures.
+    #[must_use]
+    pub const fn empty(work: Work, case: Case) -> Self {
+        Self {
+            work,
+            case,
+            rate: None,
+            p50_us: None,
+            p99_us: None,
+            beside_p50_us: None,
+            beside_p99_us: None,
+            cpu_us: None,
+            cpu_s_per_gb: None,
+            proxy_busy: None,
+            generator_busy: None,
+            syscalls: None,
+            resident_kib: None,
+            proportional_kib: None,
+        }
+    }
+
+    /// The processor time that this work is about: for each statement, or for each GB.
+    #[must_use]
+    pub fn cost(&self) -> Option<f64> {
+        self.cpu_us.or(self.cpu_s_per_gb).map(|summary| summary.median)
+    }
 }
 
 impl Report {
     /// Empty.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
-        Self { settings, samples: Vec::new(), syscalls: Vec::new(), commits: Vec::new() }
+    pub const fn new(settings: Settings) -> Self {
+        Self { settings, samples: Vec::new(), syscalls: Vec::new(), failures: Vec::new(), commits: Vec::new() }
     }
 
     /// Adds how long the disk's own commits took, median and 99th percentile in microseconds.
@@ -99,341 +153,400 @@ impl Report {
         self.commits.push(commit_us);
     }
 
-    fn commit_us(&self) -> Option<(f64, f64)> {
-        let medians: Vec<f64> = self.commits.iter().map(|(middle, _)| *middle).collect();
-        let late: Vec<f64> = self.commits.iter().map(|(_, late)| *late).collect();
-        median(&medians).zip(median(&late))
-    }
-
-    /// Adds a round.
+    /// Adds a piece.
     pub fn add(&mut self, sample: Sample) {
         self.samples.push(sample);
     }
 
     /// Adds a count of system calls.
-    pub fn add_syscalls(&mut self, work: Work, way: Way, calls: Option<f64>) {
-        self.syscalls.push((work, way, calls));
+    pub fn add_syscalls(&mut self, work: Work, case: Case, calls: Option<f64>) {
+        self.syscalls.push((work, case, calls));
     }
 
-    fn lines(&self) -> Vec<Line> {
-        let mut keys: Vec<(Work, Way)> = Vec::new();
+    /// Adds a peer's failure.
+    pub fn add_failure(&mut self, work: Work, case: Case, why: String) {
+        self.failures.push((work, case, why));
+    }
+
+    /// Medians, in the order in which the work was done, and of the ways.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Line> {
+        let mut works: Vec<Work> = Vec::new();
+        let mut keys: Vec<(usize, Case)> = Vec::new();
         for sample in &self.samples {
-            if !keys.contains(&(sample.work, sample.way)) {
-                keys.push((sample.work, sample.way));
+            let at = works.iter().position(|work| *work == sample.work).unwrap_or_else(|| {
+                works.push(sample.work);
+                works.len() - 1
+            });
+            if !keys.contains(&(at, sample.case)) {
+                keys.push((at, sample.case));
             }
         }
-        // Rounds turn the order of the ways; the table does not.
-        let first = |work: Work| keys.iter().position(|(other, _)| *other == work);
-        let mut sorted = keys.clone();
-        sorted.sort_by_key(|(work, way)| (first(*work), *way));
-        sorted.into_iter().map(|(work, way)| self.line(work, way)).collect()
+        keys.sort_unstable();
+        keys.into_iter().map(|(at, case)| self.line(works[at], case)).collect()
     }
 
-    fn line(&self, work: Work, way: Way) -> Line {
-        let of = |pick: fn(&Figures) -> Option<f64>| -> Vec<f64> {
-            let mine = self.samples.iter().filter(|s| s.work == work && s.way == way);
-            mine.filter_map(|s| pick(&s.figures)).collect()
+    fn line(&self, work: Work, case: Case) -> Line {
+        let of = |pick: fn(&Figures) -> Option<f64>| {
+            let mine = self.samples.iter().filter(|s| s.work == work && s.case == case);
+            Summary::of(mine.filter_map(|s| pick(&s.figures)))
         };
-        let rates = of(|f| Some(f.rate));
         Line {
             work,
-            way,
-            rate: median(&rates),
-            spread: spread(&rates),
-            p50_us: median(&of(|f| f.p50_us)),
-            p99_us: median(&of(|f| f.p99_us)),
-            cpu_us: median(&of(|f| f.cpu_us_per_statement)),
-            cpu_s_per_gb: median(&of(|f| f.cpu_s_per_gb)),
-            syscalls: self.syscalls.iter().find(|(w, t, _)| *w == work && *t == way).and_then(|(.., calls)| *calls),
-            resident_kib: median(&of(|f| f.resident_kib)),
-            proportional_kib: median(&of(|f| f.proportional_kib)),
+            case,
+            rate: of(|f| Some(f.rate)),
+            p50_us: of(|f| f.latency.map(|l| l.p50_us)),
+            p99_us: of(|f| f.latency.map(|l| l.p99_us)),
+            beside_p50_us: of(|f| f.beside.map(|l| l.p50_us)),
+            beside_p99_us: of(|f| f.beside.map(|l| l.p99_us)),
+            cpu_us: of(|f| f.cpu_us_per_statement),
+            cpu_s_per_gb: of(|f| f.cpu_s_per_gb),
+            proxy_busy: of(|f| f.proxy_busy),
+            generator_busy: of(|f| f.generator_busy),
+            syscalls: self.syscalls.iter().find(|(w, c, _)| *w == work && *c == case).and_then(|(.., calls)| *calls),
+            resident_kib: of(|f| f.resident_kib),
+            proportional_kib: of(|f| f.proportional_kib),
         }
     }
 
-    /// The goals that this run says something about.
-    #[must_use]
-    pub fn goals(&self) -> Vec<Goal> {
-        let lines = self.lines();
-        let find = |work: Work, way: Way| lines.iter().find(|line| line.work == work && line.way == way);
-        let prepared = |clients| Work::Statements { mode: Mode::Prepared, clients };
-        let bulk = |masked| Work::Bulk { format: crate::wire::Format::Text, masked };
-        let mut goals = Vec::new();
-        if let (Some(own), Some(peer)) = (find(prepared(16), Way::Gateway), find(prepared(16), Way::Pgbouncer))
-            && let Some((own, peer)) = own.rate.zip(peer.rate)
-        {
-            goals.push(Goal::at_least("prepared, 16 clients: throughput of the gateway / pgbouncer", own / peer, 1.0));
-        }
-        if let (Some(own), Some(peer), Some(direct)) =
-            (find(prepared(1), Way::Gateway), find(prepared(1), Way::Pgbouncer), find(prepared(1), Way::Direct))
-            && let (Some(own), Some(peer), Some(direct)) = (own.p50_us, peer.p50_us, direct.p50_us)
-        {
-            let ratio = (own - direct) / (peer - direct).max(1.0);
-            goals.push(Goal::at_most("prepared, 1 client: added median latency, gateway / pgbouncer", ratio, 1.0));
-        }
-        // pgbouncer masks nothing: its bulk read is the same work under either name.
-        let peer = find(bulk(true), Way::Pgbouncer).or_else(|| find(bulk(false), Way::Pgbouncer));
-        if let (Some(own), Some(peer)) = (find(bulk(true), Way::Gateway), peer)
-            && let Some((own, peer)) = own.cpu_s_per_gb.zip(peer.cpu_s_per_gb)
-        {
-            goals.push(Goal::at_most("bulk, 2 of 8 columns masked: CPU per GB, gateway / pgbouncer", own / peer, 1.3));
-        }
-        if let Some(kib) = find(Work::Idle, Way::Gateway).and_then(|line| line.resident_kib) {
-            goals.push(Goal::at_most("idle session: resident KiB in the gateway", kib, 20.0));
-        }
-        let many = Work::Statements { mode: Mode::Prepared, clients: 64 };
-        let rate = |way| find(many, way).and_then(|line| line.rate);
-        if let (Some(off), Some(asynchronous)) = (rate(Way::GatewayOff), rate(Way::Gateway)) {
-            goals.push(Goal::at_least("64 clients: throughput with audit async / off", asynchronous / off, 0.97));
-        }
-        if let (Some(off), Some(strict), Some((commit_us, _))) =
-            (rate(Way::GatewayOff), rate(Way::GatewayStrict), self.commit_us())
-        {
-            // A client that waits for a commit finds another under way, half done on average.
-            let allowed = 64.0 / (1.5 * commit_us / 1e6);
-            let what = "64 clients: audit strict / the lesser of off and what the disk's commits allow";
-            goals.push(Goal::at_least(what, strict / off.min(allowed), 0.9));
-        }
-        goals
+    fn commit_us(&self) -> Option<(f64, f64)> {
+        let middle = Summary::of(self.commits.iter().map(|(middle, _)| *middle))?;
+        Some((middle.median, Summary::of(self.commits.iter().map(|(_, late)| *late))?.median))
     }
 
     /// Everything, for programs.
     #[must_use]
     pub fn json(&self) -> Value {
         let lines = self.lines();
-        let medians: Vec<Value> = lines
+        let failures: Vec<Value> = self
+            .failures
             .iter()
-            .map(|line| {
-                let ratio = |way| ratio(&lines, line, way);
-                json!({
-                    "work": line.work, "way": line.way, "rate": line.rate, "unit": unit(line.work), "spread": line.spread,
-                    "of_direct": ratio(Way::Direct), "of_pgbouncer": ratio(Way::Pgbouncer),
-                    "p50_us": line.p50_us, "p99_us": line.p99_us,
-                    "cpu_us_per_statement": line.cpu_us, "cpu_s_per_gb": line.cpu_s_per_gb,
-                    "syscalls": line.syscalls, "syscalls_unit": syscalls_unit(line.work),
-                    "resident_kib": line.resident_kib, "proportional_kib": line.proportional_kib,
-                })
-            })
+            .map(|(work, case, why)| json!({ "work": work, "way": case.way, "why": why }))
             .collect();
         json!({
-            "settings": self.settings, "commit_us": self.commit_us(), "foreign_load": self.foreign(),
-            "medians": medians, "rounds": self.samples, "goals": self.goals(),
+            "settings": self.settings, "commit_us": self.commit_us(), "medians": lines, "goals": goals::evaluate(&lines),
+            "failures": failures, "disturbance": self.most_disturbed().map(|sample| &sample.measure), "pieces": self.samples,
         })
     }
 
-    /// The busiest the machine was with other things.
-    fn foreign(&self) -> f64 {
-        self.samples.iter().map(|s| s.foreign).fold(self.settings.machine.busy_before, f64::max)
-    }
-}
-
-impl Goal {
-    const fn at_least(what: &'static str, measured: f64, limit: f64) -> Self {
-        Self { what, measured, limit, reached: measured >= limit }
+    fn most_disturbed(&self) -> Option<&Sample> {
+        self.samples.iter().max_by(|a, b| a.measure.taken().total_cmp(&b.measure.taken()))
     }
 
-    const fn at_most(what: &'static str, measured: f64, limit: f64) -> Self {
-        Self { what, measured, limit, reached: measured <= limit }
+    fn heading(&self) -> String {
+        let Settings { machine, postgres, rounds, extent, .. } = &self.settings;
+        format!(
+            "{}, {} processors, {:.0} GiB, Linux {}; PostgreSQL {postgres}; {rounds} rounds of {} s, {} rows, scale {}",
+            machine.processor,
+            machine.cores,
+            machine.memory_gib,
+            machine.kernel,
+            extent.seconds,
+            extent.rows,
+            extent.scale,
+        )
+    }
+
+    fn peers(&self) -> String {
+        let found: Vec<String> = self
+            .settings
+            .peers
+            .iter()
+            .filter_map(|found| Some(format!("{} {}", found.peer.name(), found.version.as_ref()?)))
+            .collect();
+        let missing: Vec<&str> =
+            self.settings.peers.iter().filter(|found| found.version.is_none()).map(|found| found.peer.name()).collect();
+        let missing = if missing.is_empty() { "none".to_owned() } else { missing.join(", ") };
+        format!("peers: {}; missing on this machine: {missing}", found.join(", "))
+    }
+
+    /// What has to be said below the tables.
+    fn remarks(&self) -> Vec<String> {
+        let mut remarks = Vec::new();
+        if let Some((middle, late)) = self.commit_us() {
+            remarks.push(format!(
+                "a commit of the disk's own (16 KiB, fdatasync): median {middle:.0} µs, 99 % within {late:.0} µs"
+            ));
+        }
+        remarks.push(match self.settings.syscalls_by {
+            Some(tool) => format!("system calls of the proxy by {tool}, in pieces of their own"),
+            None => "system calls were not counted".to_owned(),
+        });
+        for (work, case, why) in &self.failures {
+            let first = why.lines().next().unwrap_or_default();
+            remarks.push(format!("{work}: {} failed and is left out: {first}", case.way));
+        }
+        if let Some(most) = self.most_disturbed() {
+            let words = most.measure.words();
+            let disturbed = self.samples.iter().filter(|sample| sample.disturbed).count();
+            if disturbed > 0 {
+                remarks.push(format!(
+                    "WARNING: {disturbed} of {} pieces were disturbed beyond {:.0} % and kept because the run was forced; \
+                     in the worst {words}. Believe ratios of processor time at most",
+                    self.samples.len(),
+                    self.settings.limit * 100.0
+                ));
+            } else {
+                remarks.push(format!("in the most disturbed piece that counts {words}"));
+            }
+        }
+        remarks
+    }
+
+    /// Tables in Markdown.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let mut out = format!("{}; {}.\n", self.heading(), self.peers());
+        for (title, table) in self.tables() {
+            let _infallible = write!(out, "\n**{title}**\n\n");
+            for (i, row) in table.iter().enumerate() {
+                let _infallible = writeln!(out, "| {} |", row.join(" | "));
+                if i == 0 {
+                    let _infallible = writeln!(out, "|---{}", "|---:".repeat(row.len() - 1) + "|");
+                }
+            }
+        }
+        out.push('\n');
+        for remark in self.remarks() {
+            let _infallible = writeln!(out, "- {remark}");
+        }
+        out
+    }
+
+    /// A table for each work, and that of the goals.
+    fn tables(&self) -> Vec<(String, Vec<Vec<String>>)> {
+        let lines = self.lines();
+        let mut tables = Vec::new();
+        let mut rest = &lines[..];
+        while let Some(first) = rest.first() {
+            let count = rest.iter().take_while(|line| line.work == first.work).count();
+            let (these, others) = rest.split_at(count);
+            tables.push((title(first.work), table(these)));
+            rest = others;
+        }
+        let mut goals = vec![["work", "goal", "asked", "measured", "outcome"].map(str::to_owned).to_vec()];
+        for goal in goals::evaluate(&lines) {
+            let measured = goal.measured.as_ref().map_or_else(|_| "–".to_owned(), |value| figure(*value));
+            goals.push(vec![goal.work.clone(), goal.what.clone(), goal.asked(), measured, goal.outcome().to_string()]);
+        }
+        tables.push(("Goals".to_owned(), goals));
+        tables
     }
 }
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let settings = &self.settings;
-        let machine = &settings.machine;
-        writeln!(
-            f,
-            "{}, {} cores, {:.0} GiB, Linux {}; PostgreSQL {}, pgbouncer {}; {} rounds of {} s, {} rows, scale {}, gateway cores {}",
-            machine.processor,
-            machine.cores,
-            machine.memory_gib,
-            machine.kernel,
-            settings.postgres,
-            settings.pgbouncer.as_deref().unwrap_or("not installed"),
-            settings.rounds,
-            settings.extent.seconds,
-            settings.extent.rows,
-            settings.extent.scale,
-            settings.cores.map_or_else(|| "all".to_owned(), |n| n.to_string()),
-        )?;
-        let lines = self.lines();
-        let mut table = vec![
-            [
-                "work", "way", "rate", "±", "/direct", "/bouncer", "p50 µs", "p99 µs", "CPU µs", "CPU s/GB",
-                "syscalls", "KiB rss", "KiB pss",
-            ]
-            .map(str::to_owned),
-        ];
-        for line in &lines {
-            let rate = line.rate.filter(|_| line.work != Work::Idle);
-            table.push([
-                line.work.name().to_owned(),
-                line.way.name().to_owned(),
-                rate.map_or_else(String::new, |rate| format!("{rate:.0} {}", unit(line.work))),
-                rate.map_or_else(String::new, |_| format!("{:.0}%", line.spread * 100.0)),
-                cell(ratio(&lines, line, Way::Direct), 2),
-                cell(ratio(&lines, line, Way::Pgbouncer), 2),
-                cell(line.p50_us, 0),
-                cell(line.p99_us, 0),
-                cell(line.cpu_us, 1),
-                cell(line.cpu_s_per_gb, 2),
-                line.syscalls.map_or_else(String::new, |n| format!("{n:.2}{}", syscalls_unit(line.work))),
-                cell(line.resident_kib, 1),
-                cell(line.proportional_kib, 1),
-            ]);
+        writeln!(f, "{}\n{}", self.heading(), self.peers())?;
+        for (title, table) in self.tables() {
+            writeln!(f, "\n{title}")?;
+            let columns = table.first().map_or(0, Vec::len);
+            let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+            let widths: Vec<usize> = (0..columns).map(width).collect();
+            let words = title == "Goals";
+            for row in &table {
+                let mut text = String::from("  ");
+                for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                    // Names to the left, figures to the right.
+                    match column == 0 || words {
+                        true => write!(text, "{cell:<width$}  ")?,
+                        false => write!(text, "{cell:>width$}  ")?,
+                    }
+                }
+                writeln!(f, "{}", text.trim_end())?;
+            }
         }
-        write_table(f, &table)?;
-        if let Some((middle, late)) = self.commit_us() {
-            writeln!(
-                f,
-                "a commit of the disk's own (16 KiB, fdatasync): median {middle:.0} µs, 99 % within {late:.0} µs"
-            )?;
-        }
-        match settings.syscalls_by {
-            Some(tool) => writeln!(f, "system calls of the proxy by {tool}")?,
-            None => writeln!(f, "system calls: not measured (neither perf nor strace can count here)")?,
-        }
-        for goal in self.goals() {
-            let Goal { what, measured, limit, reached } = goal;
-            writeln!(
-                f,
-                "{}  {what}: {measured:.2} (goal {limit})",
-                if reached { "reached    " } else { "not reached" }
-            )?;
-        }
-        let foreign = self.foreign();
-        if foreign > FOREIGN_MAX {
-            writeln!(
-                f,
-                "warning: something else kept up to {:.0} % of this machine busy; believe ratios and CPU figures at most",
-                foreign * 100.0
-            )?;
+        writeln!(f)?;
+        for remark in self.remarks() {
+            writeln!(f, "{remark}")?;
         }
         Ok(())
     }
 }
 
-fn write_table(f: &mut fmt::Formatter<'_>, table: &[[String; 13]]) -> fmt::Result {
-    let width = |column: usize| table.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..13).map(width).collect();
-    for row in table {
-        let mut text = String::new();
-        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-            // Names to the left, figures to the right.
-            match column {
-                0 | 1 => write!(text, "{cell:<width$}  ")?,
-                _ => write!(text, "{cell:>width$}  ")?,
-            }
-        }
-        writeln!(f, "{}", text.trim_end())?;
-    }
-    Ok(())
+fn title(work: Work) -> String {
+    let what = match work.kind {
+        Kind::Statements { clients: 1, .. } => "small statements of 1 client".to_owned(),
+        Kind::Statements { clients, .. } => format!("small statements of {clients} clients"),
+        Kind::Bulk(_) => "a bulk read of 8 columns".to_owned(),
+        Kind::Mixed => "small statements of 16 clients, alone and beside a bulk reader".to_owned(),
+        Kind::Churn => "login, one statement, leave".to_owned(),
+        Kind::Idle => "sessions that idle".to_owned(),
+    };
+    format!("{work}: {what}")
 }
 
-fn cell(value: Option<f64>, digits: usize) -> String {
-    value.map_or_else(String::new, |value| format!("{value:.digits$}"))
+/// A column: its heading and its cell.
+type Column<'a> = (&'static str, Box<dyn Fn(&Line) -> Option<String> + 'a>);
+
+/// The table of one work. A column that has no figure at all is left out.
+fn table(lines: &[Line]) -> Vec<Vec<String>> {
+    let of = |way: Way| lines.iter().find(|line| line.case.way == way);
+    let floor = of(Way::Peer(Peer::Floor));
+    let pgbouncer = of(Way::Peer(Peer::Pgbouncer));
+    let cost_of = |reference: Option<&Line>, line: &Line| {
+        let reference = reference.filter(|reference| reference.case != line.case)?;
+        ratio(line.cost(), reference.cost()).map(|ratio| format!("{ratio:.2}"))
+    };
+    let median = |pick: fn(&Line) -> Option<Summary>, digits: usize| {
+        Box::new(move |line: &Line| pick(line).map(|s| format!("{:.digits$}", s.median)))
+    };
+    let columns: Vec<Column<'_>> = vec![
+        ("CPU µs", median(|line| line.cpu_us, 1)),
+        ("CPU s/GB", median(|line| line.cpu_s_per_gb, 3)),
+        ("±", Box::new(|line| line.cpu_us.or(line.cpu_s_per_gb).map(|s| percent(s.spread())))),
+        ("CPU/copy", Box::new(move |line| cost_of(floor, line))),
+        ("CPU/pgbouncer", Box::new(move |line| cost_of(pgbouncer, line))),
+        ("rate", Box::new(|line| line.rate.map(|s| format!("{:.0} {}", s.median, unit(line.work))))),
+        ("± ", Box::new(|line| line.rate.map(|s| percent(s.spread())))),
+        (
+            "rate/pgbouncer",
+            Box::new(move |line| {
+                let other = pgbouncer.filter(|other| other.case != line.case)?;
+                let ratio = ratio(line.rate.map(|s| s.median), other.rate.map(|s| s.median))?;
+                Some(format!("{ratio:.2}"))
+            }),
+        ),
+        ("p50 µs", median(|line| line.p50_us, 0)),
+        ("p99 µs", median(|line| line.p99_us, 0)),
+        ("beside p50", median(|line| line.beside_p50_us, 0)),
+        ("beside p99", median(|line| line.beside_p99_us, 0)),
+        (
+            "p99 ratio",
+            Box::new(|line| {
+                let ratio = ratio(line.beside_p99_us.map(|s| s.median), line.p99_us.map(|s| s.median))?;
+                Some(format!("{ratio:.2}"))
+            }),
+        ),
+        ("busy", Box::new(|line| line.proxy_busy.map(|s| busy(s.median, line)))),
+        ("syscalls", Box::new(|line| line.syscalls.map(|n| format!("{n:.2}{}", syscalls_unit(line.work))))),
+        ("KiB rss", median(|line| line.resident_kib, 1)),
+        ("KiB pss", median(|line| line.proportional_kib, 1)),
+    ];
+    let columns: Vec<&Column<'_>> =
+        columns.iter().filter(|(_, cell)| lines.iter().any(|line| cell(line).is_some())).collect();
+    let mut rows =
+        vec![[vec!["way".to_owned()], columns.iter().map(|(name, _)| name.trim().to_owned()).collect()].concat()];
+    for line in lines {
+        let name = vec![line.work.case_name(line.case)];
+        rows.push([name, columns.iter().map(|(_, cell)| cell(line).unwrap_or_default()).collect()].concat());
+    }
+    rows
+}
+
+fn percent(part: f64) -> String {
+    format!("{:.0}%", part * 100.0)
+}
+
+/// Processors kept busy; in brackets where something else limited the rate.
+fn busy(processors: f64, line: &Line) -> String {
+    let whole = match line.case.way {
+        Way::Gateway(variant) => variant.cores as f64,
+        _ => 1.0,
+    };
+    if processors < LIMITING * whole { format!("({processors:.2})") } else { format!("{processors:.2}") }
+}
+
+fn figure(value: f64) -> String {
+    if value < 10.0 { format!("{value:.2}") } else { format!("{value:.0}") }
 }
 
 const fn unit(work: Work) -> &'static str {
-    match work {
-        Work::Statements { .. } => "/s",
-        Work::Bulk { .. } => "MB/s",
-        Work::Idle => "logins/s",
+    match work.kind {
+        Kind::Statements { .. } | Kind::Mixed => "/s",
+        Kind::Bulk(_) => "MB/s",
+        Kind::Churn | Kind::Idle => "logins/s",
     }
 }
 
 const fn syscalls_unit(work: Work) -> &'static str {
-    match work {
-        Work::Statements { .. } => "/stmt",
-        Work::Bulk { .. } | Work::Idle => "/MB",
+    match work.kind {
+        Kind::Bulk(_) => "/MB",
+        _ => "/stmt",
     }
-}
-
-/// Rate of this line as a part of the same work's rate over `way`.
-fn ratio(lines: &[Line], line: &Line, way: Way) -> Option<f64> {
-    if line.way == way || line.work == Work::Idle {
-        return None;
-    }
-    let other = lines.iter().find(|other| other.work == line.work && other.way == way)?;
-    Some(line.rate? / other.rate?)
-}
-
-fn median(values: &[f64]) -> Option<f64> {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let middle = sorted.len() / 2;
-    match sorted.len() {
-        0 => None,
-        n if n % 2 == 1 => Some(sorted[middle]),
-        _ => Some((sorted[middle - 1] + sorted[middle]) / 2.0),
-    }
-}
-
-fn spread(values: &[f64]) -> f64 {
-    let (least, most) = values.iter().fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(*v), b.max(*v)));
-    median(values).filter(|m| *m > 0.0).map_or(0.0, |m| (most - least) / m)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::Format;
+    use crate::{generator::Latency, work::Mask};
 
     fn settings() -> Settings {
         Settings {
-            machine: Machine {
-                processor: "test".to_owned(),
-                cores: 2,
-                memory_gib: 1.0,
-                kernel: "6".to_owned(),
-                busy_before: 0.0,
-            },
+            machine: Machine { processor: "test".to_owned(), cores: 2, memory_gib: 1.0, kernel: "6".to_owned() },
             postgres: "15".to_owned(),
-            pgbouncer: None,
+            peers: vec![
+                PeerFound { peer: Peer::Pgbouncer, version: Some("1.18.0".to_owned()) },
+                PeerFound { peer: Peer::Odyssey, version: None },
+            ],
             syscalls_by: None,
-            cores: None,
             rounds: 3,
-            extent: Extent { seconds: 1, rows: 1, scale: 1, sessions: 1 },
+            extent: Extent { seconds: 1.0, rows: 1, scale: 1, sessions: 1 },
+            limit: 0.05,
+            forced: true,
         }
     }
 
-    fn report(samples: &[(Work, Way, Figures)]) -> Report {
+    fn sample(work: &str, way: &str, figures: Figures) -> Sample {
+        let case = Case { way: way.parse().unwrap(), mask: Mask::Two };
+        let (measure, disturbed) = (Measure::default(), false);
+        Sample { work: work.parse().unwrap(), case, round: 0, measure, disturbed, figures }
+    }
+
+    fn cpu(us: f64, busy: f64) -> Figures {
+        Figures { rate: 1e6 / us, cpu_us_per_statement: Some(us), proxy_busy: Some(busy), ..Figures::default() }
+    }
+
+    #[test]
+    fn medians_and_ratios_are_in_the_table_and_order_is_that_of_the_ways() {
         let mut report = Report::new(settings());
-        for (work, way, figures) in samples {
-            report.add(Sample { work: *work, way: *way, foreign: 0.0, figures: *figures });
+        for us in [14.0, 10.0, 12.0] {
+            report.add(sample("prepared-16", "gateway", cpu(us, 0.99)));
         }
-        report
+        report.add(sample("prepared-16", "pgbouncer", cpu(8.0, 0.5)));
+        let text = report.to_string();
+        let row = |name: &str| text.lines().find(|line| line.trim_start().starts_with(name)).unwrap().to_owned();
+        assert!(row("gateway").contains("12.0") && row("gateway").contains("1.50") && row("gateway").contains("0.99"));
+        assert!(row("pgbouncer").contains("(0.50)"), "{text}");
+        assert!(text.find("pgbouncer  ").unwrap() < text.find("gateway  ").unwrap());
+        assert!(text.contains("missing on this machine: odyssey"));
+        assert!(text.contains("missed by 50 %"));
+        assert!(!text.contains("KiB rss"), "a column without figures is left out");
+        let json = report.json();
+        assert_eq!(json["medians"][1]["cpu_us"]["median"], 12.0);
+        assert_eq!(json["medians"][1]["p50_us"], Value::Null);
+        assert_eq!(json["settings"]["peers"][1]["version"], Value::Null);
+        assert_eq!(json["goals"][0]["met"], false);
     }
 
     #[test]
-    fn medians_of_the_rounds_decide_the_goals() {
-        let sixteen = Work::Statements { mode: Mode::Prepared, clients: 16 };
-        let bulk = Work::Bulk { format: Format::Text, masked: true };
-        let rate = |rate| Figures { rate, ..Figures::default() };
-        let cost = |cpu| Figures { rate: 1.0, cpu_s_per_gb: Some(cpu), ..Figures::default() };
-        let report = report(&[
-            (sixteen, Way::Gateway, rate(90.0)),
-            (sixteen, Way::Gateway, rate(120.0)),
-            (sixteen, Way::Gateway, rate(110.0)),
-            (sixteen, Way::Pgbouncer, rate(100.0)),
-            (bulk, Way::Gateway, cost(1.5)),
-            (bulk, Way::Pgbouncer, cost(1.0)),
-        ]);
-        let goals = report.goals();
-        assert_eq!(goals.len(), 2);
-        assert_eq!((goals[0].measured, goals[0].reached), (1.1, true));
-        assert_eq!((goals[1].measured, goals[1].reached), (1.5, false));
-        assert_eq!(report.json()["medians"][0]["of_pgbouncer"], Value::Null);
-        assert_eq!(report.json()["medians"][1]["of_pgbouncer"], 1.1);
+    fn markdown_is_a_table_for_each_work() {
+        let mut report = Report::new(settings());
+        let latency = |p99_us| Some(Latency { p50_us: 1.0, p99_us, p999_us: p99_us });
+        let figures = Figures { latency: latency(100.0), beside: latency(150.0), ..Figures::default() };
+        report.add(sample("mixed", "gateway", figures));
+        report.add(sample("idle", "gateway", Figures { resident_kib: Some(3.5), ..Figures::default() }));
+        let text = report.markdown();
+        assert!(text.contains("**mixed: ") && text.contains("**idle: ") && text.contains("**Goals**"));
+        assert!(text.contains("| gateway |") && text.contains("1.50") && text.contains("3.5"));
+        let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
+        assert!(rows.iter().any(|row| row.starts_with("|---")));
     }
 
     #[test]
-    fn what_was_not_measured_is_not_zero() {
-        let one = Work::Statements { mode: Mode::Prepared, clients: 1 };
-        let report = report(&[(one, Way::Direct, Figures { rate: 5.0, ..Figures::default() })]);
-        let line = &report.json()["medians"][0];
-        assert_eq!(line["cpu_us_per_statement"], Value::Null);
-        assert_eq!(line["rate"], 5.0);
-        assert!(report.to_string().contains("not measured"));
-        assert!(report.goals().is_empty());
+    fn disturbance_and_failures_are_said() {
+        let mut report = Report::new(settings());
+        let mut one = sample("idle", "gateway", Figures::default());
+        one.measure.others = 0.4;
+        one.measure.who = vec![("rustc".to_owned(), 0.4)];
+        one.disturbed = true;
+        report.add(one);
+        report.add_failure(
+            "idle".parse().unwrap(),
+            sample("idle", "pgcat", Figures::default()).case,
+            "no\nmore".into(),
+        );
+        let text = report.to_string();
+        assert!(text.contains("WARNING: 1 of 1") && text.contains("rustc 40 %"), "{text}");
+        assert!(text.contains("idle: pgcat failed and is left out: no"));
     }
 }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use crate::{
+    accounting,
     failure::{Doing, Result, Stop},
     process::{self, Account},
 };
@@ -50,23 +51,23 @@ fn choose() -> Option<Tool> {
 }
 
 impl Count {
-    /// Begins to count; `None` if no tool can.
+    /// Begins to count those of a process and of all below it; `None` if no tool can.
     ///
     /// # Errors
     /// The tool does not start.
     pub fn begin(pid: u32, scratch: &Path) -> Result<Option<Self>> {
         let Some(tool) = choose() else { return Ok(None) };
         let report = scratch.join("syscalls.txt");
-        let pid = pid.to_string();
+        let pids: Vec<String> = accounting::tree(pid).iter().map(u32::to_string).collect();
         let mut command = match tool {
             Tool::Perf => {
                 let mut command = process::command(Path::new("perf"), Account::Own, "INT")?;
-                command.args(["stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p", &pid, "-o"]).arg(&report);
+                command.args(["stat", "-x,", "-e", "raw_syscalls:sys_enter", "-p", &pids.join(","), "-o"]).arg(&report);
                 command
             }
             Tool::Strace => {
                 let mut command = process::command(Path::new("strace"), Account::Own, "INT")?;
-                command.args(["-c", "-f", "-p", &pid, "-o"]).arg(&report);
+                command.args(["-c", "-f", "-p", &pids.join(","), "-o"]).arg(&report);
                 command
             }
         };

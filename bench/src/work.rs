@@ -1,25 +1,33 @@
-//! The kinds of work, and one round of each.
+//! The kinds of work, who does each, and how one piece of each is done.
 //!
-//! A round is short and complete: it opens its own sessions and returns figures of its own. Bulk reads check what they
-//! read: the number of rows, and that the masked columns of the first row are masked exactly where they should be.
+//! A name says everything: `tls-canned-prepared-16` is prepared statements of 16 clients over TLS, answered from memory. Bulk
+//! reads check what they read the first time: the number of rows, and that exactly the columns that should be are masked;
+//! after that only the length is looked at.
 
-use std::{path::Path, time::Instant};
+use std::{fmt, str::FromStr};
 
 use serde::{Serialize, Serializer};
 
 use crate::{
-    failure::{Result, Stop},
-    idle, machine,
-    pgbench::{self, Mode},
-    postgres::Postgres,
-    syscalls::Count,
-    target::{Ground, Target},
-    wire::{Answer, Client, Format},
+    canned::BLOCK_ROWS,
+    failure::{Failure, Result},
+    gateway::{Audit, Recording, User, Variant},
+    generator::{Latency, Mode},
+    target::{Backend, Way},
+    wire::{Answer, Format},
 };
 
+/// What is read in bulk, with its name in reports.
+pub const READS: [(&str, &str); 4] = [
+    ("people", "select * from people"),
+    ("people, library", "select * from people_library"),
+    ("copy", "copy people to stdout"),
+    ("copy, library", "copy people_library to stdout"),
+];
+
 /// A kind of work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
     /// Small statements.
     Statements {
         /// How they are sent.
@@ -28,103 +36,328 @@ pub enum Work {
         clients: usize,
     },
     /// All of `people`, by one client.
-    Bulk {
-        /// Text or binary.
-        format: Format,
-        /// The gateway masks two columns.
-        masked: bool,
-    },
+    Bulk(Bulk),
+    /// 16 clients with small statements, alone and beside one that reads in bulk.
+    Mixed,
+    /// Sessions that come, run one statement and go.
+    Churn,
     /// Sessions that do nothing.
     Idle,
 }
 
-const fn statements(mode: Mode, clients: usize) -> Work {
-    Work::Statements { mode, clients }
+/// How a bulk read is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Bulk {
+    /// SELECT, text.
+    Text,
+    /// SELECT, binary.
+    Binary,
+    /// COPY, text.
+    Copy,
 }
 
-/// Every kind, by name, and whether it runs when none is named.
-pub const ALL: &[(&str, Work, bool)] = &[
-    ("simple-1", statements(Mode::Simple, 1), true),
-    ("simple-16", statements(Mode::Simple, 16), true),
-    ("simple-64", statements(Mode::Simple, 64), false),
-    ("extended-1", statements(Mode::Extended, 1), true),
-    ("extended-16", statements(Mode::Extended, 16), true),
-    ("extended-64", statements(Mode::Extended, 64), false),
-    ("prepared-1", statements(Mode::Prepared, 1), true),
-    ("prepared-16", statements(Mode::Prepared, 16), true),
-    ("prepared-64", statements(Mode::Prepared, 64), true),
-    ("churn", statements(Mode::Churn, 4), true),
-    ("bulk", Work::Bulk { format: Format::Text, masked: false }, true),
-    ("bulk-masked", Work::Bulk { format: Format::Text, masked: true }, true),
-    ("bulk-binary", Work::Bulk { format: Format::Binary, masked: false }, false),
-    ("bulk-binary-masked", Work::Bulk { format: Format::Binary, masked: true }, false),
-    ("idle", Work::Idle, true),
+impl Bulk {
+    /// Format of the request.
+    #[must_use]
+    pub const fn format(self) -> Format {
+        match self {
+            Self::Text | Self::Copy => Format::Text,
+            Self::Binary => Format::Binary,
+        }
+    }
+}
+
+/// Work: a kind, what answers, and whether clients use TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Work {
+    /// What answers.
+    pub backend: Backend,
+    /// Clients use TLS.
+    pub tls: bool,
+    /// The kind.
+    pub kind: Kind,
+}
+
+/// Work of a run that names none: at most twelve minutes.
+pub const USUAL: &[&str] = &[
+    "prepared-1",
+    "prepared-16",
+    "prepared-64",
+    "simple-16",
+    "canned-simple",
+    "canned-extended",
+    "canned-prepared",
+    "canned-bulk",
+    "canned-bulk-binary",
+    "canned-copy",
+    "tls-canned-prepared-16",
+    "tls-canned-bulk",
+    "churn",
+    "tls-churn",
+    "mixed",
+    "idle",
 ];
 
-/// Work of `--quick`.
-pub const QUICK: &[&str] = &["prepared-1", "prepared-16", "bulk", "bulk-masked", "idle"];
+/// Work of `--quick`: at most two minutes.
+pub const QUICK: &[&str] = &["prepared-16", "canned-prepared-1", "canned-prepared-64", "canned-bulk", "mixed", "idle"];
 
-impl Work {
-    /// Its name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        ALL.iter().find(|(_, work, _)| *work == self).map_or("?", |(name, ..)| name)
+/// Numbers of clients that a name without one stands for.
+const CLIENTS: &[usize] = &[1, 16, 64, 512];
+const CLIENTS_MAX: usize = 10_000;
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.tls {
+            f.write_str("tls-")?;
+        }
+        // Idle sessions are always in front of the canned server: a database has no room for so many.
+        if self.backend == Backend::Canned && self.kind != Kind::Idle {
+            f.write_str("canned-")?;
+        }
+        match self.kind {
+            Kind::Statements { mode, clients } => {
+                let mode = match mode {
+                    Mode::Simple => "simple",
+                    Mode::Extended => "extended",
+                    Mode::Prepared => "prepared",
+                };
+                write!(f, "{mode}-{clients}")
+            }
+            Kind::Bulk(Bulk::Text) => f.write_str("bulk"),
+            Kind::Bulk(Bulk::Binary) => f.write_str("bulk-binary"),
+            Kind::Bulk(Bulk::Copy) => f.write_str("copy"),
+            Kind::Mixed => f.write_str("mixed"),
+            Kind::Churn => f.write_str("churn"),
+            Kind::Idle => f.write_str("idle"),
+        }
     }
 }
 
 impl Serialize for Work {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
+        serializer.collect_str(self)
     }
 }
 
-/// The work that the names mean; `prepared` means all whose names begin with `prepared-`.
+impl FromStr for Work {
+    type Err = Failure;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let (tls, rest) = name.strip_prefix("tls-").map_or((false, name), |rest| (true, rest));
+        let (canned, rest) = rest.strip_prefix("canned-").map_or((false, rest), |rest| (true, rest));
+        let statements = |mode: &str, clients: &str| {
+            let mode = match mode {
+                "simple" => Mode::Simple,
+                "extended" => Mode::Extended,
+                "prepared" => Mode::Prepared,
+                _ => return None,
+            };
+            let clients = clients.parse().ok().filter(|n| (1..=CLIENTS_MAX).contains(n))?;
+            Some(Kind::Statements { mode, clients })
+        };
+        let kind = match rest {
+            "bulk" => Some(Kind::Bulk(Bulk::Text)),
+            "bulk-binary" => Some(Kind::Bulk(Bulk::Binary)),
+            "copy" => Some(Kind::Bulk(Bulk::Copy)),
+            "mixed" => Some(Kind::Mixed),
+            "churn" => Some(Kind::Churn),
+            "idle" => Some(Kind::Idle),
+            _ => rest.split_once('-').and_then(|(mode, clients)| statements(mode, clients)),
+        };
+        let kind = kind.ok_or_else(|| {
+            format!(
+                "there is no work `{name}`; there are simple, extended and prepared (each with -1 -16 -64 -512 or any number \
+                 of clients), bulk, bulk-binary, copy, mixed, churn, idle; canned- before it: answered from memory; \
+                 tls- before that: clients use TLS"
+            )
+        })?;
+        let backend = if canned || kind == Kind::Idle { Backend::Canned } else { Backend::Postgres };
+        Ok(Self { backend, tls, kind })
+    }
+}
+
+/// The work that the names mean; `prepared` means that of every number of clients.
 ///
 /// # Errors
 /// A name that means nothing.
-pub fn named(names: &[String]) -> Result<Vec<Work>> {
-    let mut chosen = Vec::new();
+pub fn named<S: AsRef<str>>(names: &[S]) -> Result<Vec<Work>> {
+    let mut chosen: Vec<Work> = Vec::new();
     for name in names {
-        let before = chosen.len();
-        for (full, work, _) in ALL {
-            let family = full.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('-'));
-            let exact = full == name;
-            // `bulk` is itself a kind of work: an exact name is not a family.
-            let is_family = family && !ALL.iter().any(|(other, ..)| other == name);
-            if exact || is_family {
-                chosen.push(*work);
+        let name = name.as_ref();
+        let family: Vec<Work> = if ["simple", "extended", "prepared"].iter().any(|mode| name.ends_with(mode)) {
+            CLIENTS.iter().map(|clients| format!("{name}-{clients}").parse()).collect::<Result<_>>()?
+        } else {
+            vec![name.parse()?]
+        };
+        for work in family {
+            if !chosen.contains(&work) {
+                chosen.push(work);
             }
         }
-        if chosen.len() == before {
-            let known: Vec<&str> = ALL.iter().map(|(known, ..)| *known).collect();
-            return Err(format!("there is no work `{name}`; there are {}", known.join(", ")).into());
-        }
     }
-    chosen.dedup();
     Ok(chosen)
 }
 
-/// Figures of one round. What a kind of work does not have is absent.
+/// What the gateway does to a bulk read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mask {
+    /// Nothing.
+    None,
+    /// Two columns of eight are masked.
+    Two,
+    /// Six are.
+    Six,
+    /// Six are, and the note is scanned for eight classes.
+    Note,
+    /// Six are, and the note is scanned for all classes there are.
+    Library,
+}
+
+/// All of them.
+pub const MASKS: &[Mask] = &[Mask::None, Mask::Two, Mask::Six, Mask::Note, Mask::Library];
+
+impl Mask {
+    /// Who reads so.
+    #[must_use]
+    pub const fn user(self) -> User {
+        match self {
+            Self::None => User::Clear,
+            Self::Two => User::Two,
+            Self::Six => User::Six,
+            Self::Note | Self::Library => User::Note,
+        }
+    }
+
+    /// What is read so.
+    #[must_use]
+    pub const fn text(self, bulk: Bulk) -> &'static str {
+        match (bulk, self) {
+            (Bulk::Copy, Self::Library) => READS[3].1,
+            (Bulk::Copy, _) => READS[2].1,
+            (_, Self::Library) => READS[1].1,
+            (..) => READS[0].1,
+        }
+    }
+
+    /// In words, after the name of the way.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Two => ", 2 masked",
+            Self::Six => ", 6 masked",
+            Self::Note => ", 6 masked, note scanned",
+            Self::Library => ", 6 masked, note scanned for all",
+        }
+    }
+}
+
+/// A way, and what it does to what is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Case {
+    /// The way.
+    pub way: Way,
+    /// What is masked.
+    pub mask: Mask,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.way, self.mask.words())
+    }
+}
+
+impl Serialize for Case {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Work {
+    /// Who does it, of these ways. A variant of the gateway takes part where it differs.
+    #[must_use]
+    pub fn cases(self, ways: &[Way], all: bool) -> Vec<Case> {
+        let fits = |way: Way| {
+            if self.tls && !way.secures() || self.kind == Kind::Idle && way == Way::Direct {
+                return false;
+            }
+            let Way::Gateway(variant) = way else { return true };
+            let Variant { audit, recording, reuse, cores, .. } = variant;
+            if all || audit == Audit::Async && recording == Recording::None && !reuse && cores == 1 {
+                return true;
+            }
+            match self.kind {
+                Kind::Churn => reuse,
+                _ if reuse => false,
+                Kind::Statements { mode, clients } if cores > 1 => {
+                    self.backend == Backend::Canned && mode == Mode::Prepared && clients == 64
+                }
+                Kind::Statements { .. } if audit == Audit::Strict => !self.tls,
+                Kind::Statements { mode, clients } if recording == Recording::None => {
+                    mode == Mode::Prepared && clients == 64 && !self.tls
+                }
+                Kind::Bulk(Bulk::Text) => !self.tls && recording != Recording::None,
+                _ => false,
+            }
+        };
+        let masks = |way: Way| -> &[Mask] {
+            let Way::Gateway(variant) = way else { return &[Mask::None] };
+            match self.kind {
+                Kind::Bulk(_) if variant.recording != Recording::None => &MASKS[1..2],
+                Kind::Bulk(_) if self.tls => &MASKS[..2],
+                Kind::Bulk(_) => MASKS,
+                // Small statements run with masking rules loaded, as a user to whom they matter.
+                _ => &MASKS[1..2],
+            }
+        };
+        let fitting = ways.iter().copied().filter(|way| fits(*way));
+        fitting.flat_map(|way| masks(way).iter().map(move |mask| Case { way, mask: *mask })).collect()
+    }
+
+    /// The name of a case in this work: only bulk reads differ in what is masked.
+    #[must_use]
+    pub fn case_name(self, case: Case) -> String {
+        if matches!(self.kind, Kind::Bulk(_)) { case.to_string() } else { case.way.to_string() }
+    }
+
+    /// So many sessions at once, and a few.
+    #[must_use]
+    pub const fn sessions(self, idle: usize) -> usize {
+        match self.kind {
+            Kind::Statements { clients, .. } => clients,
+            Kind::Idle => idle,
+            Kind::Bulk(_) | Kind::Mixed | Kind::Churn => 64,
+        }
+    }
+}
+
+/// Figures of one piece of work. What a kind of work does not have is absent.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Figures {
-    /// Statements, or rows of a bulk read.
+    /// Statements, sessions, or rows of a bulk read.
     pub count: u64,
     /// Seconds it took.
     pub seconds: f64,
-    /// Statements, connections or bulk megabytes in a second.
+    /// Statements, sessions or bulk megabytes in a second.
     pub rate: f64,
-    /// Median latency, µs.
-    pub p50_us: Option<f64>,
-    /// 99th percentile of the latency, µs.
-    pub p99_us: Option<f64>,
+    /// Latency as the client sees it.
+    pub latency: Option<Latency>,
+    /// The same beside a bulk reader.
+    pub beside: Option<Latency>,
     /// Bytes the client received.
     pub bytes: Option<u64>,
     /// Processor seconds of the proxy.
     pub cpu_s: Option<f64>,
-    /// The same, µs for each statement.
+    /// The same, µs for each statement or session.
     pub cpu_us_per_statement: Option<f64>,
     /// The same, seconds for each GB (10⁹ bytes) the client received.
     pub cpu_s_per_gb: Option<f64>,
+    /// Part of the time that the proxy was on a processor, 1 for each whole one.
+    pub proxy_busy: Option<f64>,
+    /// The same of the load generator.
+    pub generator_busy: Option<f64>,
+    /// The same of what answered from memory.
+    pub server_busy: Option<f64>,
     /// Memory of each idle session in the proxy, KiB resident.
     pub resident_kib: Option<f64>,
     /// The same, KiB proportional.
@@ -134,9 +367,9 @@ pub struct Figures {
 /// How long and how much.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Extent {
-    /// Seconds of a round of small statements.
-    pub seconds: u64,
-    /// Rows of `people`.
+    /// Seconds of one piece of work.
+    pub seconds: f64,
+    /// Rows of a bulk read.
     pub rows: u64,
     /// pgbench's scale factor.
     pub scale: u32,
@@ -144,107 +377,52 @@ pub struct Extent {
     pub sessions: usize,
 }
 
-/// Runs one round.
-///
-/// # Errors
-/// The work failed or did not return what it should.
-pub fn round(work: Work, target: &Target, ground: &Ground, extent: Extent, stop: &Stop) -> Result<Figures> {
-    stop.check()?;
-    match work {
-        Work::Statements { mode, clients } => {
-            small(target, mode, clients, extent.seconds, extent.scale, ground.folder.path(), stop)
+impl Extent {
+    /// Rows that a bulk read has: the canned server sends whole blocks.
+    #[must_use]
+    pub const fn rows_of(&self, backend: Backend) -> u64 {
+        match backend {
+            Backend::Canned if self.rows > BLOCK_ROWS => self.rows / BLOCK_ROWS * BLOCK_ROWS,
+            _ => self.rows,
         }
-        Work::Bulk { format, masked } => bulk(target, format, masked, extent.rows),
-        Work::Idle => idle::round(target.way, ground, extent.sessions, stop),
     }
-}
-
-fn small(
-    target: &Target,
-    mode: Mode,
-    clients: usize,
-    seconds: u64,
-    scale: u32,
-    scratch: &Path,
-    stop: &Stop,
-) -> Result<Figures> {
-    let before = cpu(target)?;
-    let done = pgbench::run(target.login(true), mode, clients, seconds, scale, scratch, stop)?;
-    let used = cpu(target)?.zip(before).map(|(after, before)| after - before);
-    Ok(Figures {
-        count: done.count,
-        seconds: done.seconds,
-        rate: done.count as f64 / done.seconds,
-        p50_us: Some(done.p50_us),
-        p99_us: Some(done.p99_us),
-        cpu_s: used,
-        cpu_us_per_statement: used.map(|s| s * 1e6 / done.count as f64),
-        ..Figures::default()
-    })
-}
-
-fn bulk(target: &Target, format: Format, masked: bool, rows: u64) -> Result<Figures> {
-    let mut client = Client::login(target.login(masked))?;
-    let before = cpu(target)?;
-    let start = Instant::now();
-    let answer = client.run("select * from people", format)?;
-    let seconds = start.elapsed().as_secs_f64();
-    let used = cpu(target)?.zip(before).map(|(after, before)| after - before);
-    check(&answer, rows, masked && target.way.is_gateway())?;
-    Ok(Figures {
-        count: answer.rows,
-        seconds,
-        rate: answer.bytes as f64 / 1e6 / seconds,
-        bytes: Some(answer.bytes),
-        cpu_s: used,
-        cpu_s_per_gb: used.map(|s| s / (answer.bytes as f64 / 1e9)),
-        ..Figures::default()
-    })
 }
 
 /// A bulk read must be complete, and masked where it should be and nowhere else.
-fn check(answer: &Answer, rows: u64, masked: bool) -> Result<()> {
+///
+/// # Errors
+/// What is wrong, in words.
+pub fn check(answer: &Answer, rows: u64, mask: Mask) -> Result<()> {
     if answer.rows != rows {
         return Err(format!("{} rows came of {rows}", answer.rows).into());
     }
-    let value = |i: usize| answer.first.get(i).and_then(Option::as_deref).unwrap_or_default();
-    let (ssn, email) = (value(2), value(3));
-    let ssn_clear = ssn.len() == 11 && ssn[..3].iter().all(u8::is_ascii_digit);
-    let email_clear = email.ends_with(b"@mail.example.org");
-    match (masked, ssn_clear, email_clear) {
-        (true, false, false) | (false, true, true) => Ok(()),
-        (true, ..) => Err("a protected value came through unmasked".into()),
-        (false, ..) => Err("a value that should be clear is not".into()),
+    let starts: [(usize, &[u8]); 4] = [(1, b"Person Number "), (4, b"555-"), (5, b"19"), (6, b"City of ")];
+    for row in &answer.early {
+        let value = |i: usize| row.get(i).and_then(Option::as_deref).unwrap_or_default();
+        let ssn_clear = value(2).len() == 11 && value(2).iter().all(|b| b.is_ascii_digit() || *b == b'-');
+        let clear = |i: usize| match i {
+            2 => ssn_clear,
+            3 => value(3).ends_with(b"@mail.example.org"),
+            _ => starts.iter().any(|(column, start)| *column == i && value(i).starts_with(start)),
+        };
+        for column in 1..=6 {
+            match (mask.user().masked().contains(&column), clear(column)) {
+                (true, true) => return Err(format!("column {column} came through unmasked").into()),
+                (false, false) => return Err(format!("column {column} is masked and should be clear").into()),
+                _ => {}
+            }
+        }
     }
-}
-
-fn cpu(target: &Target) -> Result<Option<f64>> {
-    target.proxy().map(machine::cpu_seconds).transpose()
-}
-
-/// System calls of the proxy for each statement, in a short round of their own; `None` if they cannot be counted.
-///
-/// # Errors
-/// The work failed.
-pub fn syscalls(work: Work, target: &Target, ground: &Ground, extent: Extent, stop: &Stop) -> Result<Option<f64>> {
-    let (Work::Statements { .. } | Work::Bulk { .. }, Some(pid)) = (work, target.proxy()) else { return Ok(None) };
-    let Some(count) = Count::begin(pid, ground.folder.path())? else { return Ok(None) };
-    let figures = round(work, target, ground, Extent { seconds: 1, ..extent }, stop)?;
-    let Some(calls) = count.end(stop)? else { return Ok(None) };
-    // A bulk read is one statement; what matters there is the calls for each megabyte.
-    let per = figures.bytes.map_or(figures.count as f64, |bytes| bytes as f64 / 1e6);
-    Ok(Some(calls as f64 / per))
-}
-
-/// Reads everything once, so that the first round is no different.
-///
-/// # Errors
-/// The database.
-pub fn warm(database: &Postgres) -> Result<()> {
-    let mut client = Client::login(&database.login)?;
-    client.run("select count(*), sum(length(note)) from people", Format::Text)?;
-    client.run("select count(*), sum(abalance) from pgbench_accounts", Format::Text)?;
-    Ok(())
+    let found = |row: &Vec<Option<Vec<u8>>>| {
+        let note = row.get(7).and_then(Option::as_deref).unwrap_or_default();
+        note.windows(12).any(|part| part == b"@example.com")
+    };
+    let (scanned, found) = (matches!(mask, Mask::Note | Mask::Library), answer.early.iter().any(found));
+    match (scanned, found) {
+        (true, true) => Err("an address in a note came through".into()),
+        (false, false) if answer.early.len() >= 20 => Err("no note is clear, and none should be scanned".into()),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -253,29 +431,89 @@ mod tests {
 
     #[test]
     fn names_and_families_choose_work() {
-        let names = |list: &[&str]| {
-            let list: Vec<String> = list.iter().map(|s| (*s).to_owned()).collect();
-            named(&list).map(|chosen| chosen.into_iter().map(Work::name).collect::<Vec<_>>())
-        };
-        assert_eq!(names(&["prepared"]).unwrap(), ["prepared-1", "prepared-16", "prepared-64"]);
-        assert_eq!(names(&["bulk", "idle"]).unwrap(), ["bulk", "idle"]);
-        assert!(names(&["prep"]).unwrap_err().to_string().contains("no work `prep`"));
+        let names = |list: &[&str]| named(list).map(|works| works.iter().map(Work::to_string).collect::<Vec<_>>());
+        assert_eq!(
+            names(&["canned-prepared", "canned-prepared-16"]).unwrap(),
+            ["canned-prepared-1", "canned-prepared-16", "canned-prepared-64", "canned-prepared-512"]
+        );
+        for name in ["tls-canned-bulk", "bulk-binary", "copy", "idle", "tls-churn", "simple-3", "mixed"] {
+            assert_eq!(names(&[name]).unwrap(), [name]);
+        }
+        for wrong in ["prep", "prepared-0", "prepared-x", "canned-tls-bulk", "bulk-2"] {
+            assert!(names(&[wrong]).unwrap_err().to_string().contains("no work"), "{wrong}");
+        }
+        assert!(named(USUAL).unwrap().len() > named(QUICK).unwrap().len());
     }
 
     #[test]
-    fn a_masked_read_that_is_not_masked_is_an_error() {
-        let row = |ssn: &str, email: &str| Answer {
-            bytes: 100,
-            rows: 1,
-            first: [b"1".as_slice(), b"n", ssn.as_bytes(), email.as_bytes()].map(|v| Some(v.to_vec())).to_vec(),
+    fn each_way_does_the_work_that_it_differs_in() {
+        let ways: Vec<Way> = [
+            "direct",
+            "copy-proxy",
+            "pgbouncer",
+            "gateway",
+            "gateway-strict",
+            "gateway-recorded",
+            "gateway-2cores",
+            "gateway-reuse",
+        ]
+        .iter()
+        .map(|name| name.parse().unwrap())
+        .collect();
+        let cases = |name: &str, all| -> Vec<String> {
+            let work: Work = name.parse().unwrap();
+            work.cases(&ways, all).into_iter().map(|case| work.case_name(case)).collect()
         };
-        let clear = row("123-45-6789", "a@mail.example.org");
-        assert!(check(&clear, 1, false).is_ok());
-        assert!(check(&clear, 1, true).is_err());
-        assert!(check(&clear, 2, false).is_err());
-        let masked = row("*******6789", "******************");
-        assert!(check(&masked, 1, true).is_ok());
-        assert!(check(&masked, 1, false).is_err());
-        assert!(check(&row("*******6789", "a@mail.example.org"), 1, true).is_err());
+        assert_eq!(cases("prepared-16", false), ["direct", "copy-proxy", "pgbouncer", "gateway", "gateway-strict"]);
+        assert_eq!(cases("canned-prepared-64", false).last().unwrap(), "gateway-2cores");
+        assert_eq!(cases("tls-canned-prepared-16", false), ["pgbouncer", "gateway"]);
+        assert_eq!(cases("idle", false), ["copy-proxy", "pgbouncer", "gateway"]);
+        assert_eq!(cases("tls-canned-churn", false), ["pgbouncer", "gateway", "gateway-reuse"]);
+        let bulk = cases("canned-bulk", false);
+        assert_eq!(bulk[2..6], ["pgbouncer", "gateway", "gateway, 2 masked", "gateway, 6 masked"]);
+        assert_eq!(bulk.last().unwrap(), "gateway-recorded, 2 masked");
+        assert_eq!(cases("mixed", true).len(), ways.len());
+    }
+
+    fn answer(name: &str, ssn: &str, email: &str, note: &str) -> Answer {
+        let values = ["1", name, ssn, email, "555-123", "1950-01-01", "City of x", note];
+        let row: Vec<Option<Vec<u8>>> = values.iter().map(|v| Some(v.as_bytes().to_vec())).collect();
+        Answer { bytes: 100, rows: 1, first: row.clone(), early: vec![row] }
+    }
+
+    #[test]
+    fn a_read_that_is_not_masked_as_it_should_be_is_an_error() {
+        let clear = answer("Person Number 1", "123-45-6789", "a@mail.example.org", "write to a@example.com");
+        assert!(check(&clear, 1, Mask::None).is_ok());
+        assert!(check(&clear, 1, Mask::Two).is_err());
+        assert!(check(&clear, 2, Mask::None).is_err());
+        let two = answer("Person Number 1", "*******6789", "******************", "write to a@example.com");
+        assert!(check(&two, 1, Mask::Two).is_ok());
+        assert!(check(&two, 1, Mask::None).is_err());
+        assert!(check(&two, 1, Mask::Six).is_err());
+        let half = answer("Person Number 1", "*******6789", "a@mail.example.org", "");
+        assert!(check(&half, 1, Mask::Two).is_err());
+    }
+
+    #[test]
+    fn a_note_that_should_be_scanned_and_is_not_is_an_error() {
+        let mut masked = answer("*", "*", "*", "write to a@example.com");
+        for column in 4..=6 {
+            masked.early[0][column] = Some(b"***".to_vec());
+        }
+        assert!(check(&masked, 1, Mask::Six).is_ok());
+        assert!(check(&masked, 1, Mask::Note).is_err());
+        masked.early[0][7] = Some(b"write to *************".to_vec());
+        assert!(check(&masked, 1, Mask::Library).is_ok());
+    }
+
+    #[test]
+    fn the_canned_server_sends_whole_blocks() {
+        let extent = Extent { seconds: 1.0, rows: 50_000, scale: 1, sessions: 1 };
+        assert_eq!(extent.rows_of(Backend::Canned), 40_000);
+        assert_eq!(extent.rows_of(Backend::Postgres), 50_000);
+        assert_eq!(Extent { rows: 5_000, ..extent }.rows_of(Backend::Canned), 5_000);
+        let usual = Way::Gateway(Variant::USUAL);
+        assert_eq!(Work::from_str("idle").unwrap().cases(&[usual], false).len(), 1);
     }
 }

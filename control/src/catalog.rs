@@ -101,7 +101,7 @@ pub(crate) async fn keep(
     changed: Arc<Notify>,
     listener: Arc<dyn Listener>,
 ) {
-    let mut client: Option<Client> = None;
+    let mut client: Option<Open> = None;
     let mut last: Option<Catalog> = None;
     let mut retry = RETRY_FIRST;
     let mut second_look: Option<Instant> = None;
@@ -143,17 +143,41 @@ fn shape(catalog: &Catalog) -> Catalog {
     shape
 }
 
+/// A connection, and what every account was given at login when it was made.
+struct Open {
+    client: Client,
+    given: String,
+}
+
+/// What accounts are given at login, their search path among it: a connection keeps what it was given.
+const GIVEN: &str = "SELECT coalesce(pg_catalog.string_agg(pg_catalog.format('%s %s %s', setdatabase, setrole, setconfig), \
+    ' ' ORDER BY setdatabase, setrole), '') FROM pg_catalog.pg_db_role_setting";
+
+async fn given(client: &Client) -> Result<String, String> {
+    let row = timeout(CONNECT_TIMEOUT, client.query_one(GIVEN, &[])).await;
+    let row = row.map_err(|_| format!("no answer within {CONNECT_TIMEOUT:?}"))?.map_err(|e| describe(&e))?;
+    row.try_get(0).map_err(|e| describe(&e))
+}
+
 async fn look(
     access: &Access,
-    client: &mut Option<Client>,
+    client: &mut Option<Open>,
     index: usize,
     listener: &dyn Listener,
 ) -> Result<Catalog, String> {
-    let open = match client.take().filter(|c| !c.is_closed()) {
+    let mut kept = None;
+    if let Some(open) = client.take().filter(|open| !open.client.is_closed())
+        && given(&open.client).await? == open.given
+    {
+        kept = Some(open);
+    }
+    let open = match kept {
         Some(open) => open,
         None => {
             let new = timeout(CONNECT_TIMEOUT, connect(access)).await;
             let new = new.map_err(|_| format!("no connection within {CONNECT_TIMEOUT:?}"))??;
+            // What is given after this was read, and before the path is, is met by the next look.
+            let given = given(&new).await?;
             let warnings = timeout(CONNECT_TIMEOUT, self_test::warnings(&new, &access.account)).await;
             let warnings = warnings.map_err(|_| format!("no answer within {CONNECT_TIMEOUT:?}"))?;
             match warnings {
@@ -163,10 +187,10 @@ async fn look(
                     tracing::warn!(target = access.name, error = describe(&error), "cannot check the account's rights")
                 }
             }
-            new
+            Open { client: new, given }
         }
     };
-    let catalog = timeout(FETCH_TIMEOUT, snapshot::fetch(&open)).await;
+    let catalog = timeout(FETCH_TIMEOUT, snapshot::fetch(&open.client)).await;
     let catalog = catalog.map_err(|_| format!("no catalog within {FETCH_TIMEOUT:?}"))?.map_err(|e| e.to_string())?;
     *client = Some(open);
     Ok(catalog)

@@ -188,6 +188,12 @@ impl Epoch {
         self.by_oid.get(&oid).copied()
     }
 
+    /// The search path that the target's account is given at login.
+    #[must_use]
+    pub fn search_path(&self) -> &[String] {
+        self.index.search_path()
+    }
+
     /// The relations that a name in a statement can mean ([`Index::candidates`]).
     pub(crate) fn candidates<'a>(&'a self, used: &'a RelationUse, by_path: bool) -> impl Iterator<Item = usize> + 'a {
         self.index.candidates(used, by_path).map(|i| i as usize)

@@ -247,7 +247,7 @@ impl Scanner {
             Change::Replace(text) => out.extend_from_slice(text),
             Change::Token { key, length } => key.write(found, *length, out),
             Change::Year => match dates::year_of_text(found) {
-                Some(year) if detector == Detector::Date => out.extend_from_slice(format!("{year:04}").as_bytes()),
+                Some(year) if detector == Detector::Date => redact::append(out, format_args!("{year:04}")),
                 _ => fill(out),
             },
             Change::Age if detector == Detector::Age => out.extend_from_slice(b"90"),

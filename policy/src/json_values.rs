@@ -183,7 +183,7 @@ fn write_string(text: &[u8], out: &mut Vec<u8>) {
             b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
             // Not as the escape of NUL, which jsonb does not take.
             0 => out.push(b'*'),
-            1..0x20 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
+            1..0x20 => crate::redact::append(out, format_args!("\\u{byte:04x}")),
             _ => out.push(*byte),
         }
     }

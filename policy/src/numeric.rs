@@ -73,7 +73,7 @@ impl Numeric {
         };
         let mut whole = Vec::new();
         for position in (0..=i32::from(self.weight)).rev() {
-            whole.extend_from_slice(format!("{:04}", digit(position)).as_bytes());
+            crate::redact::append(&mut whole, format_args!("{:04}", digit(position)));
         }
         let zeros = whole.iter().take_while(|b| **b == b'0').count();
         let mut out = Vec::with_capacity(whole.len() + usize::from(self.scale) + 2);
@@ -89,7 +89,7 @@ impl Numeric {
             let end = out.len() + usize::from(self.scale);
             let mut position = -1;
             while out.len() < end {
-                out.extend_from_slice(format!("{:04}", digit(position)).as_bytes());
+                crate::redact::append(&mut out, format_args!("{:04}", digit(position)));
                 position -= 1;
             }
             out.truncate(end);

@@ -6,7 +6,7 @@
 //! A redaction is prepared once per column ([`Step::prepare`]), so that types are not looked at per value.
 //! Deliberately absent: framing of values, and finding what to redact inside free text (the scanner does that).
 
-use contract::Values;
+use contract::{Kept, Values};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -355,9 +355,17 @@ impl Step {
     pub(crate) fn apply_batch(&self, format: Format, values: &mut Values<'_>) {
         match self {
             Self::Null => values.nulls(),
-            Self::Mask { keep, fill: Filler { bytes: [fill, ..], len: 1 }, padded } => values.each_in_place(
+            Self::Mask { keep, fill: Filler { bytes: [fill, ..], len: 1 }, padded: false } => {
+                let kept = match *keep {
+                    Keep::None => Kept::Nothing,
+                    Keep::First(n) => Kept::First(usize::from(n)),
+                    Keep::Last(n) => Kept::Last(usize::from(n)),
+                };
+                values.each_filled(kept, *fill, |value, out| self.apply(format, value, out).into());
+            }
+            Self::Mask { keep, fill: Filler { bytes: [fill, ..], len: 1 }, padded: true } => values.each_in_place(
                 |value| {
-                    let content = if *padded { trim_padding(value).len() } else { value.len() };
+                    let content = trim_padding(value).len();
                     value.get_mut(..content).is_some_and(|content| in_place::mask(content, *keep, *fill))
                 },
                 |value, out| self.apply(format, value, out).into(),
@@ -393,7 +401,7 @@ impl Step {
             Self::YearOfTimestamp { zone } => year_of_timestamp(format, *zone, value, out).unwrap_or(Redacted::Null),
             Self::YearOfText => match dates::year_of_text(value) {
                 Some(year) => {
-                    out.extend_from_slice(format!("{year:04}").as_bytes());
+                    append(out, format_args!("{year:04}"));
                     Redacted::Scratch
                 }
                 None => Redacted::Null,
@@ -426,6 +434,13 @@ impl Element for Step {
     fn redact(&self, format: Format, value: &[u8], out: &mut Vec<u8>) -> Redacted {
         self.apply(format, value, out)
     }
+}
+
+/// Appends what is written so, without a string of its own.
+pub(crate) fn append(out: &mut Vec<u8>, what: std::fmt::Arguments<'_>) {
+    use std::io::Write as _;
+    // A vector takes everything.
+    let _ = out.write_fmt(what);
 }
 
 fn or_null(written: Option<()>) -> Redacted {
@@ -542,7 +557,7 @@ fn first_of(year: i64) -> Option<i64> {
 
 fn write_year(year: i64, clock: &str, out: &mut Vec<u8>) {
     let (year, era) = if year > 0 { (year, "") } else { (1 - year, " BC") };
-    out.extend_from_slice(format!("{year:04}-01-01{clock}{era}").as_bytes());
+    append(out, format_args!("{year:04}-01-01{clock}{era}"));
 }
 
 /// The age above which all are the same.

@@ -498,3 +498,62 @@ proptest! {
         prop_assert!(value.is_empty() || kept < value.chars().count());
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn a_column_of_values_becomes_what_each_becomes_alone(
+        texts in proptest::collection::vec(
+            proptest::option::of(proptest::prop_oneof!["[ -~]{0,70}", "[0-9-]{0,12}", "[ -é]{0,20}", "[a-c]{0,9} {0,3}"]),
+            0..80,
+        ),
+        (how, n) in (0usize..10, 0u16..40),
+        (type_oid, format) in (
+            proptest::sample::select(&[25u32, 1042, 18, 114, 1082, 23, 2950, 1009][..]),
+            proptest::sample::select(&[Format::Text, Format::Binary][..]),
+        ),
+    ) {
+        let redaction = [
+            Redaction::Null,
+            Redaction::Constant("hidden".into()),
+            Redaction::KeepFirst { count: n, fill: '*' },
+            Redaction::KeepLast { count: n, fill: '7' },
+            Redaction::Fill { fill: '*' },
+            Redaction::Fill { fill: '█' },
+            Redaction::Token { key: "k".into(), length: 16 },
+            Redaction::Year,
+            Redaction::AgeCap,
+            Redaction::Zip3,
+        ][how].clone();
+        let key = TokenKey::new(b"secret");
+        let step = Step::prepare(&redaction, type_oid, key.as_ref()).unwrap();
+        let (mut bytes, mut fields) = (Vec::new(), Vec::new());
+        for text in &texts {
+            let start = u32::try_from(bytes.len()).unwrap();
+            fields.push(match text {
+                Some(text) => contract::Field::new(start, u32::try_from(text.len()).unwrap()),
+                None => contract::Field::null(start),
+            });
+            bytes.extend_from_slice(text.as_deref().unwrap_or_default().as_bytes());
+        }
+        let (mut aside, mut scratch) = (Vec::new(), Vec::new());
+        let mut values = Values::new(&mut bytes, &mut fields, &mut aside, &mut scratch);
+        step.apply_batch(format, &mut values);
+        for (text, field) in texts.iter().zip(&fields) {
+            let together = match field.fate() {
+                contract::Fate::Null => None,
+                contract::Fate::There if field.is_null() => None,
+                contract::Fate::There => Some(bytes[field.range()].to_vec()),
+                contract::Fate::Aside(range) => Some(aside[range].to_vec()),
+            };
+            let alone = text.as_ref().and_then(|text| {
+                let mut out = Vec::new();
+                match step.apply(format, text.as_bytes(), &mut out) {
+                    Redacted::Keep => Some(text.clone().into_bytes()),
+                    Redacted::Null => None,
+                    Redacted::Scratch => Some(out),
+                }
+            });
+            proptest::prop_assert_eq!(&together, &alone, "{:?}", text);
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! A large set of words and phrases as a hash table behind a filter of word beginnings.
+//! A large set of words and phrases as a hash table behind a filter of bits.
 //!
 //! Encoding, all integers little-endian u32: number of keys n, number of slots s (a power of two), most words in a phrase,
 //! bytes of text t; then t bytes of text padded to nothing, n ends of keys in it, n flags (one byte each), s slots (0 or a key
@@ -7,7 +7,7 @@
 //! word. Deliberately absent: anything that is not a whole word.
 
 use crate::automaton::{TooLarge, is_word};
-use crate::planes::{BLOCK, word_bytes};
+use crate::planes::{Level, Words};
 
 /// Most keys.
 const KEYS_MAX: usize = 1 << 21;
@@ -35,8 +35,8 @@ pub(crate) struct Dictionary {
     phrase_words: usize,
     /// Part of the hash of what is in each slot, 0 if nothing is: looked at before the slot.
     tags: Box<[u8]>,
-    /// Lengths of keys (bit 63: that and more) by their first byte in either case.
-    lengths: Box<[u64; 256]>,
+    /// Two bits of one number for every key, a power of two of numbers: small enough for a cache near the core.
+    filter: Box<[u64]>,
 }
 
 /// Mixes eight bytes at a time; letters of either case are one.
@@ -57,8 +57,36 @@ const fn tag(hash: u64) -> u8 {
     (hash >> 56) as u8 | 1
 }
 
-const fn length_bit(len: usize) -> u64 {
-    1 << if len < 63 { len } else { 63 }
+/// Which number of a filter of `1 + mask` a hash is in, and its bits there.
+#[inline]
+const fn filtered(hash: u64, mask: usize) -> (usize, u64) {
+    ((hash >> 16) as usize & mask, 1 << (hash & 63) | 1 << ((hash >> 6) & 63))
+}
+
+/// The first `n` bytes of eight; of none for 0.
+static HEADS: [u64; 9] = {
+    let mut heads = [u64::MAX; 9];
+    let mut n = 0;
+    while n < 8 {
+        heads[n] = (1 << (8 * n)) - 1;
+        n += 1;
+    }
+    heads
+};
+
+/// [`hash`] of the first `len` bytes, up to fifteen, of sixteen: without a loop.
+#[inline]
+fn short_hash(bytes: &[u8; 16], len: usize) -> u64 {
+    const CASE: u64 = 0x2020_2020_2020_2020;
+    let [low, high] = [0, 1].map(|i| bytes.as_chunks::<8>().0.get(i).map_or(0, |b| u64::from_le_bytes(*b)) | CASE);
+    let (h, last) = if len < 8 {
+        (len as u64, low & HEADS[len & 7])
+    } else {
+        let h = (len as u64).rotate_left(23) ^ low;
+        (h.wrapping_mul(0x9e37_79b9_7f4a_7c15), high & HEADS[(len - 8) & 7])
+    };
+    let h = (h.rotate_left(23) ^ last).wrapping_mul(0xd6e8_feb8_6659_fd93);
+    h ^ (h >> 29)
 }
 
 /// The first word of an entry that has more than one.
@@ -116,6 +144,8 @@ impl Dictionary {
 
     /// Adds what is worked out when it is loaded.
     fn filtered(text: Box<[u8]>, ends: Box<[u32]>, flags: Box<[u8]>, slots: Box<[u32]>, phrase_words: usize) -> Self {
+        // Eight bits and more for a key, and four million at most.
+        let slots_of_filter = (4 * slots.len()).min(1 << 22);
         let mut made = Self {
             text,
             ends,
@@ -123,15 +153,14 @@ impl Dictionary {
             tags: vec![0; slots.len()].into(),
             slots,
             phrase_words,
-            lengths: Box::new([0; 256]),
+            filter: vec![0; (slots_of_filter / 64).max(1)].into(),
         };
         for slot in 0..made.slots.len() {
             if let Some(key) = made.slots[slot].checked_sub(1) {
-                let word = made.key(key as usize);
-                let (tag, first, len) = (tag(hash(word)), word.first().copied().unwrap_or(0), word.len());
-                made.tags[slot] = tag;
-                made.lengths[usize::from(first)] |= length_bit(len);
-                made.lengths[usize::from(first.to_ascii_uppercase())] |= length_bit(len);
+                let hash = hash(made.key(key as usize));
+                made.tags[slot] = tag(hash);
+                let (at, bits) = filtered(hash, made.filter.len() - 1);
+                made.filter[at] |= bits;
             }
         }
         made
@@ -225,42 +254,32 @@ impl Dictionary {
 
     /// Calls `found(start, end)` for every entry.
     pub(crate) fn for_each(&self, hay: &[u8], mut found: impl FnMut(usize, usize)) {
-        let mut open: Option<usize> = None;
-        let mut base = 0;
-        for chunk in hay.chunks(BLOCK) {
-            let mut filled = [0u8; BLOCK];
-            let words = match chunk.first_chunk::<BLOCK>() {
-                Some(block) => word_bytes(block),
-                None => {
-                    if let Some(head) = filled.get_mut(..chunk.len()) {
-                        head.copy_from_slice(chunk);
-                    }
-                    word_bytes(&filled)
-                }
-            };
-            let mut edges = words ^ ((words << 1) | u64::from(open.is_some()));
-            while edges != 0 {
-                let at = base + edges.trailing_zeros() as usize;
-                edges &= edges - 1;
-                match open.take() {
-                    None => open = Some(at),
-                    Some(start) => self.word(hay, start, at, &mut found),
-                }
-            }
-            base += chunk.len();
-        }
-        if let Some(start) = open {
-            self.word(hay, start, hay.len(), &mut found);
+        // Where words begin and end is worked out for some at a time: the loop over them then has nothing to wait for.
+        let mut words = Words::new();
+        while Level::best().words(hay, &mut words) {
+            self.some(hay, &words, &mut found);
         }
     }
 
     #[inline]
+    fn some(&self, hay: &[u8], words: &Words, found: &mut impl FnMut(usize, usize)) {
+        let mask = self.filter.len() - 1;
+        for (start, end) in words.starts.iter().zip(&words.ends).take(words.ended) {
+            let len = end - start;
+            let hash = match hay.get(*start..).and_then(|rest| rest.first_chunk::<16>()) {
+                Some(bytes) if len < 16 => short_hash(bytes, len),
+                _ => hash(hay.get(*start..*end).unwrap_or_default()),
+            };
+            let (at, bits) = filtered(hash, mask);
+            if self.filter[at] & bits == bits && len <= KEY_BYTES_MAX {
+                self.word(hay, *start, *end, found);
+            }
+        }
+    }
+
+    #[inline(never)]
     fn word(&self, hay: &[u8], start: usize, end: usize, found: &mut impl FnMut(usize, usize)) {
         let Some(word) = hay.get(start..end) else { return };
-        let Some(first) = word.first() else { return };
-        if self.lengths[usize::from(*first)] & length_bit(word.len()) == 0 || word.len() > KEY_BYTES_MAX {
-            return;
-        }
         let Some(key) = self.find(word) else { return };
         let flags = self.flags.get(key).copied().unwrap_or(0);
         if flags & ENTRY != 0 {
@@ -285,6 +304,34 @@ impl Dictionary {
             }
             if self.find(phrase).is_some_and(|k| self.flags.get(k).is_some_and(|f| f & ENTRY != 0)) {
                 found(start, end);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn short_words_have_the_same_hash(bytes in any::<[u8; 16]>(), len in 0usize..16) {
+            prop_assert_eq!(short_hash(&bytes, len), hash(&bytes[..len]));
+        }
+
+        /// Every word is found at any place of a text, by its end and far from it.
+        #[test]
+        fn every_entry_passes_the_filter(
+            words in proptest::collection::btree_set("[a-z]{1,30}", 1..40), before in 0usize..70, after in 0usize..30,
+        ) {
+            let entries: Vec<&str> = words.iter().map(String::as_str).collect();
+            let dictionary = Dictionary::build(&entries).unwrap();
+            for entry in entries {
+                let hay = format!("{}{}{}", " ".repeat(before), entry.to_uppercase(), "-".repeat(after));
+                let mut found = Vec::new();
+                dictionary.for_each(hay.as_bytes(), |start, end| found.push((start, end)));
+                prop_assert_eq!(found, [(before, before + entry.len())]);
             }
         }
     }

@@ -127,7 +127,11 @@ pub(crate) fn likely(wanted: Wanted, text: &[u8], start: usize, known: usize) ->
     {
         return true;
     }
-    if wanted.addresses && (at(text, end) == b' ' || after & (UPPER | LOWER) != 0) && capital_follows(text, end) {
+    if wanted.addresses
+        && before & (UPPER | LOWER) == 0
+        && (at(text, end) == b' ' || after & (UPPER | LOWER) != 0)
+        && capital_follows(text, end)
+    {
         return true;
     }
     // A month stands before the number, or after it and an ordinal's letters.
@@ -187,6 +191,11 @@ fn aged(text: &[u8], start: usize, end: usize) -> bool {
     if matches!(at(text, end), b'%' | b'/' | b'.') {
         return false;
     }
+    // 90 to 130.
+    let (first, second) = (at(text, start), at(text, start + 1));
+    if end - start == 3 && !(first == b'1' && second <= b'3' || first == b'0' && second == b'9') {
+        return false;
+    }
     // All of it, without an early end, so that many bytes are compared at once.
     let before = text.get(start.saturating_sub(context::REACH + 1)..start).unwrap_or_default();
     let after = before.get(1..).unwrap_or_default();
@@ -203,7 +212,9 @@ fn token(wanted: Wanted, text: &[u8], start: usize, end: usize) -> bool {
     let mut to = end;
     let mut digits = end - start;
     let mut seen = if from < start { UPPER } else { 0 };
-    let mut letters = from < start;
+    let head = text.get(from..start).unwrap_or_default();
+    let mut letters = head.iter().any(u8::is_ascii_alphabetic);
+    let mut joints = head.iter().filter(|b| matches!(b, b'-' | b'_')).count();
     let mut small = false;
     while to - end < 40 {
         let c = class(text, to);
@@ -213,7 +224,9 @@ fn token(wanted: Wanted, text: &[u8], start: usize, end: usize) -> bool {
         letters |= c & (UPPER | LOWER) != 0;
         seen |= c & (UPPER | DIGIT);
         // A hyphen or a low line.
-        seen |= if c & (UPPER | LOWER | DIGIT) == 0 { UPPER } else { 0 };
+        let joint = c & (UPPER | LOWER | DIGIT) == 0;
+        seen |= if joint { UPPER } else { 0 };
+        joints += usize::from(joint);
         small |= c & LOWER != 0;
         digits += usize::from(c & DIGIT != 0);
         to += 1;
@@ -222,13 +235,12 @@ fn token(wanted: Wanted, text: &[u8], start: usize, end: usize) -> bool {
     if seen == 0 {
         return false;
     }
-    let head = text.get(from..start).unwrap_or_default();
     digits += head.iter().filter(|b| b.is_ascii_digit()).count();
     digits >= if letters { if to - from >= 6 { 1 } else { 3 } } else { 5 } && to - from >= 5
         || wanted.capitals
-            && to - from >= 4
             && !small
             && !head.iter().any(u8::is_ascii_lowercase)
+            && (letters && to - from >= 4 + joints || !letters && class(text, to + 1) & UPPER != 0)
             && capitals(wanted, text, start)
 }
 

@@ -71,12 +71,13 @@ pub(crate) struct Marks {
     pub(crate) signs: [u64; LANES],
 }
 
-/// Works out the marks of eight windows.
+/// Works out the marks of eight windows from the planes of their blocks, of which each window leaves out the first `shifts`
+/// bytes and keeps those of `insides`.
 #[inline(always)]
-pub(crate) fn mark(planes: &Planes, reach: &Reach, marks: &mut Marks) {
-    #[expect(clippy::needless_range_loop, reason = "lanes side by side become lanes of a register")]
+pub(crate) fn mark(planes: &Planes, shifts: &[u64; LANES], insides: &[u64; LANES], reach: &Reach, marks: &mut Marks) {
     for lane in 0..LANES {
-        (marks.numbers[lane], marks.days[lane], marks.signs[lane]) = mark_one(|class| planes[class][lane], reach);
+        let of = |class: usize| (planes[class][lane] >> (shifts[lane] % 64)) & insides[lane];
+        (marks.numbers[lane], marks.days[lane], marks.signs[lane]) = mark_one(of, reach);
     }
 }
 
@@ -139,13 +140,15 @@ pub(crate) fn mark_one(of: impl Fn(usize) -> u64, reach: &Reach) -> (u64, u64, u
     numbers |= first & !unit & (in_six | (in_five & lettered) | in_four) & reach.codes;
     numbers |= three & (blank >> 3) & (u >> 4) & reach.plates;
 
-    numbers |=
-        ((two & of(class::NINE)) | (three & (of(class::ZERO) | of(class::ONE)))) & !at_end(percent >> 1) & reach.ages;
+    numbers |= ((two & of(class::NINE)) | (three & (of(class::ZERO) | of(class::ONE))))
+        & !at_end((percent | point | slash) >> 1)
+        & reach.ages;
 
     // `12 Oak`, `12B Oak`
     let named = u | d | high;
     let after = (blank >> 1) & ((named >> 2) | ((blank >> 2) & ((named >> 3) | ((blank >> 3) & (named >> 4)))));
-    numbers |= at_end(after | ((letters >> 1) & (after >> 1))) & reach.addresses;
+    let alone = first & !((letters | of(class::LINE)) << 1);
+    numbers |= alone & at_end(after | ((letters >> 1) & (after >> 1))) & reach.addresses;
 
     // `May 5`: a word that begins as a month does, and one or two bytes of a gap.
     let month = of(class::MONTH) | (letters & ((high >> 1) | (high >> 2)));

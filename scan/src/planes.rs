@@ -53,12 +53,12 @@ pub(crate) const SINGLE: [u8; class::MONTH - class::SINGLES] = *b" ./-,()+%_@:01
 const MONTHS: [&[&[u8; 3]]; 8] = [
     &[b"jan", b"jun", b"jul", b"jui"],
     &[b"mar", b"may", b"mai", b"mag"],
-    &[b"feb", b"fev", b"dec", b"dez", b"nov", b"dic"],
-    &[b"sep", b"set"],
+    &[b"feb", b"fev"],
+    &[b"sep", b"set", b"nov"],
     &[b"apr", b"abr", b"avr"],
     &[b"ago", b"aug", b"aou", b"giu", b"lug"],
     &[b"oct", b"out", b"ott", b"okt"],
-    &[b"gen", b"ene"],
+    &[b"gen", b"ene", b"dec", b"dez", b"dic"],
 ];
 
 /// Groups (one bit each) in which a byte with this lower or upper half is the first, second or third letter.
@@ -199,6 +199,95 @@ fn sift_text(
     foreign != 0
 }
 
+/// Most words whose places are kept at a time, a power of two; a block begins 32 at most.
+pub(crate) const SOME: usize = BLOCK;
+
+/// Where words begin and end, as far as has been looked.
+#[derive(Clone, Debug)]
+pub(crate) struct Words {
+    pub(crate) starts: [usize; SOME],
+    pub(crate) ends: [usize; SOME],
+    begun: usize,
+    /// Words that have ended.
+    pub(crate) ended: usize,
+    /// The last byte looked at was one of a word.
+    open: u64,
+    /// Bytes looked at.
+    base: usize,
+}
+
+impl Words {
+    pub(crate) const fn new() -> Self {
+        Self { starts: [0; SOME], ends: [0; SOME], begun: 0, ended: 0, open: 0, base: 0 }
+    }
+
+    /// Forgets the words that have ended.
+    #[inline(always)]
+    const fn next(&mut self) {
+        self.starts[0] = self.starts[self.ended % SOME];
+        self.begun -= self.ended;
+        self.ended = 0;
+    }
+}
+
+/// Finds the next words of a text, some at a time; false if there are no more.
+#[inline(always)]
+pub(crate) fn words_by(hay: &[u8], words: &mut Words, word_bytes: impl Fn(&[u8; BLOCK]) -> u64) -> bool {
+    if words.base >= hay.len() {
+        return false;
+    }
+    words.next();
+    let rest = hay.get(words.base..).unwrap_or_default();
+    let (blocks, rest) = rest.as_chunks::<BLOCK>();
+    for block in blocks {
+        place(words, word_bytes(block), BLOCK);
+        if words.begun > SOME - BLOCK / 2 {
+            break;
+        }
+    }
+    if words.begun <= SOME - BLOCK / 2 && !rest.is_empty() {
+        let mut filled = [0u8; BLOCK];
+        let bits = match hay.last_chunk::<BLOCK>() {
+            Some(last) => word_bytes(last) >> (BLOCK - rest.len()),
+            None => {
+                if let Some(head) = filled.get_mut(..rest.len()) {
+                    head.copy_from_slice(rest);
+                }
+                word_bytes(&filled)
+            }
+        };
+        place(words, bits, rest.len());
+    }
+    // The end of the text ends a word.
+    if words.base >= hay.len() && words.begun > words.ended {
+        words.ends[words.ended % SOME] = hay.len();
+        words.ended += 1;
+    }
+    true
+}
+
+/// Adds the words of one block, of which `len` bytes are of the text.
+#[inline(always)]
+fn place(words: &mut Words, bits: u64, len: usize) {
+    let shifted = (bits << 1) | words.open;
+    let (mut starts, mut ends) = (bits & !shifted, !bits & shifted);
+    if len < BLOCK {
+        ends &= (1 << len) - 1;
+    }
+    words.open = bits >> (BLOCK - 1);
+    while starts != 0 {
+        words.starts[words.begun % SOME] = words.base + starts.trailing_zeros() as usize;
+        words.begun += 1;
+        starts &= starts - 1;
+    }
+    while ends != 0 {
+        words.ends[words.ended % SOME] = words.base + ends.trailing_zeros() as usize;
+        words.ended += 1;
+        ends &= ends - 1;
+    }
+    words.base += len;
+}
+
 /// How planes are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
@@ -232,6 +321,16 @@ impl Level {
             Self::Narrow => sift_by(view, at, len, macs, words, narrow_few),
             #[cfg(target_arch = "x86_64")]
             Self::Wide(wide) => wide.sift(view, at, len, macs, words),
+        }
+    }
+
+    /// See [`words_by`].
+    #[inline]
+    pub(crate) fn words(self, hay: &[u8], words: &mut Words) -> bool {
+        match self {
+            Self::Narrow => words_by(hay, words, word_bytes),
+            #[cfg(target_arch = "x86_64")]
+            Self::Wide(wide) => wide.words(hay, words),
         }
     }
 
@@ -276,7 +375,7 @@ pub(crate) fn marks_by(
     planes_of: impl Fn(&[u8; BLOCK]) -> [u64; class::COUNT],
 ) {
     let mut planes: Planes = [[0; LANES]; class::COUNT];
-    let (mut shifts, mut insides) = ([0; LANES], [0; LANES]);
+    let (mut shifts, mut insides) = ([0u64; LANES], [0u64; LANES]);
     for (lane, window) in windows.iter().enumerate().take(LANES) {
         let block = planes_of(window.block);
         for (to, from) in planes.iter_mut().zip(&block) {
@@ -285,12 +384,7 @@ pub(crate) fn marks_by(
         shifts[lane] = u64::from(window.shift);
         insides[lane] = window.inside;
     }
-    for plane in &mut planes {
-        for lane in 0..LANES {
-            plane[lane] = (plane[lane] >> (shifts[lane] % 64)) & insides[lane];
-        }
-    }
-    mark(&planes, reach, marks);
+    mark(&planes, &shifts, &insides, reach, marks);
 }
 
 /// The planes of one block.
@@ -450,6 +544,24 @@ pub(crate) mod tests {
                     let want = (want.numbers[lane], want.days[lane], want.signs[lane]);
                     prop_assert_eq!(level.mark(window, &reach), want, "{:?}", level);
                 }
+            }
+        }
+
+        /// Words begin and end where their bytes do, a few or many of them.
+        #[test]
+        fn every_level_finds_the_same_words(text in "([a-z0-9_]{1,9}|[ ,.-]{1,2}|\u{e9}|[a-z]{60,130}|(a ){100}){0,20}") {
+            let text = text.as_bytes();
+            let is = |i: usize| text.get(i).copied().is_some_and(crate::automaton::is_word);
+            let edges = (0..=text.len()).filter(|i| is(*i) != i.checked_sub(1).is_some_and(is)).collect::<Vec<_>>();
+            for level in Level::all() {
+                let mut words = Words::new();
+                let mut have = Vec::new();
+                while level.words(text, &mut words) {
+                    for i in 0..words.ended {
+                        have.extend([words.starts[i], words.ends[i]]);
+                    }
+                }
+                prop_assert_eq!(&have, &edges, "{:?}", level);
             }
         }
 

@@ -11,12 +11,15 @@ use std::arch::x86_64::{
     _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_movemask_epi8,
     _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
     _mm256_srli_epi16, _mm512_alignr_epi8, _mm512_alignr_epi64, _mm512_and_si512, _mm512_broadcast_i32x4,
-    _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_movepi8_mask, _mm512_set1_epi8,
-    _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_srli_epi16, _mm512_sub_epi8, _mm512_test_epi8_mask,
+    _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_movepi8_mask, _mm512_or_si512,
+    _mm512_set1_epi8, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_srli_epi16, _mm512_sub_epi8,
+    _mm512_test_epi8_mask,
 };
 
 use crate::marks::{Marks, Reach};
-use crate::planes::{BLOCK, Few, RUN, SINGLE, TRIPLES, View, Window, class, mark_by, marks_by, sift_by};
+use crate::planes::{
+    BLOCK, Few, RUN, SINGLE, TRIPLES, View, Window, Words, class, mark_by, marks_by, sift_by, words_by,
+};
 
 /// Registers wider than those that every processor of this kind has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +34,8 @@ enum Registers {
 impl Wide {
     /// Those of this machine, the widest first.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        let bits = is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2");
+        let bits =
+            is_x86_feature_detected!("popcnt") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2");
         let avx512 = bits
             && is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
@@ -47,10 +51,21 @@ impl Wide {
     #[inline]
     pub(crate) fn sift(self, view: &View<'_>, at: usize, len: usize, macs: bool, words: &mut [u64; RUN]) -> bool {
         match self.0 {
-            // SAFETY: the value says that the processor has AVX-512 F, BW and VL, and BMI.
+            // SAFETY: the value says that the processor has AVX-512 F, BW and VL, BMI and POPCNT.
             Registers::Avx512 => unsafe { sift_avx512(view, at, len, macs, words) },
-            // SAFETY: the value says that the processor has AVX2 and BMI.
+            // SAFETY: the value says that the processor has AVX2, BMI and POPCNT.
             Registers::Avx2 => unsafe { sift_avx2(view, at, len, macs, words) },
+        }
+    }
+
+    /// The next words of a text.
+    #[inline]
+    pub(crate) fn words(self, hay: &[u8], words: &mut Words) -> bool {
+        match self.0 {
+            // SAFETY: the value says that the processor has AVX-512 F, BW and VL, BMI and POPCNT.
+            Registers::Avx512 => unsafe { words_avx512(hay, words) },
+            // SAFETY: the value says that the processor has AVX2, BMI and POPCNT.
+            Registers::Avx2 => unsafe { words_avx2(hay, words) },
         }
     }
 
@@ -58,9 +73,9 @@ impl Wide {
     #[inline]
     pub(crate) fn mark(self, window: &Window<'_>, reach: &Reach) -> (u64, u64, u64) {
         match self.0 {
-            // SAFETY: the value says that the processor has AVX-512 F, BW and VL, and BMI.
+            // SAFETY: the value says that the processor has AVX-512 F, BW and VL, BMI and POPCNT.
             Registers::Avx512 => unsafe { mark_avx512(window, reach) },
-            // SAFETY: the value says that the processor has AVX2 and BMI.
+            // SAFETY: the value says that the processor has AVX2, BMI and POPCNT.
             Registers::Avx2 => unsafe { mark_avx2(window, reach) },
         }
     }
@@ -69,25 +84,25 @@ impl Wide {
     #[inline]
     pub(crate) fn marks(self, windows: &[Window<'_>], reach: &Reach, marks: &mut Marks) {
         match self.0 {
-            // SAFETY: the value says that the processor has AVX-512 F, BW and VL, and BMI.
+            // SAFETY: the value says that the processor has AVX-512 F, BW and VL, BMI and POPCNT.
             Registers::Avx512 => unsafe { marks_avx512(windows, reach, marks) },
-            // SAFETY: the value says that the processor has AVX2 and BMI.
+            // SAFETY: the value says that the processor has AVX2, BMI and POPCNT.
             Registers::Avx2 => unsafe { marks_avx2(windows, reach, marks) },
         }
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,popcnt")]
 fn marks_avx512(windows: &[Window<'_>], reach: &Reach, marks: &mut Marks) {
     marks_by(windows, reach, marks, |block| avx512(block));
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,popcnt")]
 fn mark_avx512(window: &Window<'_>, reach: &Reach) -> (u64, u64, u64) {
     mark_by(window, reach, |block| avx512(block))
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,popcnt")]
 #[inline]
 fn avx512(block: &[u8; BLOCK]) -> [u64; class::COUNT] {
     // SAFETY: an array of 64 bytes is readable in whole; the load needs no alignment.
@@ -126,7 +141,7 @@ fn narrow(table: &[u8; 16]) -> __m128i {
     unsafe { _mm_loadu_si128(table.as_ptr().cast::<__m128i>()) }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,popcnt")]
 fn sift_avx512(view: &View<'_>, at: usize, len: usize, macs: bool, words: &mut [u64; RUN]) -> bool {
     sift_by(view, at, len, macs, words, |block| {
         // SAFETY: an array of 64 bytes is readable in whole; the load needs no alignment.
@@ -143,17 +158,17 @@ fn sift_avx512(view: &View<'_>, at: usize, len: usize, macs: bool, words: &mut [
     })
 }
 
-#[target_feature(enable = "avx2,bmi1,bmi2")]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 fn marks_avx2(windows: &[Window<'_>], reach: &Reach, marks: &mut Marks) {
     marks_by(windows, reach, marks, |block| avx2(block));
 }
 
-#[target_feature(enable = "avx2,bmi1,bmi2")]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 fn mark_avx2(window: &Window<'_>, reach: &Reach) -> (u64, u64, u64) {
     mark_by(window, reach, |block| avx2(block))
 }
 
-#[target_feature(enable = "avx2,bmi1,bmi2")]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 #[inline]
 fn avx2(block: &[u8; BLOCK]) -> [u64; class::COUNT] {
     let (halves, _) = block.as_chunks::<32>();
@@ -203,7 +218,7 @@ fn avx2(block: &[u8; BLOCK]) -> [u64; class::COUNT] {
     planes
 }
 
-#[target_feature(enable = "avx2,bmi1,bmi2")]
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 fn sift_avx2(view: &View<'_>, at: usize, len: usize, macs: bool, words: &mut [u64; RUN]) -> bool {
     sift_by(view, at, len, macs, words, |block| {
         let mut few = Few::default();
@@ -222,6 +237,42 @@ fn sift_avx2(view: &View<'_>, at: usize, len: usize, macs: bool, words: &mut [u6
             few.high |= bits(bytes);
         }
         few
+    })
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,popcnt")]
+fn words_avx512(hay: &[u8], words: &mut Words) -> bool {
+    words_by(hay, words, |block| {
+        // SAFETY: an array of 64 bytes is readable in whole; the load needs no alignment.
+        let bytes = unsafe { _mm512_loadu_si512(block.as_ptr().cast::<__m512i>()) };
+        let splat = |b: u8| _mm512_set1_epi8(b.cast_signed());
+        let within =
+            |x: __m512i, from: u8, count: u8| _mm512_cmplt_epu8_mask(_mm512_sub_epi8(x, splat(from)), splat(count));
+        within(_mm512_or_si512(bytes, splat(0x20)), b'a', 26)
+            | within(bytes, b'0', 10)
+            | _mm512_cmpeq_epi8_mask(bytes, splat(b'_'))
+            | _mm512_movepi8_mask(bytes)
+    })
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+fn words_avx2(hay: &[u8], words: &mut Words) -> bool {
+    words_by(hay, words, |block| {
+        let mut all = 0;
+        for (i, half) in block.as_chunks::<32>().0.iter().enumerate() {
+            // SAFETY: an array of 32 bytes is readable in whole; the load needs no alignment.
+            let bytes = unsafe { _mm256_loadu_si256(half.as_ptr().cast::<__m256i>()) };
+            let splat = |b: u8| _mm256_set1_epi8(b.cast_signed());
+            let within = |x: __m256i, from: u8, count: u8| {
+                let moved = _mm256_add_epi8(x, splat(0x80u8.wrapping_sub(from)));
+                _mm256_cmpgt_epi8(splat(0x80u8.wrapping_add(count)), moved)
+            };
+            let letters = within(_mm256_or_si256(bytes, splat(0x20)), b'a', 26);
+            let others = _mm256_or_si256(within(bytes, b'0', 10), _mm256_cmpeq_epi8(bytes, splat(b'_')));
+            let words = _mm256_or_si256(_mm256_or_si256(letters, others), bytes);
+            all |= u64::from(_mm256_movemask_epi8(words).cast_unsigned()) << (32 * i);
+        }
+        all
     })
 }
 

@@ -94,6 +94,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "useful",
         ],
     ),
+    ("gate", &["contract", "postgres", "lineage", "scan", "policy", "audit", "session"]),
     (
         "fuzz-targets",
         &[

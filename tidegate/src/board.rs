@@ -107,6 +107,14 @@ impl Board {
             state.gateway.as_ref().map(|g| g.status()).map_or_else(Default::default, |s| {
                 (s.listen.iter().map(ToString::to_string).collect::<Vec<_>>(), s.sessions, s.driver)
             });
+        let numbers = state.gateway.as_ref().map(|g| g.metrics()).unwrap_or_default();
+        let stages: Vec<Value> = metrics::stages_of_all(&numbers)
+            .iter()
+            .map(|(name, times)| {
+                let micros = |quantile| times.value_at_quantile(quantile) / 1000;
+                json!({ "name": name, "count": times.len(), "p50_us": micros(0.5), "p99_us": micros(0.99) })
+            })
+            .collect();
         let targets: Vec<Value> = state
             .targets
             .iter()
@@ -133,7 +141,7 @@ impl Board {
             "version": VERSION, "state": phase, "uptime_seconds": self.began.elapsed().as_secs(),
             "listen": listen, "sessions": sessions.iter().sum::<u64>(), "sessions_per_core": sessions, "driver": driver,
             "checkpoints": state.notary.as_ref().map(|n| checkpoints(&n.get())),
-            "bundle": state.bundle, "observe_mode": state.observed, "users": state.users, "targets": targets,
+            "stages": stages, "bundle": state.bundle, "observe_mode": state.observed, "users": state.users, "targets": targets,
             "reloads": { "accepted": state.reloads.0, "refused": state.reloads.1, "last_error": state.reload_error },
         })
     }
@@ -173,6 +181,7 @@ impl Pages for BoardPages {
             reloads: state.reloads,
             targets: state.targets.iter().map(|t| (t.name.clone(), t.relations.is_some(), t.failures)).collect(),
             resident_bytes: metrics::resident_bytes(),
+            cpu_seconds: Some(metrics::cpu_seconds()),
             notary: state.notary.as_ref().map(StatusView::get),
             forwarders: state.forwarders.as_ref().map(|board| board.statuses()).unwrap_or_default(),
         };

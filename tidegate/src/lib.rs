@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod access_cli;
+pub mod bench;
 pub mod board;
 pub mod config;
 pub mod forwarders;

@@ -7,8 +7,8 @@ use std::{
     process::ExitCode,
 };
 use tidegate::{
-    access_cli, forwarders, keys, login, prepare, problems::Problems, replays, secrets::SecretSource, secrets_cli,
-    serve, status, users, vouch,
+    access_cli, bench, forwarders, keys, login, prepare, problems::Problems, replays, secrets::SecretSource,
+    secrets_cli, serve, status, users, vouch,
 };
 use zeroize::Zeroizing;
 
@@ -45,6 +45,13 @@ enum Command {
         /// The status as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Measure a running gateway, as one of its users and without touching data
+    Bench {
+        #[command(flatten)]
+        config: ConfigFile,
+        #[command(flatten)]
+        bench: bench::BenchArgs,
     },
     /// Change the users file
     #[command(subcommand)]
@@ -193,6 +200,7 @@ fn main() -> ExitCode {
         Command::Serve { config, accept_loss, driver } => return serve::serve(&config.config, accept_loss, driver),
         Command::CheckConfig(config) => return check_config(&config.config),
         Command::Status { config, address, json } => show_status(&config.config, address, json),
+        Command::Bench { config, bench } => return bench::run(&config.config, &bench),
         Command::User(command) => user(command),
         Command::Keys(command) => keys::run(&command).and_then(|text| print(&text)),
         Command::Audit(command) => return audit(&command),

@@ -26,6 +26,8 @@ pub struct Extra {
     pub targets: Vec<(String, bool, u64)>,
     /// Resident memory in bytes, if the system tells.
     pub resident_bytes: Option<u64>,
+    /// Processor seconds of the process, if the system tells.
+    pub cpu_seconds: Option<f64>,
     /// The notary.
     pub notary: Option<notary::service::Status>,
     /// Forwarders of the audit log.
@@ -57,6 +59,10 @@ pub fn render(metrics: &Metrics, extra: &Extra) -> String {
     if let Some(bytes) = extra.resident_bytes {
         page.family("process_resident_memory_bytes", "gauge", "Resident memory.");
         page.sample("process_resident_memory_bytes", &[], float(bytes));
+    }
+    if let Some(seconds) = extra.cpu_seconds {
+        page.family("process_cpu_seconds_total", "counter", "User and system time of all threads.");
+        page.sample("process_cpu_seconds_total", &[], seconds);
     }
     if let Some(notary) = &extra.notary {
         checkpoints(notary, &mut page);
@@ -190,6 +196,28 @@ pub fn resident_bytes() -> Option<u64> {
     Some(pages * rustix::param::page_size() as u64)
 }
 
+/// Processor time of this process in seconds: user and system, all threads.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "seconds of a process's life")]
+pub fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+}
+
+/// Durations of every stage over all cores.
+#[must_use]
+pub fn stages_of_all(metrics: &Metrics) -> Vec<(&'static str, hdrhistogram::Histogram<u64>)> {
+    let mut all: Vec<(&'static str, hdrhistogram::Histogram<u64>)> = Vec::new();
+    for (name, times) in metrics.cores.iter().flat_map(|core| &core.stages) {
+        match all.iter_mut().find(|(known, _)| known == name) {
+            // Of the same bounds: nothing is lost.
+            Some((_, sum)) => drop(sum.add(times)),
+            None => all.push((name, times.clone())),
+        }
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -216,6 +244,7 @@ mod tests {
             reloads: (3, 1),
             targets: vec![("ware\"house".to_owned(), true, 4)],
             resident_bytes: resident_bytes(),
+            cpu_seconds: Some(cpu_seconds()),
             notary: Some(notary::service::Status {
                 size: 12,
                 checkpoint: 9,

@@ -25,11 +25,16 @@ pub fn address(file: &Path) -> Result<SocketAddr, String> {
     let metrics = config.metrics.ok_or_else(|| {
         format!("{} has no `metrics` address; add for instance `metrics: \"127.0.0.1:9187\"`", file.display())
     })?;
-    let mut address = metrics.value;
+    Ok(reachable(metrics.value))
+}
+
+/// Where something that listens on `address` is reached from this machine.
+#[must_use]
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
     if address.ip().is_unspecified() {
         address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
     }
-    Ok(address)
+    address
 }
 
 /// Fetches the status.
@@ -37,12 +42,20 @@ pub fn address(file: &Path) -> Result<SocketAddr, String> {
 /// # Errors
 /// Nobody answers there, or not as a gateway does.
 pub fn fetch(address: SocketAddr) -> Result<Value, String> {
+    serde_json::from_str(&get(address, "/status")?).map_err(|_| format!("what answers on {address} is not a gateway"))
+}
+
+/// Fetches a page of the metrics listener.
+///
+/// # Errors
+/// Nobody answers there, or not as a gateway does.
+pub fn get(address: SocketAddr, page: &str) -> Result<String, String> {
     let io = |e: std::io::Error| format!("no gateway answers on {address}: {e}");
     let mut socket = TcpStream::connect_timeout(&address, TIMEOUT).map_err(io)?;
     socket.set_read_timeout(Some(TIMEOUT)).map_err(io)?;
     socket.set_write_timeout(Some(TIMEOUT)).map_err(io)?;
     // In one piece: what is no gateway may answer, and close, after the first.
-    let request = format!("GET /status HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    let request = format!("GET {page} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
     socket.write_all(request.as_bytes()).map_err(io)?;
     let mut answer = Vec::new();
     socket.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).map_err(io)?;
@@ -52,7 +65,7 @@ pub fn fetch(address: SocketAddr) -> Result<Value, String> {
     if !head.starts_with("HTTP/1.1 200") {
         return Err(strange());
     }
-    serde_json::from_str(body).map_err(|_| strange())
+    Ok(body.to_owned())
 }
 
 /// The status as a table.
@@ -68,6 +81,11 @@ pub fn table(status: &Value) -> String {
     line("sessions", format!("{} (per core: {})", text(&status["sessions"]), list(&status["sessions_per_core"])));
     line("driver", text(&status["driver"]));
     line("bundle", text(&status["bundle"]));
+    for stage in status["stages"].as_array().into_iter().flatten() {
+        let micros = |name: &str| stage[name].as_u64().unwrap_or(0);
+        let (p50, p99, count) = (micros("p50_us"), micros("p99_us"), text(&stage["count"]));
+        line("stage", format!("{:<9} p50 {p50} µs, p99 {p99} µs, {count} times", text(&stage["name"])));
+    }
     for role in strings(&status["observe_mode"]) {
         line("OBSERVE", format!("! role {role}: nothing is refused or masked for it, only recorded"));
     }

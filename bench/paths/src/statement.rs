@@ -249,7 +249,16 @@ impl Conversation {
     /// The session ends, or does not answer: the path is broken.
     #[must_use]
     pub fn new(protocol: Protocol, kind: Row) -> Self {
-        let mut conversation = Self::open(protocol, kind);
+        Self::with_rows(protocol, kind, 1)
+    }
+
+    /// The same; the answer has so many rows.
+    ///
+    /// # Panics
+    /// As [`Conversation::new`]; or the answer does not fit into a session's buffer.
+    #[must_use]
+    pub fn with_rows(protocol: Protocol, kind: Row, rows: usize) -> Self {
+        let mut conversation = Self::open(protocol, kind, rows);
         for _ in 0..TEXTS * 2 {
             conversation.run();
         }
@@ -262,7 +271,7 @@ impl Conversation {
     /// As [`Conversation::new`].
     #[must_use]
     #[expect(clippy::expect_used, reason = "a path that does not work cannot be measured")]
-    pub fn open(protocol: Protocol, kind: Row) -> Self {
+    pub fn open(protocol: Protocol, kind: Row, rows: usize) -> Self {
         let epoch = clinic::epoch(Vec::new());
         let grant = clinic::grant(&epoch);
         let host = PathHost::new(epoch);
@@ -291,7 +300,7 @@ impl Conversation {
         let serve = Serve::new(limits, Rc::new(|_: &[u8]| false));
         let (down, up) = (Lane::new(limits.buffer_bytes_max), Lane::new(limits.buffer_bytes_max));
         let session = Session::open(serve, grant, info, down, up, &host).expect("the ring takes the first record");
-        let (requests, answer) = script(protocol, kind);
+        let (requests, answer) = script(protocol, kind, rows);
         let mut conversation = Self { host, session, buffers: Buffers::default(), requests, answer, next: 0 };
         if protocol == Protocol::Prepared {
             let (text, _, columns, _) = texts(kind);
@@ -395,7 +404,7 @@ fn texts(kind: Row) -> Texts {
 }
 
 /// What the client sends, in turn, and what the database answers to each.
-fn script(protocol: Protocol, kind: Row) -> (Vec<Vec<u8>>, Vec<u8>) {
+fn script(protocol: Protocol, kind: Row, rows: usize) -> (Vec<Vec<u8>>, Vec<u8>) {
     let (text, before, columns, values) = texts(kind);
     let requests = (0..TEXTS).map(|i| {
         let (mut out, value) = (Vec::new(), (10_007 + i * 977).to_string());
@@ -420,7 +429,7 @@ fn script(protocol: Protocol, kind: Row) -> (Vec<Vec<u8>>, Vec<u8>) {
         frame::write(&mut answer, b'2', |_| {});
     }
     description(&mut answer, columns);
-    row(&mut answer, values);
+    (0..rows).for_each(|_| row(&mut answer, values));
     frame::write(&mut answer, b'C', |b| write_text(b, "SELECT 1"));
     frame::write(&mut answer, b'Z', |b| b.push(b'I'));
     (requests.collect(), answer)

@@ -98,34 +98,43 @@ async fn turn_away(core: &Rc<Core>, socket: Socket, fault: &Fault) {
 
 async fn talk(core: Rc<Core>, handle: Rc<Handle>, socket: Socket, peer: SocketAddr) {
     // The login's and the dial's state live on the heap while they last: an idle session keeps only what it needs.
-    let Some(entered) = Box::pin(enter(&core, &handle, socket, peer)).await else { return };
-    let Entered { mut session, mut client, mut database, user: _user, kept } = *entered;
+    // The session stays there too: moved in here it would be in this future as well, and the box is free at the end only.
+    let Some(mut entered) = Box::pin(enter(&core, &handle, socket, peer)).await else { return };
     let mut ends = Ends::default();
-    let reason = poll_fn(|cx| turn(cx, &core, &handle, &mut session, &mut client, &mut database, &mut ends)).await;
+    let reason = {
+        let Entered { session, client, database, .. } = &mut *entered;
+        poll_fn(|cx| turn(cx, &core, &handle, session, client, database, &mut ends)).await
+    };
+    Box::pin(part(&core, &handle, entered, reason)).await;
+}
+
+/// What is left to do when a session is over.
+async fn part(core: &Rc<Core>, handle: &Rc<Handle>, entered: Box<Entered>, reason: &'static str) {
+    let Entered { mut session, mut client, database, user: _user, kept } = *entered;
     if ending::is_cut(reason) {
         if session.is_busy() {
-            cancel_own(&core, &handle);
+            cancel_own(core, handle);
         }
         drop(database);
-        core.record_cut(&handle, &session.info().target_name, &session.info().account, reason);
+        core.record_cut(handle, &session.info().target_name, &session.info().account, reason);
     } else {
-        give_back(&core, &handle, &session, database, kept);
+        give_back(core, handle, &session, database, kept);
     }
-    if let Some(recorder) = recorder(&handle) {
+    if let Some(recorder) = recorder(handle) {
         // Its last words are recorded too, and the log speaks of the recording before it speaks of the end.
         session.marks().for_each(|mark| recorder.mark(mark));
-        session.settle(&*core);
-        holds::post(&core, &handle, &mut session);
-        Box::pin(conclude(&core, &handle, &mut session, reason)).await;
-        Box::pin(last_words(&core, &handle, &mut session.up, &mut client, reason)).await;
+        session.settle(&**core);
+        holds::post(core, handle, &mut session);
+        Box::pin(conclude(core, handle, &mut session, reason)).await;
+        Box::pin(last_words(core, handle, &mut session.up, &mut client, reason)).await;
         recorder.close().await;
-        session.end(&*core, reason);
+        session.end(&**core, reason);
         return;
     }
-    session.end(&*core, reason);
-    holds::post(&core, &handle, &mut session);
-    Box::pin(conclude(&core, &handle, &mut session, reason)).await;
-    Box::pin(last_words(&core, &handle, &mut session.up, &mut client, reason)).await;
+    session.end(&**core, reason);
+    holds::post(core, handle, &mut session);
+    Box::pin(conclude(core, handle, &mut session, reason)).await;
+    Box::pin(last_words(core, handle, &mut session.up, &mut client, reason)).await;
 }
 
 /// What becomes of the connection to the database when its session is over: kept for another, if it is as it was.
@@ -786,5 +795,26 @@ fn deadline(core: &Core, handle: &Handle, session: &Session<Serve<Verdicts>>, en
         core.limit(handle, limits.idle_timeout, "idle_timeout");
     } else {
         handle.limit(0, "");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bytes of what an async function of three arguments returns.
+    fn bytes<A, B, C, F: Future>(_: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Each idle session costs all of these: what is rare belongs into a box of its own.
+    #[test]
+    fn an_idle_session_is_small() {
+        let sizes =
+            [("task", bytes(run), 700), ("session", size_of::<Entered>(), 2200), ("handle", size_of::<Handle>(), 300)];
+        for (what, bytes, limit) in sizes {
+            println!("{what}: {bytes} bytes");
+            assert!(bytes <= limit, "{what}: {bytes} bytes, and {limit} are allowed");
+        }
     }
 }

@@ -317,7 +317,7 @@ impl Core {
             if !same {
                 *keys = keys_of(password.as_ref());
                 // Whoever may not log in any more has no connection from before either.
-                self.spares.close_all(Some(target));
+                self.spares.close_all(Some(target), self.now_ns());
             }
         }
     }

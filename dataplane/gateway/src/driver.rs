@@ -98,6 +98,15 @@ impl Socket {
         }
     }
 
+    /// Bytes, the end or an error have arrived that no read has seen.
+    pub(crate) fn has_arrived(&self) -> bool {
+        match self {
+            Self::Uring(socket) => socket.has_arrived(),
+            // Its reads ask the kernel.
+            Self::Glommio(_) => false,
+        }
+    }
+
     /// Writes; what was taken is on its way, and fails a later write if it fails.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {

@@ -15,7 +15,7 @@ use contract::{Buffers, Fault, Lane};
 use futures_lite::future::poll_fn;
 use postgres::Cleaning;
 use session::Host as _;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -32,8 +32,11 @@ type Parameters = Vec<(String, String)>;
 pub(crate) struct Ticket {
     pub(crate) target: usize,
     pub(crate) parameters: Parameters,
+    /// The search path that the account was given at login, as the catalog had it then: names are judged by the catalog's
+    /// of now.
+    pub(crate) path: Vec<String>,
     pub(crate) reuse: Reuse,
-    /// When it was made (core nanoseconds).
+    /// When it was begun (core nanoseconds).
     pub(crate) since_ns: u64,
 }
 
@@ -57,15 +60,21 @@ struct Spare {
 
 /// The connections of a core that nobody has.
 #[derive(Default)]
-pub(crate) struct Spares(RefCell<Vec<Spare>>);
+pub(crate) struct Spares {
+    kept: RefCell<Vec<Spare>>,
+    /// What was begun before this (core nanoseconds) logged in with a password of before, and is kept no more.
+    closed_ns: Cell<u64>,
+}
 
 impl Spares {
     /// One that was left last and still stands, if there is any.
-    pub(crate) async fn take(&self, target: usize, parameters: &Parameters) -> Option<Upstream> {
+    pub(crate) async fn take(&self, target: usize, parameters: &Parameters, path: &[String]) -> Option<Upstream> {
         loop {
             let mut spare = {
-                let mut kept = self.0.borrow_mut();
-                let same = |spare: &Spare| spare.ticket.target == target && spare.ticket.parameters == *parameters;
+                let mut kept = self.kept.borrow_mut();
+                let same = |Spare { ticket, .. }: &Spare| {
+                    ticket.target == target && ticket.parameters == *parameters && ticket.path == path
+                };
                 let at = kept.iter().rposition(same)?;
                 kept.remove(at)
             };
@@ -73,7 +82,7 @@ impl Spares {
             let mut byte = [0; 1];
             let stream = &mut spare.upstream.stream;
             let silent = poll_fn(|cx| Poll::Ready(stream.poll_read(cx, &mut byte).is_pending())).await;
-            if silent {
+            if silent && !spare.upstream.stream.has_arrived() {
                 return Some(Upstream { ticket: Some(spare.ticket), ..spare.upstream });
             }
         }
@@ -87,13 +96,14 @@ impl Spares {
         });
     }
 
-    /// Closes all, or those to one target.
-    pub(crate) fn close_all(&self, target: Option<usize>) {
+    /// Closes all, or those to one target. One that a session has now, or that is being made, is not kept afterwards.
+    pub(crate) fn close_all(&self, target: Option<usize>, now_ns: u64) {
+        self.closed_ns.set(now_ns);
         self.close_if(|spare| target.is_none_or(|target| spare.ticket.target == target));
     }
 
     fn close_if(&self, closes: impl Fn(&Spare) -> bool) {
-        let mut kept = self.0.borrow_mut();
+        let mut kept = self.kept.borrow_mut();
         let mut at = 0;
         while at < kept.len() {
             if closes(&kept[at]) {
@@ -106,7 +116,10 @@ impl Spares {
     }
 
     fn give(&self, upstream: Upstream, ticket: Ticket, now_ns: u64) {
-        let mut kept = self.0.borrow_mut();
+        if ticket.since_ns <= self.closed_ns.get() {
+            return driver::spawn(say_goodbye(upstream.stream));
+        }
+        let mut kept = self.kept.borrow_mut();
         let of_target = |spare: &&Spare| spare.ticket.target == ticket.target;
         if kept.iter().filter(of_target).count() >= ticket.reuse.connections {
             // The one that waits longest makes room.

@@ -456,7 +456,7 @@ async fn tick(core: Rc<Core>, over: Rc<Cell<bool>>) {
 /// Ends sessions as they become idle, all of them at the deadline, then the core.
 async fn drain(core: Rc<Core>, until: Rc<Cell<Instant>>, over: Rc<Cell<bool>>) {
     core.draining.set(true);
-    core.spares.close_all(None);
+    core.spares.close_all(None, core.now_ns());
     let mut last_words = None;
     while core.count() > 0 {
         let late = Instant::now() >= until.get();

@@ -104,6 +104,9 @@ impl Tls {
         if self.fed == self.inbox.len() && !self.eof {
             // Memory is taken only for what has arrived.
             if self.socket.poll_readable(cx).is_pending() {
+                // An idle connection holds no landing buffer.
+                self.inbox = Vec::new();
+                self.fed = 0;
                 return Poll::Pending;
             }
             self.inbox.resize(LANDING_BYTES, 0);
@@ -233,6 +236,14 @@ impl Stream {
             Self::Plain(socket) => socket.poll_readable(cx),
             Self::Tls(tls) if tls.read_dry && tls.fed == tls.inbox.len() && !tls.eof => tls.socket.poll_readable(cx),
             Self::Tls(_) => Poll::Ready(()),
+        }
+    }
+
+    /// Bytes, the end or an error have arrived that no read has seen.
+    pub(crate) fn has_arrived(&self) -> bool {
+        match self {
+            Self::Plain(socket) => socket.has_arrived(),
+            Self::Tls(tls) => tls.fed < tls.inbox.len() || tls.eof || tls.socket.has_arrived(),
         }
     }
 

@@ -100,16 +100,19 @@ pub(crate) async fn reach(
         Some(_) => named(parameters, SHARED_NAME.to_owned()),
         None => parameters.to_vec(),
     };
+    let epoch = core.epoch(target);
+    let path = epoch.search_path();
     loop {
-        let kept = core.spares.take(target, &parameters).await;
+        let kept = core.spares.take(target, &parameters, path).await;
         let fresh = kept.is_none();
+        let since_ns = core.now_ns();
         let mut upstream = match kept {
             Some(upstream) => upstream,
             None => dial(core, handle, target, None, &parameters).await?,
         };
         if fresh {
-            let since_ns = core.now_ns();
-            upstream.ticket = Some(Ticket { target, parameters: parameters.clone(), reuse, since_ns });
+            upstream.ticket =
+                Some(Ticket { target, parameters: parameters.clone(), path: path.to_vec(), reuse, since_ns });
         } else {
             add(&core.metrics.counters.connections_reused, 1);
         }

@@ -77,8 +77,10 @@ impl Drop for Pending {
 pub struct DirectFile {
     reactor: Rc<Reactor>,
     fd: Rc<OwnedFd>,
-    /// Something was written that is not durable.
-    loose: Cell<bool>,
+    /// Beginnings and ends of writes that are not durable by themselves,
+    loose: Cell<u64>,
+    /// and how many of them a sync that succeeded came after.
+    synced: Cell<u64>,
 }
 
 impl std::fmt::Debug for DirectFile {
@@ -95,7 +97,7 @@ impl DirectFile {
     pub async fn open(path: &Path) -> io::Result<Self> {
         let path = path.to_owned();
         let opened = blocking(move || File::options().write(true).custom_flags(libc::O_DIRECT).open(path)).await?;
-        Ok(Self { reactor: current(), fd: Rc::new(opened.into()), loose: Cell::new(false) })
+        Ok(Self { reactor: current(), fd: Rc::new(opened.into()), loose: Cell::new(0), synced: Cell::new(0) })
     }
 
     /// Memory for a write; what is in it is left over from before.
@@ -111,11 +113,14 @@ impl DirectFile {
     pub async fn write(&self, buffer: AlignedBuffer, position: u64, durable: bool) -> io::Result<()> {
         let bytes = buffer.len();
         if !durable {
-            self.loose.set(true);
+            self.loose.set(self.loose.get() + 1);
         }
         let operation = Operation::Write(Rc::clone(&self.fd), buffer, position, durable);
         let mut pending = Finished::begin(&self.reactor, operation);
         let (result, outcome) = poll_fn(|cx| pending.poll(cx)).await;
+        if !durable {
+            self.loose.set(self.loose.get() + 1);
+        }
         if let Outcome::Written(buffer) = outcome {
             self.reactor.keep_aligned(buffer);
         }
@@ -131,15 +136,16 @@ impl DirectFile {
     /// # Errors
     /// The kernel's; afterwards nothing is known of what was written.
     pub async fn sync(&self) -> io::Result<()> {
-        if !self.loose.replace(false) {
+        let before = self.loose.get();
+        if self.synced.get() >= before {
             return Ok(());
         }
         let mut pending = Finished::begin(&self.reactor, Operation::Sync(Rc::clone(&self.fd)));
         let (result, _) = poll_fn(|cx| pending.poll(cx)).await;
         if result < 0 {
-            self.loose.set(true);
             return Err(io::Error::from_raw_os_error(-result));
         }
+        self.synced.set(self.synced.get().max(before));
         Ok(())
     }
 }

@@ -143,6 +143,19 @@ impl Socket {
         Poll::Pending
     }
 
+    /// Bytes, the end or an error have arrived that no read has seen. Asks the kernel where nothing tells us by itself: a
+    /// read that is pending says only that somebody is told later.
+    #[must_use]
+    pub fn has_arrived(&self) -> bool {
+        let inner = self.state.inner.borrow();
+        if !inner.queue.is_empty() || inner.end.is_some() {
+            return true;
+        }
+        let mut byte = [0u8; 1];
+        let peeked = recv(&self.state.fd, &mut byte, RecvFlags::DONTWAIT | RecvFlags::PEEK);
+        !matches!(peeked, Err(Errno::AGAIN | Errno::INTR))
+    }
+
     /// Reads; 0 is the end (of a buffer that is not empty).
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut guard = self.state.inner.borrow_mut();
@@ -164,6 +177,10 @@ impl Socket {
             inner.queue.pop_front();
         }
         if filled > 0 {
+            if inner.queue.is_empty() && inner.queue.capacity() > QUEUE_MAX {
+                // A session that idles again keeps no memory of a flood.
+                inner.queue = VecDeque::new();
+            }
             return Poll::Ready(Ok(filled));
         }
         match inner.end {

@@ -178,7 +178,8 @@ impl Tasks {
             let Some(work) = work.take() else { return };
             (work, Arc::clone(flag), waker.clone())
         };
-        flag.queued.store(false, Ordering::Release);
+        // An exchange, not a store: whoever finds it still set relies on this poll to see what was done before.
+        flag.queued.swap(false, Ordering::AcqRel);
         self.ready.running.set(Some(key));
         let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(&mut Context::from_waker(&waker))));
         self.ready.running.set(None);
@@ -229,7 +230,10 @@ mod tests {
 
     fn tasks() -> (Tasks, UnixStream) {
         let (bell, end) = UnixStream::pair().unwrap();
-        bell.set_nonblocking(true).unwrap();
+        // Miri knows no ioctl, and its few rings fit.
+        if !cfg!(miri) {
+            bell.set_nonblocking(true).unwrap();
+        }
         (Tasks::new(bell), end)
     }
 
@@ -302,9 +306,11 @@ mod tests {
         while turns.get() < rounds {
             tasks.run(usize::MAX);
         }
-        end.set_nonblocking(true).unwrap();
-        let mut rings = [0; 64];
-        assert!(std::io::Read::read(&mut &end, &mut rings).unwrap() > 0);
+        // Nor does it read from a socket pair.
+        if !cfg!(miri) {
+            let mut rings = [0; 64];
+            assert!(std::io::Read::read(&mut &end, &mut rings).unwrap() > 0);
+        }
         tasks.clear();
         thread.join().unwrap();
     }

@@ -458,3 +458,41 @@ fn an_executor_that_ends_early_closes_everything() {
     let expected = stream(1, 100_000);
     assert!(rest.chunks(100_000).all(|chunk| *chunk == expected[..chunk.len()]));
 }
+
+#[test]
+fn what_has_arrived_is_known_though_nobody_reads() {
+    run(async {
+        let (ours, theirs) = pair();
+        let mut socket = Socket::from(ours);
+        let mut buffer = vec![0; 64 << 10];
+        // Much, then little: nothing is under way in the kernel afterwards.
+        let content = stream(7, 1 << 20);
+        let thread = std::thread::spawn(move || {
+            (&theirs).write_all(&content).unwrap();
+            theirs
+        });
+        let mut got = 0;
+        while got < 1 << 20 {
+            got += read(&mut socket, &mut buffer).await.unwrap();
+        }
+        let theirs = thread.join().unwrap();
+        let mut waits = 0;
+        while waits < 3 {
+            waits += 1;
+            (&theirs).write_all(b"end").unwrap();
+            assert_eq!(read(&mut socket, &mut buffer).await.unwrap(), 3);
+        }
+        assert!(!socket.has_arrived());
+        (&theirs).write_all(b"late").unwrap();
+        assert!(socket.has_arrived() && socket.has_arrived());
+        assert_eq!(read(&mut socket, &mut buffer).await.unwrap(), 4);
+        assert!(!socket.has_arrived());
+        drop(theirs);
+        assert!(socket.has_arrived());
+        assert_eq!(read(&mut socket, &mut buffer).await.unwrap(), 0);
+        assert!(socket.has_arrived());
+        drop(socket);
+        all_returned(256).await;
+    })
+    .unwrap();
+}

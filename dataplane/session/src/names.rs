@@ -132,6 +132,12 @@ impl Names {
         self.unsettled = true;
     }
 
+    /// Others of the account get another path from now on, and this session keeps its own.
+    pub fn path_is_old(&mut self) {
+        self.own_path = true;
+        self.path = Sha256::new().chain_update(b"old").chain_update(self.path).finalize().into();
+    }
+
     /// This statement may have set the path.
     #[must_use]
     pub fn is_moving(&self, number: u64) -> bool {

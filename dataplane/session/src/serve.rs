@@ -643,6 +643,10 @@ impl<S: Serving<Verdicts>> Session<S> {
             .grant
             .renew(&epoch)
             .map_err(|_| Fault::downstream("this identity is no longer admitted to the target").with_state("57P01"))?;
+        if grant.epoch().search_path() != self.grant.epoch().search_path() {
+            // The account is given another path now; this session still has the one of its login.
+            self.names.path_is_old();
+        }
         self.grant = grant;
         self.key = self.grant.key();
         self.shelf = shelf(host, &self.grant, &self.names);

@@ -34,6 +34,12 @@ impl Index {
         Self { relations, by_name, search_path: catalog.search_path.clone() }
     }
 
+    /// The account's search path.
+    #[must_use]
+    pub fn search_path(&self) -> &[String] {
+        &self.search_path
+    }
+
     /// The relations that a name in a statement can mean. A name without a schema is that of the first schema of the
     /// account's search path that has it, if the session still has that path, else that of any schema.
     pub fn candidates<'a>(&'a self, used: &'a RelationUse, by_path: bool) -> impl Iterator<Item = u32> + 'a {

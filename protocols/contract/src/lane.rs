@@ -45,6 +45,8 @@ pub struct Buffers {
     large: Vec<Vec<u8>>,
     /// Scratch of results that are written again, empty.
     scratch: Vec<Vec<u8>>,
+    /// Scratch of everything else, empty.
+    jotters: Vec<Vec<u8>>,
 }
 
 impl Buffers {
@@ -58,10 +60,14 @@ impl Buffers {
     }
 
     fn give_scratch(&mut self, mut scratch: Vec<u8>) {
-        let worth = BUFFER_SMALL_BYTES..=SCRATCH_BYTES_MAX;
-        if worth.contains(&scratch.capacity()) && self.scratch.len() < SCRATCH_POOL_MAX {
+        let (pool, most) = match scratch.capacity() {
+            0..BUFFER_SMALL_BYTES => (&mut self.jotters, POOL_MAX),
+            BUFFER_SMALL_BYTES..=SCRATCH_BYTES_MAX => (&mut self.scratch, SCRATCH_POOL_MAX),
+            _ => return,
+        };
+        if pool.len() < most {
             scratch.clear();
-            self.scratch.push(scratch);
+            pool.push(scratch);
         }
     }
 
@@ -179,8 +185,10 @@ impl Lane {
     /// grows only when it is full of bytes that really arrived: a length field alone costs nothing.
     pub fn slot(&mut self, buffers: &mut Buffers) -> &mut [u8] {
         self.park(buffers);
-        if self.streaming && self.rewriting && self.scratch.capacity() == 0 {
-            self.scratch = buffers.scratch.pop().unwrap_or_default();
+        if self.scratch.capacity() == 0 {
+            let large = self.streaming && self.rewriting;
+            let pool = if large { &mut buffers.scratch } else { &mut buffers.jotters };
+            self.scratch = pool.pop().unwrap_or_default();
         }
         if self.buffer.is_empty() {
             self.buffer = buffers.take(if self.streaming { BUFFER_LARGE_BYTES } else { BUFFER_SMALL_BYTES });

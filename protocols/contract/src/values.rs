@@ -12,6 +12,7 @@
 
 use crate::Redacted;
 use std::ops::Range;
+use wide::u8x16;
 
 /// Length of a field that is NULL.
 const NULL_LEN: u32 = u32::MAX;
@@ -180,6 +181,39 @@ impl<'a> Values<'a> {
         self.each_in_place(|_| false, |value, scratch| redact(value, scratch));
     }
 
+    /// Fills each value of ASCII but for the bytes that are kept; of a value that would be kept whole nothing is. What is not
+    /// ASCII becomes what `redact` says.
+    #[inline]
+    pub fn each_filled(&mut self, kept: Kept, fill: u8, mut redact: impl FnMut(&[u8], &mut Vec<u8>) -> Redacted) {
+        let fills = u8x16::new([fill; 16]);
+        for field in self.fields.iter_mut() {
+            if field.is_null() {
+                continue;
+            }
+            let (start, len) = (field.start as usize, field.len as usize);
+            let (from, to) = kept.filled(len);
+            // Most values are short: their window is changed as a whole, without a branch for each length. What lies in it
+            // behind the value stays as it is.
+            if len <= WINDOW
+                && let Some(window) = self.bytes.get_mut(start..).and_then(<[u8]>::first_chunk_mut::<WINDOW>)
+            {
+                if fill_window(window, len, from, to, fills) {
+                    continue;
+                }
+            } else if let Some(value) = self.bytes.get_mut(start..).and_then(|rest| rest.get_mut(..len))
+                && value.is_ascii()
+            {
+                if let Some(filled) = value.get_mut(from..to) {
+                    filled.fill(fill);
+                }
+                continue;
+            }
+            let value = self.bytes.get(field.range()).unwrap_or_default();
+            let redacted = redact(value, self.scratch);
+            self.resized |= settle(field, self.bytes, redacted, self.scratch, self.aside);
+        }
+    }
+
     /// Changes each value where it lies by `change`, which may leave it as it is and say `false`: then `redact` says what
     /// becomes of it.
     #[inline]
@@ -204,6 +238,71 @@ impl<'a> Values<'a> {
             self.resized |= settle(field, self.bytes, redacted, self.scratch, self.aside);
         }
     }
+}
+
+/// Which bytes of a value are not filled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// None.
+    Nothing,
+    /// So many at its beginning.
+    First(usize),
+    /// So many at its end.
+    Last(usize),
+}
+
+impl Kept {
+    /// From where to where a value of `len` bytes is filled.
+    #[inline(always)]
+    const fn filled(self, len: usize) -> (usize, usize) {
+        match self {
+            Self::First(n) if n < len => (n, len),
+            Self::Last(n) if n < len => (0, len - n),
+            Self::Nothing | Self::First(_) | Self::Last(_) => (0, len),
+        }
+    }
+}
+
+/// Bytes of a window.
+const WINDOW: usize = 32;
+/// From place `WINDOW - n` on, a window whose first `n` bytes are all ones.
+const FIRST: [u8; 2 * WINDOW] = {
+    let mut masks = [0; 2 * WINDOW];
+    let mut at = 0;
+    while at < WINDOW {
+        masks[at] = 0xff;
+        at += 1;
+    }
+    masks
+};
+
+/// The two halves of a window whose first `n` bytes are all ones.
+#[inline(always)]
+fn first(n: usize) -> [u8x16; 2] {
+    let mask = FIRST.get(WINDOW - n.min(WINDOW)..).and_then(<[u8]>::first_chunk::<WINDOW>).unwrap_or(&[0; WINDOW]);
+    halves(mask)
+}
+
+#[inline(always)]
+fn halves(window: &[u8; WINDOW]) -> [u8x16; 2] {
+    let [a, b] = std::array::from_fn(|i| window.as_chunks::<16>().0.get(i).copied().unwrap_or_default());
+    [u8x16::new(a), u8x16::new(b)]
+}
+
+/// Fills `from..to` of a window if its first `len` bytes are ASCII; whether they are.
+#[inline(always)]
+fn fill_window(window: &mut [u8; WINDOW], len: usize, from: usize, to: usize, fill: u8x16) -> bool {
+    let bytes = halves(window);
+    let value = first(len);
+    if ((bytes[0] & value[0]) | (bytes[1] & value[1])).to_bitmask() != 0 {
+        return false;
+    }
+    let (before, until) = (first(from), first(to));
+    for (i, part) in window.as_chunks_mut::<16>().0.iter_mut().enumerate() {
+        let filled = until[i] & !before[i];
+        *part = ((bytes[i] & !filled) | (fill & filled)).to_array();
+    }
+    true
 }
 
 /// Whether the field has another place now.

@@ -15,6 +15,8 @@ const NOT_CLEAN: Fault = Fault::upstream("the database did not clean a connectio
 /// One statement of our own on a connection that no session has.
 #[derive(Debug, Default)]
 pub struct Cleaning {
+    /// What the database says when it has done it.
+    tag: &'static [u8],
     frames: usize,
     completed: bool,
 }
@@ -23,19 +25,19 @@ impl Cleaning {
     /// Forgets everything a session can leave: transactions are not among it, the connection must be idle.
     #[must_use]
     pub fn discard(down: &mut Lane) -> Self {
-        Self::query(down, "DISCARD ALL")
+        Self::query(down, "DISCARD ALL", b"DISCARD ALL\0")
     }
 
     /// Gives the connection a name that the server's log and `pg_stat_activity` show.
     #[must_use]
     pub fn name(down: &mut Lane, application: &str) -> Self {
         let quoted = application.replace(['\'', '\\', '\0'], "?");
-        Self::query(down, &format!("SET application_name = '{quoted}'"))
+        Self::query(down, &format!("SET application_name = '{quoted}'"), b"SET\0")
     }
 
-    fn query(down: &mut Lane, statement: &str) -> Self {
+    fn query(down: &mut Lane, statement: &str, tag: &'static [u8]) -> Self {
         down.put_with(|out| frame::write(out, b'Q', |body| text(body, statement.as_bytes())));
-        Self::default()
+        Self { tag, ..Self::default() }
     }
 
     /// The last word to a connection that is not needed any more (manual: Terminate).
@@ -64,7 +66,8 @@ impl Cleaning {
             let body = up.input()[frame::HEADER_BYTES..header.len].to_vec();
             up.skip(header.len);
             match header.tag {
-                b'C' => self.completed = true,
+                // Another's answer is a late one, and ours follows it.
+                b'C' if body == self.tag && !self.completed => self.completed = true,
                 b'N' | b'A' => {}
                 b'S' => {
                     let mut reader = Reader::new(&body);
@@ -129,6 +132,8 @@ mod tests {
         assert_eq!(parameters[0].1, b"Europe/Rome");
         for dirty in [
             frame(b'Z', b"I"),
+            [frame(b'C', b"SELECT 1\0"), frame(b'Z', b"I")].concat(),
+            [done.clone(), done.clone(), frame(b'Z', b"I")].concat(),
             [done.clone(), frame(b'Z', b"T")].concat(),
             [frame(b'E', b"SERROR\0C25001\0Mno\0\0"), frame(b'Z', b"I")].concat(),
             frame(b'D', b"\0\0"),

@@ -22,6 +22,7 @@ mod copy_shapes;
 mod cut;
 mod described;
 mod down;
+mod reuse;
 mod rows;
 mod up;
 mod walk;
@@ -36,9 +37,10 @@ use contract::{
 };
 use copy_rows::{Copying, Planned};
 use copy_shapes::Shaping;
+use reuse::{Named, Shared, Spare};
 use rows::Giant;
 use std::cell::{Cell, RefCell};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 /// Statements the database cannot parse, sent instead of refused ones. The DBA sees them in the server's log.
@@ -67,7 +69,7 @@ struct Prepared<J: Judge> {
     types: Box<[u8]>,
 }
 
-type SharedShape<J> = Rc<RefCell<Shape<J>>>;
+type SharedShape<J> = Shared<RefCell<Shape<J>>>;
 
 impl<J: Judge> Prepared<J> {
     fn refusal(&self) -> Option<Refusal> {
@@ -143,7 +145,7 @@ enum Cancel {
 struct Portal<J: Judge> {
     /// It was run: to run it again is to go on with it.
     started: Cell<bool>,
-    prepared: Rc<Prepared<J>>,
+    prepared: Shared<Prepared<J>>,
     shape: SharedShape<J>,
     formats: Formats,
     parameters: Option<[u8; 32]>,
@@ -200,17 +202,17 @@ impl<J: Judge> Run<J> {
 enum Owed<J: Judge> {
     Parse {
         name: Vec<u8>,
-        prepared: Rc<Prepared<J>>,
+        prepared: Shared<Prepared<J>>,
     },
     /// Our own Describe; the reply ends here.
     Shape {
-        prepared: Rc<Prepared<J>>,
+        prepared: Shared<Prepared<J>>,
         shape: SharedShape<J>,
     },
     /// The portal has its name only once the database says so: a Bind that fails leaves what had the name before.
     Bind {
         name: Vec<u8>,
-        portal: Rc<Portal<J>>,
+        portal: Shared<Portal<J>>,
         /// SQL may have given or taken the name since.
         forgotten: bool,
     },
@@ -219,7 +221,7 @@ enum Owed<J: Judge> {
     /// The client's Describe of a statement: ParameterDescription, then RowDescription or NoData.
     Describe,
     Execute {
-        portal: Rc<Portal<J>>,
+        portal: Shared<Portal<J>>,
         run: Run<J>,
     },
     Close {
@@ -262,7 +264,43 @@ struct Held<J: Judge> {
     text: (usize, usize),
     /// Prepared statement's name, within it.
     name: (usize, usize),
-    portal: Option<Rc<Portal<J>>>,
+    portal: Option<Shared<Portal<J>>>,
+}
+
+/// Memory of what was prepared and bound, for what is next.
+struct Spares<J: Judge> {
+    prepared: Spare<Prepared<J>>,
+    portals: Spare<Portal<J>>,
+    shapes: Spare<RefCell<Shape<J>>>,
+}
+
+impl<J: Judge> Default for Spares<J> {
+    fn default() -> Self {
+        Self { prepared: Spare::default(), portals: Spare::default(), shapes: Spare::default() }
+    }
+}
+
+impl<J: Judge> Spares<J> {
+    fn shape(&mut self) -> SharedShape<J> {
+        self.shapes.share(RefCell::new(Shape::Unknown))
+    }
+
+    fn take_shape(&mut self, shape: SharedShape<J>) {
+        drop(self.shapes.take_back(shape));
+    }
+
+    fn take_prepared(&mut self, prepared: Shared<Prepared<J>>) {
+        if let Some(prepared) = self.prepared.take_back(prepared) {
+            self.take_shape(prepared.shape.into_inner());
+        }
+    }
+
+    fn take_portal(&mut self, portal: Shared<Portal<J>>) {
+        if let Some(portal) = self.portals.take_back(portal) {
+            self.take_shape(portal.shape);
+            self.take_prepared(portal.prepared);
+        }
+    }
 }
 
 /// What the client's lane is doing between frames.
@@ -271,7 +309,7 @@ enum Down<J: Judge> {
     Pass(usize),
     Discard(usize),
     Bind(Box<BindWalk<J>>),
-    Held(Box<Held<J>>),
+    Held(Held<J>),
     /// Held until the shapes of its COPYs are planned.
     Shaping(Box<Shaping<J>>),
 }
@@ -302,8 +340,9 @@ pub struct Serve<J: Judge> {
     /// The connection to the database may outlive the conversation.
     keeps: bool,
     channels: Channels,
-    prepared: HashMap<Vec<u8>, Rc<Prepared<J>>>,
-    portals: HashMap<Vec<u8>, Rc<Portal<J>>>,
+    prepared: Named<Shared<Prepared<J>>>,
+    portals: Named<Shared<Portal<J>>>,
+    spares: Spares<J>,
     owed: VecDeque<Owed<J>>,
     done: VecDeque<Done<J>>,
     down: Down<J>,
@@ -383,8 +422,9 @@ impl<J: Judge> Serve<J> {
             keeping: bind::Keeping::default(),
             keeps: false,
             channels,
-            prepared: HashMap::new(),
-            portals: HashMap::new(),
+            prepared: Named::default(),
+            portals: Named::default(),
+            spares: Spares::default(),
             owed: VecDeque::new(),
             done: VecDeque::new(),
             down: Down::Frames,
@@ -464,10 +504,10 @@ impl<J: Judge> Serve<J> {
     }
 
     /// The prepared statement a Bind or Describe means by `name`: the newest parse still owed, else the map.
-    fn statement(&self, name: &[u8]) -> Option<Rc<Prepared<J>>> {
+    fn statement(&self, name: &[u8]) -> Option<Shared<Prepared<J>>> {
         for entry in self.owed.iter().rev() {
             match entry {
-                Owed::Parse { name: n, prepared } if n == name => return Some(Rc::clone(prepared)),
+                Owed::Parse { name: n, prepared } if n == name => return Some(prepared.clone()),
                 Owed::Close { statement: Some(n), .. } if n == name => return None,
                 _ => {}
             }
@@ -481,8 +521,8 @@ impl<J: Judge> Serve<J> {
 }
 
 impl<J: Judge> Serving<J> for Serve<J> {
-    fn downstream(&mut self, down: &mut Lane, up: &mut Lane) -> Result<Step<J>, Fault> {
-        self.step_down(down, up)
+    fn downstream(&mut self, down: &mut Lane, _up: &mut Lane) -> Result<Step<J>, Fault> {
+        self.step_down(down)
     }
 
     fn upstream(&mut self, up: &mut Lane, down: &mut Lane) -> Result<Step<J>, Fault> {
@@ -565,6 +605,8 @@ impl<J: Judge> Serving<J> for Serve<J> {
         self.owed.is_empty()
             && self.done.is_empty()
             && self.transaction == b'I'
+            // What was executed is taken back if nothing ends its transaction.
+            && !self.ran
             && matches!(self.down, Down::Frames)
             && !self.skip_to_sync
             && self.cancel == Cancel::None
@@ -584,7 +626,7 @@ impl<J: Judge> Serving<J> for Serve<J> {
             _ => None,
         });
         for portal in self.portals.values().chain(coming) {
-            let listed = self.prepared.values().any(|p| Rc::ptr_eq(p, &portal.prepared));
+            let listed = self.prepared.values().any(|p| p.is(&portal.prepared));
             if !listed {
                 portal.prepared.renew(judge);
             }
@@ -592,13 +634,11 @@ impl<J: Judge> Serving<J> for Serve<J> {
     }
 
     fn has_prepared(&self, name: &[u8]) -> bool {
-        self.prepared.contains_key(name)
-            || self.owed.iter().any(|o| matches!(o, Owed::Parse { name: n, .. } if n == name))
+        self.prepared.contains(name) || self.owed.iter().any(|o| matches!(o, Owed::Parse { name: n, .. } if n == name))
     }
 
     fn has_portal(&self, name: &[u8]) -> bool {
-        self.portals.contains_key(name)
-            || self.owed.iter().any(|o| matches!(o, Owed::Bind { name: n, .. } if n == name))
+        self.portals.contains(name) || self.owed.iter().any(|o| matches!(o, Owed::Bind { name: n, .. } if n == name))
     }
 
     fn forget_prepared(&mut self, name: Option<&[u8]>) {

@@ -26,6 +26,7 @@ mod login;
 mod masking;
 mod modes;
 mod notary;
+mod operations;
 mod plain;
 mod proofs;
 mod recordings;

@@ -221,3 +221,82 @@ fn psql_and_its_answers_are_the_same_on_a_used_connection() {
     assert_eq!(ask(), first);
     assert_eq!(reused(&gateway), 1.0);
 }
+
+const MOVED: &str = "
+version: 1
+targets:
+  moved: {protocol: postgres, address: 127.0.0.1:5432, tls: disable, database: plain, account: app, audit: async}
+classes:
+  hidden: {columns: [\"moved.ward.people.secret\"]}
+roles:
+  masked:
+    groups: [analysts]
+    targets: [moved]
+    default: clear
+    redact: {hidden: keep-last 4}
+";
+
+/// Everything that is said to a question about `people`.
+fn people(wire: &mut Wire) -> String {
+    let frames = wire.query("select secret || '' from people");
+    format!("{:?}", frames.iter().map(|frame| String::from_utf8_lossy(&frame.body)).collect::<Vec<_>>())
+}
+
+fn given(server: &Postgres, path: &str) {
+    server.sql("plain", &format!("alter role app in database plain set search_path = {path}"));
+}
+
+fn moved(path: &str) -> (Postgres, Gateway) {
+    direct();
+    let server = Postgres::start("");
+    server.sql(
+        "plain",
+        "create schema ward; create table ward.people (secret text); insert into ward.people values ('raw-secret');
+         create schema lobby; create table lobby.people (secret text); insert into lobby.people values ('for all');
+         grant usage on schema ward, lobby to app; grant select on ward.people, lobby.people to app",
+    );
+    given(&server, path);
+    let bundle = Bundle::compile(&[MOVED], "moved", &server);
+    let gateway = Setup::new(&bundle, &server).cores(1).line("catalog_refresh: 1s").target_line(KEEP).start();
+    (server, gateway)
+}
+
+/// The account gets another search path, in which the same name is the protected relation: who logs in from then on is
+/// judged by that path once the catalog was looked at.
+#[test]
+fn a_search_path_that_the_account_is_given_later_counts_for_later_sessions() {
+    let (server, gateway) = moved("lobby, public");
+    let mut running = Wire::login(&gateway.endpoint("ana"));
+    assert!(people(&mut running).contains("for all"));
+    given(&server, "ward, public");
+    std::thread::sleep(Duration::from_secs(5));
+    let mut next = Wire::open(gateway.port());
+    assert!(next.try_login(&gateway.endpoint("ana"), &[("TimeZone", "Asia/Tokyo")]).is_none());
+    let said = people(&mut next);
+    assert!(!said.contains("raw-secret"), "{said}");
+}
+
+/// The other way round: a connection that logged in before still means the protected one by the name, whether its session
+/// runs or another gets it.
+#[test]
+fn names_on_a_connection_of_before_are_not_judged_by_a_later_search_path() {
+    let (server, gateway) = moved("ward, public");
+    let mut running = Wire::login(&gateway.endpoint("ana"));
+    assert!(!people(&mut running).contains("raw-secret"));
+    let mut first = Wire::login(&gateway.endpoint("ana"));
+    assert!(!people(&mut first).contains("raw-secret"));
+    first.send(&frame(b'X', b""));
+    assert!(first.closes());
+    given(&server, "lobby, public");
+    // The gateway knows when a session whose connection cannot be an old one, by its parameters, is answered.
+    wait_until("the gateway knows", Duration::from_secs(20), || {
+        let mut other = Wire::open(gateway.port());
+        assert!(other.try_login(&gateway.endpoint("ana"), &[("TimeZone", "Asia/Tokyo")]).is_none());
+        drop(other.query("begin"));
+        people(&mut other).contains("for all")
+    });
+    let mut next = Wire::login(&gateway.endpoint("ana"));
+    let said = [people(&mut next), people(&mut running)];
+    assert!(said.iter().all(|said| !said.contains("raw-secret")), "{said:?}");
+    assert_eq!(value(&mut next, "select secret from people"), "for all");
+}

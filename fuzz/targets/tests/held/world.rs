@@ -1,7 +1,7 @@
 //! One session with a client, a database and a log, all in this process: what each has seen is written down.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -9,11 +9,12 @@ use audit::Ring;
 use audit::record::{Clock, Record, Recorded, SessionId};
 use contract::{Buffers, Chunk, Lane, Limits};
 use lineage::catalog::{Column, Relation, RelationKind};
-use lineage::{Catalog, Facts, NotUnderstood};
+use lineage::{Catalog, Facts, FactsCache, NotUnderstood};
 use policy::{Bundle, Epoch, Keys};
 use postgres::{Serve, frame};
 use session::{
-    Durability, HoldAnswer, HoldAsked, HoldQuestion, Host, Progress, Session, SessionInfo, Stage, Unrecorded, Verdicts,
+    Durability, HoldAnswer, HoldAsked, HoldQuestion, Host, Progress, Session, SessionInfo, Shelf, Shelves, Stage,
+    Unrecorded, Verdicts,
 };
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
@@ -52,7 +53,19 @@ fn word(record: &Record<'_>) -> String {
     }
 }
 
+/// What the sessions of one core have in common.
+#[derive(Debug, Default)]
+pub(crate) struct Common {
+    pub(crate) epoch: RefCell<Option<Arc<Epoch>>>,
+    /// Facts and judgements are kept, as a core does it.
+    pub(crate) kept: Option<(RefCell<FactsCache>, Shelves)>,
+    pub(crate) ledger: Arc<policy::ledger::Ledger>,
+}
+
 pub(crate) struct TestHost {
+    common: Rc<Common>,
+    /// Every record as it is.
+    pub(crate) log: RefCell<Vec<String>>,
     pub(crate) now_ns: Cell<u64>,
     ring: RefCell<Ring>,
     pub(crate) records: RefCell<Vec<(u64, String)>>,
@@ -61,20 +74,22 @@ pub(crate) struct TestHost {
     /// The log does not take records of this word.
     pub(crate) full: RefCell<Option<&'static str>>,
     epoch: RefCell<Arc<Epoch>>,
-    ledger: Arc<policy::ledger::Ledger>,
     random: Cell<u8>,
 }
 
 impl TestHost {
-    fn new(rules: &str) -> Self {
+    fn new(start: &Start) -> Self {
+        let common = Rc::clone(&start.common);
+        let known = common.epoch.borrow().clone();
         Self {
+            common,
+            log: RefCell::default(),
             now_ns: Cell::new(SECOND),
             ring: RefCell::new(Ring::new([1; 16], 0, 1, [2; 16], [0; 32], 1, 4 << 20)),
             records: RefCell::default(),
             stalled: Cell::new(false),
             full: RefCell::default(),
-            epoch: RefCell::new(epoch(rules)),
-            ledger: Arc::default(),
+            epoch: RefCell::new(known.unwrap_or_else(|| epoch(start.rules))),
             random: Cell::new(0),
         }
     }
@@ -139,6 +154,7 @@ impl Host for TestHost {
 
     fn record(&self, record: &Record<'_>) -> Result<Recorded, Unrecorded> {
         let word = word(record);
+        self.log.borrow_mut().push(format!("{record:?}"));
         if self.full.borrow().is_some_and(|full| word.starts_with(full)) {
             return Err(Unrecorded);
         }
@@ -159,7 +175,14 @@ impl Host for TestHost {
     }
 
     fn facts(&self, text: &str) -> Result<Arc<Facts>, NotUnderstood> {
-        lineage::analyse(text).map(Arc::new)
+        match &self.common.kept {
+            Some((facts, _)) => facts.borrow_mut().get_or_analyse(text),
+            None => lineage::analyse(text).map(Arc::new),
+        }
+    }
+
+    fn shelf(&self, grant: &policy::Grant) -> Rc<Shelf> {
+        self.common.kept.as_ref().map_or_else(Rc::default, |(_, shelves)| shelves.of(grant))
     }
 
     fn epoch(&self, _: usize) -> Arc<Epoch> {
@@ -169,7 +192,7 @@ impl Host for TestHost {
     fn catalog_changed(&self, _: usize) {}
 
     fn ledger(&self) -> &Arc<policy::ledger::Ledger> {
-        &self.ledger
+        &self.common.ledger
     }
 
     fn measure(&self, _: Stage, _: u64) {}
@@ -208,11 +231,12 @@ pub(crate) struct Start {
     pub(crate) mode: Durability,
     pub(crate) path: &'static str,
     pub(crate) subject: &'static str,
+    pub(crate) common: Rc<Common>,
 }
 
 impl Default for Start {
     fn default() -> Self {
-        Self { rules: RULES, role: "r", mode: Durability::Strict, path: "", subject: "ana" }
+        Self { rules: RULES, role: "r", mode: Durability::Strict, path: "", subject: "ana", common: Rc::default() }
     }
 }
 
@@ -239,11 +263,16 @@ pub(crate) struct World {
     pub(crate) ended: bool,
     /// Answers that wait for Flush or Sync.
     owed: Vec<u8>,
+    /// Selects from `p` have rows; of `ssn` and `id`, if this says so.
+    pub(crate) rows: Option<bool>,
+    /// Texts of what is prepared and bound.
+    prepared: HashMap<String, String>,
+    bound: HashMap<String, String>,
 }
 
 impl World {
     pub(crate) fn new(start: &Start) -> Self {
-        let host = TestHost::new(start.rules);
+        let host = TestHost::new(start);
         let grant = policy::preview(&host.epoch(0), start.role).unwrap();
         let info = SessionInfo {
             id: SessionId([7; 16]),
@@ -286,6 +315,9 @@ impl World {
             answers: true,
             ended: false,
             owed: Vec::new(),
+            rows: None,
+            prepared: HashMap::new(),
+            bound: HashMap::new(),
         };
         world.turn();
         world
@@ -384,6 +416,54 @@ impl World {
         let complete = |out: &mut Vec<u8>| frame::write(out, b'C', |b| b.extend(b"DONE 1\0"));
         let text = frame.text();
         let fails = text.contains("tidegate: statement refused") || text.contains("fails");
+        let mut words = text.split('|');
+        match (frame.tag, words.next(), words.next()) {
+            (b'P', Some(name), Some(text)) if !fails && !self.failed => {
+                drop(self.prepared.insert(name.to_owned(), text.to_owned()))
+            }
+            (b'B', Some(portal), Some(name)) if !self.failed => {
+                let text = self.prepared.get(name).cloned().unwrap_or_default();
+                self.bound.insert(portal.to_owned(), text);
+            }
+            _ => {}
+        }
+        let selects = |text: &str| text.starts_with("SELECT") && text.contains("FROM p");
+        let described = match (frame.tag, self.rows) {
+            (_, None) => None,
+            (b'Q', Some(turned)) => selects(&text).then_some(turned),
+            (b'D', Some(turned)) => {
+                let name = text.get(1..).unwrap_or_default().trim_end_matches('|');
+                self.prepared.get(name).filter(|text| selects(text)).map(|_| turned)
+            }
+            (b'E', Some(turned)) => {
+                let portal = words_of(&frame.body);
+                self.bound.get(&portal).filter(|text| selects(text)).map(|_| turned)
+            }
+            _ => None,
+        };
+        let shape = |out: &mut Vec<u8>, turned: bool| {
+            let columns = if turned { [("ssn", 2u16), ("id", 1)] } else { [("id", 1), ("ssn", 2)] };
+            frame::write(out, b'T', |b| {
+                b.extend([0, 2]);
+                for (name, number) in columns {
+                    frame::text(b, name.as_bytes());
+                    b.extend(16_400u32.to_be_bytes());
+                    b.extend(number.to_be_bytes());
+                    b.extend(25u32.to_be_bytes());
+                    b.extend([0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
+                }
+            });
+        };
+        let row = |out: &mut Vec<u8>, turned: bool| {
+            let values = if turned { ["078-05-1120", "i"] } else { ["i", "078-05-1120"] };
+            frame::write(out, b'D', |b| {
+                b.extend([0, 2]);
+                for value in values {
+                    b.extend((value.len() as u32).to_be_bytes());
+                    b.extend(value.as_bytes());
+                }
+            });
+        };
         match frame.tag {
             b'Q' if fails => {
                 error(out);
@@ -395,6 +475,10 @@ impl World {
                     "begin" => self.transaction = b'T',
                     "rollback" | "commit" => self.transaction = b'I',
                     _ => {}
+                }
+                if let Some(turned) = described {
+                    shape(out, turned);
+                    row(out, turned);
                 }
                 complete(out);
                 ready(out, self.transaction);
@@ -414,9 +498,17 @@ impl World {
                 if frame.body.first() == Some(&b'S') {
                     frame::write(out, b't', |b| b.extend([0, 0]));
                 }
-                frame::write(out, b'n', |_| {});
+                match described {
+                    Some(turned) => shape(out, turned),
+                    None => frame::write(out, b'n', |_| {}),
+                }
             }
-            b'E' => complete(out),
+            b'E' => {
+                if let Some(turned) = described {
+                    row(out, turned);
+                }
+                complete(out);
+            }
             _ => {}
         }
     }
@@ -473,10 +565,19 @@ impl World {
     }
 
     pub(crate) fn renew(&mut self, rules: &str) {
-        *self.host.epoch.borrow_mut() = epoch(rules);
+        self.renew_with(epoch(rules));
+    }
+
+    pub(crate) fn renew_with(&mut self, epoch: Arc<Epoch>) {
+        *self.host.epoch.borrow_mut() = epoch;
         self.session.renew(&self.host).unwrap();
         self.turn();
     }
+}
+
+/// The text that a body begins with.
+fn words_of(body: &[u8]) -> String {
+    String::from_utf8_lossy(body.split(|byte| *byte == 0).next().unwrap_or_default()).into_owned()
 }
 
 pub(crate) fn query(text: &str) -> Vec<u8> {

@@ -7,7 +7,7 @@
 //!
 //! Invariant: the walk ends exactly at the frame's end, or it is a fault; result formats are known when it ends.
 
-use super::{Formats, Portal, Prepared};
+use super::{Formats, Portal, Prepared, Shared};
 use contract::{Fault, Format, Judge, Lane};
 use sha2::{Digest as _, Sha256};
 use std::cell::Cell;
@@ -24,16 +24,24 @@ enum Part {
     Formats(usize),
     ValueCount,
     Length(usize),
-    Value { left: usize, more: usize },
+    Value {
+        left: usize,
+        more: usize,
+    },
     ResultCount,
-    Results { left: usize, list: Vec<Format> },
+    /// The one format of all columns.
+    Result(Format),
+    Results {
+        left: usize,
+        list: Vec<Format>,
+    },
     End,
 }
 
 /// A Bind whose names are known and whose values are arriving.
 pub(super) struct BindWalk<J: Judge> {
     pub(super) name: Vec<u8>,
-    pub(super) prepared: Rc<Prepared<J>>,
+    pub(super) prepared: Shared<Prepared<J>>,
     part: Part,
     /// Bytes of the frame not walked yet.
     left: usize,
@@ -51,7 +59,7 @@ pub(super) struct BindWalk<J: Judge> {
 impl<J: Judge> BindWalk<J> {
     pub(super) fn new(
         name: Vec<u8>,
-        prepared: Rc<Prepared<J>>,
+        prepared: Shared<Prepared<J>>,
         left: usize,
         columns_max: usize,
         keeping: &Keeping,
@@ -137,19 +145,24 @@ impl<J: Judge> BindWalk<J> {
                     if list.len() >= self.columns_max {
                         return Err(MALFORMED);
                     }
-                    list.push(match code {
+                    let format = match code {
                         0 => Format::Text,
                         1 => Format::Binary,
                         _ => return Err(MALFORMED),
-                    });
+                    };
                     *left -= 1;
+                    if *left == 0 && list.is_empty() {
+                        self.part = Part::Result(format);
+                        break;
+                    }
+                    list.push(format);
                     if *left > 0 {
                         continue;
                     }
                     // The list stays where it is for `formats`.
                     break;
                 }
-                Part::End => break,
+                Part::Result(_) | Part::End => break,
             };
             self.part = next;
             if matches!(self.part, Part::End) {
@@ -158,7 +171,7 @@ impl<J: Judge> BindWalk<J> {
         }
         down.pass(at);
         self.left -= at;
-        let complete = matches!(self.part, Part::End | Part::Results { left: 0, .. });
+        let complete = matches!(self.part, Part::End | Part::Result(_) | Part::Results { left: 0, .. });
         if complete && self.left > 0 {
             return Err(MALFORMED);
         }
@@ -174,16 +187,13 @@ impl<J: Judge> BindWalk<J> {
 
     pub(super) fn portal(self, cycle: u64) -> (Vec<u8>, Portal<J>) {
         let formats = match self.part {
-            Part::Results { list, .. } => match list.as_slice() {
-                [] | [Format::Text] => Formats::Text,
-                [Format::Binary] => Formats::Binary,
-                _ => Formats::Each(list.into()),
-            },
+            Part::Result(Format::Binary) => Formats::Binary,
+            Part::Results { list, .. } if !list.is_empty() => Formats::Each(list.into()),
             _ => Formats::Text,
         };
         let parameters = self.digest.map(|d| d.finalize().into());
         let values = self.values.map(|values| Kept::new(values, self.kept));
-        let shape = Rc::clone(&self.prepared.shape.borrow());
+        let shape = self.prepared.shape.borrow().clone();
         let (started, inputs) = (Cell::new(false), self.inputs.map(Vec::into_boxed_slice));
         (self.name, Portal { started, prepared: self.prepared, shape, formats, parameters, values, inputs, cycle })
     }

@@ -10,13 +10,15 @@
 //! longer than the largest buffer streams: its planned fields are filled at their length, never buffered.
 //! Deliberately absent: COPY data from the client, which passes as it is.
 
+use super::Formats;
 use super::copy_giant::Giant;
+use super::walk::{Framing, Walk};
 use crate::frame::HEADER_BYTES;
 use contract::{CopyFormat, Fault, Format, Lane, Quoted, Redacted, Redactor};
 
 pub(super) const MALFORMED: Fault = Fault::upstream("COPY data from the database is not as its statement says");
 /// Rows are rewritten in batches of about this size before the pump gets a turn.
-const BATCH_BYTES: usize = 256 << 10;
+pub(super) const BATCH_BYTES: usize = 256 << 10;
 /// What binary data begins with, before flags and the length of an extension.
 pub(super) const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
@@ -42,10 +44,10 @@ pub(super) struct Copying<R> {
     plain: Vec<u8>,
 }
 
-/// Bytes of the whole CopyData frames at the front of `input` that make one batch.
-pub(super) fn batch(input: &[u8]) -> usize {
+/// Bytes of the whole CopyData frames at the front of `input`, up to `max` and the rest of the last.
+pub(super) fn batch(input: &[u8], max: usize) -> usize {
     let mut taken = 0;
-    while taken < BATCH_BYTES {
+    while taken < max {
         let next = input.get(taken..).unwrap_or_default();
         let whole = next.first() == Some(&b'd')
             && next.len() >= HEADER_BYTES
@@ -56,6 +58,27 @@ pub(super) fn batch(input: &[u8]) -> usize {
         taken += frame_at(next, 0);
     }
     taken
+}
+
+/// Rows of such a batch in a format in which each has a frame of its own.
+pub(super) fn frames(batch: &[u8]) -> u64 {
+    let (mut at, mut frames) = (0, 0);
+    while at < batch.len() {
+        at += frame_at(batch, at);
+        frames += 1;
+    }
+    frames
+}
+
+/// What was found in the frames of one batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    /// Rows, and what goes on lies there.
+    There,
+    /// Rows that have to be written again.
+    Resized,
+    /// Something that is read frame by frame; nothing was changed.
+    Odd,
 }
 
 /// What a batch did.
@@ -102,6 +125,7 @@ impl<R: Redactor> Copying<R> {
         up: &mut Lane,
         len: usize,
         max: usize,
+        walk: &mut Walk,
         scratch: &mut Vec<u8>,
     ) -> Result<Option<Batch>, Fault> {
         if self.giant.is_none() && up.input().len() < len {
@@ -127,26 +151,92 @@ impl<R: Redactor> Copying<R> {
             let rows = u64::from(complete);
             return Ok((complete || taken > 0).then_some(Batch { rows, bytes: taken }));
         }
-        let input = up.input();
-        let (mut taken, mut whole) = (0, true);
-        while whole && taken < BATCH_BYTES.min(max) {
-            taken += frame_at(input, taken);
-            let next = input.get(taken..).unwrap_or_default();
-            whole = next.first() == Some(&b'd')
-                && next.len() >= HEADER_BYTES
-                && (HEADER_BYTES..=next.len()).contains(&frame_at(next, 0));
-        }
+        let end = up.input().len().min(max);
         let mut rows = 0;
-        up.replace(taken, |input, out| {
-            let mut at = 0;
-            while at < taken {
-                let len = frame_at(input, at);
-                rows += self.frame(&input[at + HEADER_BYTES..at + len], scratch, out)?;
-                at += len;
+        let (mut read, mut rest) = (0, None);
+        let width = self.planned.plan.width();
+        walk.begin(&self.planned.plan, end.min(BATCH_BYTES), HEADER_BYTES + width)?;
+        let input = &mut up.input_mut()[..end];
+        while read < BATCH_BYTES {
+            let (taken, found) = self.walk(&mut input[read..], walk);
+            if taken == 0 {
+                break;
+            }
+            if found != Found::There {
+                rest = Some(found);
+                break;
+            }
+            rows += walk.rows() as u64;
+            read += taken;
+        }
+        if read == 0 && rest.is_none() {
+            return Err(MALFORMED);
+        }
+        up.pass(read);
+        let Some(mut found) = rest else { return Ok(Some(Batch { rows, bytes: read as u64 })) };
+        // The rest of the turn is written elsewhere, all of it, so that it leaves in one piece.
+        let first = walk.len();
+        let more = batch(&up.input()[..end - read], BATCH_BYTES.saturating_sub(read).max(first));
+        up.replace(more, |input, out| {
+            let (mut at, mut taken) = (0, first);
+            while at < more {
+                let frames = input.get_mut(at..at + taken).filter(|f| !f.is_empty()).ok_or(MALFORMED)?;
+                match found {
+                    Found::There => out.extend_from_slice(frames),
+                    Found::Resized => self.rewrite(input, at, walk, out)?,
+                    Found::Odd => {
+                        let mut frame = 0;
+                        while frame < taken {
+                            let len = frame_at(frames, frame);
+                            rows += self.frame(&frames[frame + HEADER_BYTES..frame + len], scratch, out)?;
+                            frame += len;
+                        }
+                    }
+                }
+                if found != Found::Odd {
+                    rows += walk.rows() as u64;
+                }
+                at += taken;
+                (taken, found) = self.walk(&mut input[at..], walk);
             }
             Ok::<(), Fault>(())
         })?;
-        Ok(Some(Batch { rows, bytes: taken as u64 }))
+        Ok(Some(Batch { rows, bytes: (read + more) as u64 }))
+    }
+
+    /// Redacts the frames of one batch at the front of `input`, if each of them is one row and nothing in it needs a closer
+    /// look. Their bytes, and what was found.
+    fn walk(&self, input: &mut [u8], walk: &mut Walk) -> (usize, Found) {
+        let Planned { plan, format, .. } = &self.planned;
+        let found = |resized| if resized { Found::Resized } else { Found::There };
+        let rows = self.begun && !self.ended;
+        // The end of binary data is in a frame of its own, and a frame may have several rows.
+        if rows
+            && *format == CopyFormat::Binary
+            && let Ok(taken) = walk.find(input, b'd', true)
+        {
+            return (taken, found(walk.redact(&mut input[..taken], plan, &Formats::Binary)));
+        }
+        let taken = walk.frames(input, b'd');
+        let frames = &mut input[..taken];
+        match format {
+            CopyFormat::Text { delimiter, null, .. } if rows && walk.find_in_lines(frames, *delimiter, null) => {
+                let resized = walk.redact(frames, plan, &Formats::Text);
+                let special = |value: &[u8]| has_special(value, *delimiter);
+                let escaped = walk.escape(frames, special, |value, out| write_text(value, *delimiter, out));
+                (taken, found(resized | escaped))
+            }
+            _ => (taken, Found::Odd),
+        }
+    }
+
+    /// Appends the rows of one batch at `at` of `input`, with what became of their values.
+    fn rewrite(&self, input: &mut [u8], at: usize, walk: &Walk, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let framing = match &self.planned.format {
+            CopyFormat::Text { null, .. } | CopyFormat::Csv { null, .. } => Framing::Bare(null),
+            CopyFormat::Binary => Framing::Lengths,
+        };
+        walk.rewrite(input, at, out, framing)
     }
 
     /// A frame is half sent.
@@ -218,8 +308,7 @@ impl<R: Redactor> Copying<R> {
                 None => line.len(),
             };
             let value = line.get(begin..end).ok_or(MALFORMED)?;
-            // The word for NULL has a backslash, or is empty.
-            let redacted = if value.is_empty() && matches!(format, CopyFormat::Text { null, .. } if null.is_empty()) {
+            let redacted = if matches!(format, CopyFormat::Text { null, .. } if value == null.as_slice()) {
                 Redacted::Keep
             } else {
                 plan.redact(i, Format::Text, value, scratch)
@@ -493,10 +582,26 @@ fn write_field(value: Option<&[u8]>, format: &CopyFormat, name: &[u8], out: &mut
     }
 }
 
+/// A value of text format that is not written as it is: eight bytes at a time, the last ones twice.
+fn has_special(value: &[u8], delimiter: u8) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    let delimiters = ONES * u64::from(delimiter);
+    let backslashes = ONES * u64::from(b'\\');
+    // The high bit of some byte is set if there is a byte below `n`, which is 128 at most.
+    let below = |word: u64, n: u8| word.wrapping_sub(ONES * u64::from(n)) & !word;
+    let special =
+        |word: u64| (below(word, b' ') | below(word ^ delimiters, 1) | below(word ^ backslashes, 1)) & HIGH != 0;
+    if let Some(last) = value.last_chunk::<8>() {
+        let (words, _) = value.as_chunks::<8>();
+        let all = words.iter().fold(false, |any, word| any | special(u64::from_ne_bytes(*word)));
+        return all | special(u64::from_ne_bytes(*last));
+    }
+    value.iter().any(|b| *b < b' ' || *b == b'\\' || *b == delimiter)
+}
+
 fn write_text(value: &[u8], delimiter: u8, out: &mut Vec<u8>) {
-    // Written as a fold without early exit, so that it compiles to vector compares.
-    let special = |b: u8| (b < b' ') | (b == b'\\') | (b == delimiter);
-    if value.iter().fold(0u8, |any, b| any | u8::from(special(*b))) == 0 {
+    if !has_special(value, delimiter) {
         out.extend_from_slice(value);
         return;
     }
@@ -516,5 +621,28 @@ fn write_text(value: &[u8], delimiter: u8, out: &mut Vec<u8>) {
             }
         };
         out.extend_from_slice(&[b'\\', letter]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_special;
+
+    #[test]
+    fn every_special_byte_is_seen_in_every_place() {
+        for delimiter in *b"\t,|*" {
+            for len in 0..40 {
+                assert!(!has_special(&vec![b'a'; len], delimiter));
+                assert!(!has_special(&vec![0xff; len], delimiter));
+                for at in 0..len {
+                    for byte in 0..=255u8 {
+                        let mut value = vec![b'~'; len];
+                        value[at] = byte;
+                        let special = byte < b' ' || byte == b'\\' || byte == delimiter;
+                        assert_eq!(has_special(&value, delimiter), special, "{byte} at {at} of {len}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -9,7 +9,7 @@
 //! | `F` FunctionCall | refused |
 //! | anything else | fault |
 
-use super::{BindWalk, Down, Held, Owed, POISON, Portal, Prepared, Run, Serve, Shape};
+use super::{BindWalk, Down, Held, Owed, POISON, Portal, Prepared, Run, Serve, Shared};
 use crate::faults;
 use crate::frame::{self, HEADER_BYTES, Header};
 use contract::{Ask, Fault, Judge, Lane, Outcome, Peer, Reader, Refusal, Serving as _, Step, Verdict, Via};
@@ -20,7 +20,7 @@ use std::rc::Rc;
 const PARSE_EXTRA_BYTES: usize = 2 + 4 * 65_535;
 
 impl<J: Judge> Serve<J> {
-    pub(super) fn step_down(&mut self, down: &mut Lane, up: &mut Lane) -> Result<Step<J>, Fault> {
+    pub(super) fn step_down(&mut self, down: &mut Lane) -> Result<Step<J>, Fault> {
         self.send_poison(down);
         match &mut self.down {
             Down::Frames => {}
@@ -51,7 +51,9 @@ impl<J: Judge> Serve<J> {
             Down::Bind(walk) => {
                 let before = down.input().len();
                 if walk.walk(down)? {
-                    self.bound();
+                    if let Down::Bind(walk) = std::mem::replace(&mut self.down, Down::Frames) {
+                        self.bound(*walk);
+                    }
                     return Ok(Step::Settled);
                 }
                 return Ok(if down.input().len() < before { Step::Settled } else { Step::NeedMore });
@@ -73,7 +75,7 @@ impl<J: Judge> Serve<J> {
         match header.tag {
             b'Q' => self.query(down, header),
             b'P' => self.parse(down, header),
-            b'B' => self.bind(down, up, header),
+            b'B' => self.bind(down, header),
             b'D' => self.describe(down, header),
             b'E' => self.execute(down, header),
             b'C' => self.close(down, header),
@@ -149,15 +151,15 @@ impl<J: Judge> Serve<J> {
     }
 
     /// Asks for the shape of a prepared statement; the answer ends here.
-    fn ask_shape(&mut self, down: &mut Lane, name: &[u8], prepared: &Rc<Prepared<J>>) {
+    fn ask_shape(&mut self, down: &mut Lane, name: &[u8], prepared: &Shared<Prepared<J>>) {
         down.put_with(|out| {
             frame::write(out, b'D', |b| {
                 b.push(b'S');
                 frame::text(b, name);
             });
         });
-        let shape = Rc::clone(&prepared.shape.borrow());
-        self.owed.push_back(Owed::Shape { prepared: Rc::clone(prepared), shape });
+        let shape = prepared.shape.borrow().clone();
+        self.owed.push_back(Owed::Shape { prepared: prepared.clone(), shape });
     }
 
     /// Drops a frame, as much of it as is here.
@@ -184,12 +186,12 @@ impl<J: Judge> Serve<J> {
         let text = r.text().filter(|_| r.rest().is_empty());
         let text = text.ok_or(Fault::downstream("invalid string in message"))?;
         let text = (HEADER_BYTES, HEADER_BYTES + text.len());
-        self.down = Down::Held(Box::new(Held { via: Via::Simple, len: header.len, text, name: (0, 0), portal: None }));
+        self.down = Down::Held(Held { via: Via::Simple, len: header.len, text, name: (0, 0), portal: None });
         Ok(Step::Ask(Ask::Text(Via::Simple)))
     }
 
     fn hold_too_long(&mut self, header: Header, via: Via) -> Step<J> {
-        self.down = Down::Held(Box::new(Held { via, len: header.len, text: (0, 0), name: (0, 0), portal: None }));
+        self.down = Down::Held(Held { via, len: header.len, text: (0, 0), name: (0, 0), portal: None });
         Step::Ask(Ask::TextTooLong(via))
     }
 
@@ -222,37 +224,35 @@ impl<J: Judge> Serve<J> {
         }
         if name_len > 0 && self.prepared.len() + self.owed.len() >= self.limits.prepared_max {
             let name = &down.input()[HEADER_BYTES..HEADER_BYTES + name_len];
-            if !self.prepared.contains_key(name) && self.named_after_owed() >= self.limits.prepared_max {
+            if !self.prepared.contains(name) && self.named_after_owed() >= self.limits.prepared_max {
                 self.report(down, header.len, "53400", "too many prepared statements in this session");
                 return Ok(Step::Settled);
             }
         }
-        self.down = Down::Held(Box::new(Held {
+        self.down = Down::Held(Held {
             via: Via::Prepare,
             len: header.len,
             text: (text_at, text_at + text_len),
             name: (HEADER_BYTES, HEADER_BYTES + name_len),
             portal: None,
-        }));
+        });
         Ok(Step::Ask(Ask::Text(Via::Prepare)))
     }
 
     /// Named prepared statements there will be when everything owed is answered.
     fn named_after_owed(&self) -> usize {
-        let mut named = self.prepared.len() - usize::from(self.prepared.contains_key(&b""[..]));
+        let mut named = self.prepared.len() - usize::from(self.prepared.contains(b""));
         for entry in &self.owed {
             match entry {
                 Owed::Parse { name, .. } => named += usize::from(!name.is_empty()),
-                Owed::Close { statement: Some(n), .. } if self.prepared.contains_key(n) => {
-                    named = named.saturating_sub(1)
-                }
+                Owed::Close { statement: Some(n), .. } if self.prepared.contains(n) => named = named.saturating_sub(1),
                 _ => {}
             }
         }
         named
     }
 
-    fn bind(&mut self, down: &mut Lane, up: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
+    fn bind(&mut self, down: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
         if self.in_flux(down) {
             return Ok(Step::Blocked);
         }
@@ -261,7 +261,7 @@ impl<J: Judge> Serve<J> {
         let here = down.input().len().min(header.len);
         let mut r = Reader::new(&down.input()[HEADER_BYTES.min(here)..here]);
         let (portal, statement) = match (r.text(), r.text()) {
-            (Some(portal), Some(statement)) => (portal.to_vec(), statement.to_vec()),
+            (Some(portal), Some(statement)) => (portal, statement),
             _ if here == header.len => return Err(MALFORMED),
             _ if here > prefix_max => {
                 return Err(
@@ -274,14 +274,14 @@ impl<J: Judge> Serve<J> {
         if portal.len().max(statement.len()) > self.limits.name_bytes_max {
             return Err(Fault::downstream("prepared statement or portal name longer than 63 bytes").with_state("42622"));
         }
-        if self.undecided(b'S', &statement) {
+        if self.undecided(b'S', statement) {
             return Ok(Step::Blocked);
         }
-        let Some(prepared) = self.statement(&statement) else {
+        let Some(prepared) = self.statement(statement) else {
             let message = if statement.is_empty() {
                 "unnamed prepared statement does not exist".to_owned()
             } else {
-                format!("prepared statement \"{}\" does not exist", String::from_utf8_lossy(&statement))
+                format!("prepared statement \"{}\" does not exist", String::from_utf8_lossy(statement))
             };
             self.report(down, header.len, "26000", &message);
             return Ok(Step::Settled);
@@ -290,29 +290,33 @@ impl<J: Judge> Serve<J> {
             self.refuse_extended(down, header.len, &refusal, b"");
             return Ok(Step::Settled);
         }
-        if !portal.is_empty() && self.named_portals() >= self.limits.portals_max && !self.portals.contains_key(&portal)
-        {
+        if !portal.is_empty() && self.named_portals() >= self.limits.portals_max && !self.portals.contains(portal) {
             return Err(Fault::downstream("too many portals in this session").with_state("53400"));
         }
+        let portal = portal.to_vec();
         if J::needs_shape(&prepared.token.borrow()) && prepared.resolution.replace(self.resolution) != self.resolution {
-            prepared.shape.replace(Rc::new(RefCell::new(Shape::Unknown)));
+            let before = prepared.shape.replace(self.spares.shape());
+            self.spares.take_shape(before);
+            let statement = statement.to_vec();
             self.ask_shape(down, &statement, &prepared);
         }
         down.pass(prefix);
-        let walk = BindWalk::new(portal, prepared, header.len - prefix, self.limits.columns_max, &self.keeping);
-        self.down = Down::Bind(Box::new(walk));
-        self.step_down(down, up)
+        let mut walk = BindWalk::new(portal, prepared, header.len - prefix, self.limits.columns_max, &self.keeping);
+        if walk.walk(down)? {
+            self.bound(walk);
+        } else {
+            self.down = Down::Bind(Box::new(walk));
+        }
+        Ok(Step::Settled)
     }
 
-    /// The Bind being walked is complete.
-    fn bound(&mut self) {
-        if let Down::Bind(walk) = std::mem::replace(&mut self.down, Down::Frames) {
-            if self.skip_to_sync {
-                return; // an earlier statement failed meanwhile: the database ignored this one
-            }
-            let (name, portal) = walk.portal(self.cycles_sent);
-            self.owed.push_back(Owed::Bind { name, portal: Rc::new(portal), forgotten: false });
+    /// This Bind is complete.
+    fn bound(&mut self, walk: BindWalk<J>) {
+        if self.skip_to_sync {
+            return; // an earlier statement failed meanwhile: the database ignored this one
         }
+        let (name, portal) = walk.portal(self.cycles_sent);
+        self.owed.push_back(Owed::Bind { name, portal: self.spares.portals.share(portal), forgotten: false });
     }
 
     /// Portals with names, as they will be when everything in flight is answered.
@@ -325,11 +329,11 @@ impl<J: Judge> Serve<J> {
     }
 
     /// The portal that a name means for the next request: what is bound or closed last, in flight or done.
-    fn portal(&self, name: &[u8]) -> Option<Rc<Portal<J>>> {
+    fn portal(&self, name: &[u8]) -> Option<Shared<Portal<J>>> {
         for entry in self.owed.iter().rev() {
             match entry {
                 Owed::Bind { name: bound, portal, forgotten } if bound == name => {
-                    return (!forgotten).then(|| Rc::clone(portal));
+                    return (!forgotten).then(|| portal.clone());
                 }
                 Owed::Close { portal: Some(closed), .. } if closed == name => return None,
                 Owed::Simple { .. } if name.is_empty() => return None,
@@ -431,8 +435,7 @@ impl<J: Judge> Serve<J> {
         let (parameters, values) = (portal.parameters, portal.values.as_ref().map(|kept| Rc::clone(&kept.values)));
         let resumed = portal.started.get();
         let portal = Some(portal);
-        self.down =
-            Down::Held(Box::new(Held { via: Via::Execute, len: header.len, text: (0, 0), name: (0, 0), portal }));
+        self.down = Down::Held(Held { via: Via::Execute, len: header.len, text: (0, 0), name: (0, 0), portal });
         Ok(Step::Ask(Ask::Execute { token, row_limit, resumed, parameters, values }))
     }
 
@@ -504,10 +507,10 @@ impl<J: Judge> Serve<J> {
         if held.via != Via::Prepare
             && let Some(outs) = J::copies_out(&token).filter(|outs| !outs.is_empty())
         {
-            self.ask_copy_shapes(down, *held, token, number, now_ns, outs);
+            self.ask_copy_shapes(down, held, token, number, now_ns, outs);
             return Ok(());
         }
-        self.forward_run(down, *held, Run::new(token, number, now_ns, Outcome::Ok));
+        self.forward_run(down, held, Run::new(token, number, now_ns, Outcome::Ok));
         Ok(())
     }
 
@@ -519,7 +522,9 @@ impl<J: Judge> Serve<J> {
                 down.pass(held.len);
                 self.end_cycle();
                 self.copying = J::copies_in(&run.token);
-                self.portals.remove(&b""[..]);
+                if let Some(portal) = self.portals.remove(b"") {
+                    self.spares.take_portal(portal);
+                }
                 self.owed.push_back(Owed::Simple { run, part: 0, current: None });
             }
             Via::Prepare => {
@@ -527,14 +532,11 @@ impl<J: Judge> Serve<J> {
                 let needs_shape = J::needs_shape(&run.token);
                 // Behind the text: its end, and the number of types.
                 let types = down.input().get(held.text.1 + 3..held.len).unwrap_or_default().into();
-                let prepared = Rc::new(Prepared {
-                    token: RefCell::new(run.token),
-                    shape: RefCell::new(Rc::new(RefCell::new(Shape::Unknown))),
-                    resolution: Cell::new(self.resolution),
-                    types,
-                });
+                let (token, shape) = (RefCell::new(run.token), RefCell::new(self.spares.shape()));
+                let resolution = Cell::new(self.resolution);
+                let prepared = self.spares.prepared.share(Prepared { token, shape, resolution, types });
                 down.pass(held.len);
-                self.owed.push_back(Owed::Parse { name: name.clone(), prepared: Rc::clone(&prepared) });
+                self.owed.push_back(Owed::Parse { name: name.clone(), prepared: prepared.clone() });
                 if needs_shape {
                     self.ask_shape(down, &name, &prepared);
                 }

@@ -11,7 +11,7 @@
 //! largest buffer streams: its planned values are replaced by fill of the same length, never buffered.
 
 use super::Formats;
-use super::walk::{InPlace, Sink as _, Walk};
+use super::walk::{Framing, InPlace, Sink as _, Walk};
 use crate::frame::HEADER_BYTES;
 use contract::{Column, Fault, Format, Lane, Reader, Redactor};
 
@@ -99,21 +99,22 @@ pub(super) fn redact<R: Redactor>(
     let mut done = Batch::default();
     let (mut read, mut write, mut grows) = (0, 0, false);
     let len = max.min(up.input().len());
+    walk.begin(plan, len.min(BATCH_BYTES), HEADER_BYTES + 2 + 4 * plan.width())?;
     let input = &mut up.input_mut()[..len];
     while read < BATCH_BYTES {
-        let taken = walk.frames(&input[read..], b'D');
+        let taken = walk.find(&input[read..], b'D', false)?;
         if taken == 0 {
             break;
         }
         let end = read + taken;
-        let resized = walk.redact(&mut input[read..end], plan, formats)?;
+        let resized = walk.redact(&mut input[read..end], plan, formats);
         if resized && plan.grows() {
             grows = true;
             break;
         }
         let mut sink = InPlace(write);
         if resized {
-            walk.rewrite(input, read, &mut sink)?;
+            walk.rewrite(input, read, &mut sink, Framing::Lengths)?;
         } else {
             sink.keep(input, read..end);
         }
@@ -130,10 +131,11 @@ pub(super) fn redact<R: Redactor>(
         up.replace(more, |input, out| {
             let mut at = 0;
             while at < more {
-                let taken = if at == 0 { walk.len() } else { walk.frames(&input[at..], b'D') };
+                let taken = if at == 0 { walk.len() } else { walk.find(&input[at..], b'D', false)? };
                 let batch = input.get_mut(at..at + taken).filter(|batch| !batch.is_empty()).ok_or(MALFORMED)?;
-                if at == 0 || walk.redact(batch, plan, formats)? {
-                    walk.rewrite(input, at, out)?;
+                let resized = at == 0 || walk.redact(batch, plan, formats);
+                if resized {
+                    walk.rewrite(input, at, out, Framing::Lengths)?;
                 } else {
                     out.extend_from_slice(batch);
                 }

@@ -12,12 +12,11 @@
 //! | `G` COPY in | passed |
 //! | `W` CopyBothResponse, `V`, `R`, `K`, anything else | fault |
 
-use super::copy_rows::Copying;
+use super::copy_rows::{self, Copying};
 use super::{Current, Owed, Run, Serve, Shape, Up, check_parameter, described, rows};
 use crate::faults::{self, Fields};
 use crate::frame::{self, HEADER_BYTES, Header};
 use contract::{Done, Fault, Judge, Lane, Outcome, Peer, Plans, Reader, Redactor, Refusal, Step};
-use std::rc::Rc;
 
 const SURPRISE: Fault = Fault::upstream("unexpected frame from the database");
 
@@ -87,7 +86,15 @@ impl<J: Judge> Serve<J> {
                 if self.copy_out.is_none() && self.owed_token_guarded() {
                     return Err(Fault::upstream("COPY data of a protected table from the database"));
                 }
-                if self.withhold || !self.admitted_one(header.len) {
+                let complete =
+                    if self.is_counting() { 0 } else { copy_rows::batch(up.input(), copy_rows::BATCH_BYTES) };
+                if complete > 0 {
+                    let frames = copy_rows::frames(up.input().get(..complete).unwrap_or_default());
+                    up.pass(complete);
+                    self.count(frames, complete as u64);
+                    return Ok(Step::Settled);
+                }
+                if !self.admitted_one(header.len) {
                     self.up = Up::Discard(header.len);
                     return Ok(Step::Settled);
                 }
@@ -117,7 +124,9 @@ impl<J: Judge> Serve<J> {
         match header.tag {
             b'1' => match self.owed.pop_front() {
                 Some(Owed::Parse { name, prepared }) => {
-                    self.prepared.insert(name, prepared);
+                    if let Some(before) = self.prepared.insert(name, prepared) {
+                        self.spares.take_prepared(before);
+                    }
                     self.show(up, header.len);
                 }
                 Some(Owed::Probe) => up.skip(header.len),
@@ -125,10 +134,9 @@ impl<J: Judge> Serve<J> {
             },
             b'2' => {
                 let Some(Owed::Bind { name, portal, forgotten }) = self.owed.pop_front() else { return Err(SURPRISE) };
-                if forgotten {
-                    self.portals.remove(&name);
-                } else {
-                    self.portals.insert(name, portal);
+                let before = if forgotten { self.portals.remove(&name) } else { self.portals.insert(name, portal) };
+                if let Some(before) = before {
+                    self.spares.take_portal(before);
                 }
                 self.show(up, header.len);
             }
@@ -278,7 +286,7 @@ impl<J: Judge> Serve<J> {
     fn copy_data(&mut self, up: &mut Lane, len: usize) -> Result<Step<J>, Fault> {
         let mut max = usize::MAX;
         if self.is_counting() && !matches!(self.up, Up::Copy(_)) {
-            let complete = super::copy_rows::batch(up.input());
+            let complete = copy_rows::batch(up.input(), copy_rows::BATCH_BYTES);
             if complete > 0 {
                 max = self.admitted(up, complete, 0).0;
             } else if len > up.capacity_max() && !self.admitted_one(len) {
@@ -289,7 +297,7 @@ impl<J: Judge> Serve<J> {
             }
         }
         let Some(copy) = &mut self.copy_out else { return Err(SURPRISE) };
-        let batch = copy.step(up, len, max, &mut self.scratch)?;
+        let batch = copy.step(up, len, max, &mut self.walk, &mut self.scratch)?;
         self.up = if copy.is_within_frame() { Up::Copy(len) } else { Up::Frames };
         let Some(batch) = batch else { return Ok(Step::NeedMore) };
         self.count(batch.rows, batch.bytes);
@@ -400,7 +408,6 @@ impl<J: Judge> Serve<J> {
                 if !J::needs_shape(&run.token) {
                     return Ok(Rows::Pass);
                 }
-                let portal = Rc::clone(portal);
                 match &*portal.shape.borrow() {
                     Shape::Planned { plan, .. } if plan.planned().is_empty() => Ok(Rows::Pass),
                     Shape::Planned { plan, .. } => Ok(Rows::Plan(plan.clone(), portal.formats.clone())),
@@ -585,7 +592,9 @@ impl<J: Judge> Serve<J> {
         }
         if status == b'I' {
             let done = self.cycles_done;
-            self.portals.retain(|_, portal| portal.cycle >= done);
+            while let Some(portal) = self.portals.take_if(|portal| portal.cycle < done) {
+                self.spares.take_portal(portal);
+            }
             if self.owed.is_empty() {
                 self.guarded = false;
                 self.moved = false;

@@ -1,5 +1,4 @@
-//! Rows of one shape, many at a time: frames first, then fields, then values, and last, where a length changed, the rows
-//! again.
+//! Rows of one shape, many at a time: fields first, then values, and last, where a length changed, the rows again.
 //!
 //! ```text
 //!   frames   'D' len ──▶ 'D' len ──▶ …             up to ROWS_MAX whole ones
@@ -8,13 +7,14 @@
 //!   rewrite  only if some value is not as long as it was
 //! ```
 //!
-//! Invariants: a row has as many columns as its plan is wide and ends where its frame ends, or nothing of the batch passes;
-//! every position is one in the batch. Deliberately absent: lanes, and rows longer than a buffer.
+//! Invariants: a row has as many columns as its plan is wide and its planned values lie in its frame, or nothing of the batch
+//! passes; every position is one in the batch. Deliberately absent: a look at what is behind the last planned value, lanes, and rows longer than a buffer.
 
 use super::Formats;
 use crate::frame::HEADER_BYTES;
 use contract::{Fate, Fault, Field, Redactor, Values};
 use std::ops::Range;
+use wide::u8x16;
 
 const MALFORMED: Fault = Fault::upstream("malformed DataRow from the database");
 const OTHER_WIDTH: Fault = Fault::upstream("a row has another number of columns than its description");
@@ -28,12 +28,20 @@ const BYTES_MAX: usize = 24 << 10;
 pub(super) struct Walk {
     /// Ends of the frames.
     ends: Vec<u32>,
-    /// For each column how far the place of its value is from that of the next planned one: nothing, or all rows.
+    /// For each column how far the place of its value is from that of the next planned one: nothing, or a stride.
     steps: Vec<u32>,
+    /// Most rows of a batch, which is also how many places of fields a column has.
+    stride: usize,
+    /// Columns of a row.
+    width: u16,
+    /// Columns up to the last planned one.
+    wanted: usize,
     /// Planned columns.
     planned: usize,
     /// Values by planned column, then by row; one more column for what is behind the last planned one.
     fields: Vec<Field>,
+    /// Of the batch, where rows are lines.
+    marks: Vec<Marks>,
     /// New values.
     aside: Vec<u8>,
     scratch: Vec<u8>,
@@ -46,7 +54,7 @@ impl Walk {
         self.ends.clear();
         let mut at = 0;
         while at < BYTES_MAX
-            && self.ends.len() < ROWS_MAX
+            && self.ends.len() < self.stride
             && let Some(&[t, a, b, c, d]) = input[at..].first_chunk::<HEADER_BYTES>()
         {
             let next = at + 1 + u32::from_be_bytes([a, b, c, d]) as usize;
@@ -70,33 +78,52 @@ impl Walk {
         self.ends.last().map_or(0, |end| *end as usize)
     }
 
-    /// Finds the planned fields of the rows in `batch`, whose frames were found.
-    fn find<R: Redactor>(&mut self, batch: &[u8], plan: &R) -> Result<(), Fault> {
-        let (rows, planned) = (self.ends.len(), plan.planned());
-        let width = u16::try_from(plan.width()).map_err(|_| OTHER_WIDTH)?;
-        self.steps.clear();
-        self.steps.resize(usize::from(width), 0);
-        for column in planned {
-            let step = self.steps.get_mut(usize::from(*column)).ok_or(OTHER_WIDTH)?;
-            *step = rows as u32;
-        }
+    /// Compiles the plan for batches of at most so many bytes, of rows that are at least so long.
+    ///
+    /// # Errors
+    /// The plan is for columns that its rows do not have.
+    pub(super) fn begin<R: Redactor>(&mut self, plan: &R, bytes: usize, row_bytes_min: usize) -> Result<(), Fault> {
+        let (width, planned) = (plan.width(), plan.planned());
+        self.width = u16::try_from(width).map_err(|_| OTHER_WIDTH)?;
+        self.stride = (bytes / row_bytes_min.max(1) + 1).min(ROWS_MAX);
         self.planned = planned.len();
-        let places = (planned.len() + 1) * rows;
+        self.wanted = planned.last().map_or(0, |last| usize::from(*last) + 1);
+        self.steps.clear();
+        self.steps.resize(width, 0);
+        for column in planned {
+            *self.steps.get_mut(usize::from(*column)).ok_or(OTHER_WIDTH)? = self.stride as u32;
+        }
+        let places = (planned.len() + 1) * self.stride;
         if self.fields.len() < places {
             self.fields.resize(places, Field::default());
         }
-        let fields = &mut self.fields[..places];
-        let mut begin = 0;
-        for (row, end) in self.ends.iter().enumerate() {
-            let end = *end as usize;
-            let frame = batch.get(begin + HEADER_BYTES..end).ok_or(MALFORMED)?;
-            begin = end;
+        Ok(())
+    }
+
+    /// Finds a batch of whole rows of this tag at the front of `input`, and their planned fields; where they end. What is
+    /// behind the last planned value of a row is looked at only if it has to be `exact`.
+    ///
+    /// # Errors
+    /// A row is not as its plan says.
+    #[inline]
+    pub(super) fn find(&mut self, input: &[u8], tag: u8, exact: bool) -> Result<usize, Fault> {
+        self.ends.clear();
+        let steps = self.steps.get(..if exact { self.steps.len() } else { self.wanted }).ok_or(OTHER_WIDTH)?;
+        let fields = self.fields.as_mut_slice();
+        let mut at = 0;
+        for row in 0..self.stride {
+            let Some(&[t, a, b, c, d]) = input[at..].first_chunk::<HEADER_BYTES>() else { break };
+            let end = at + 1 + u32::from_be_bytes([a, b, c, d]) as usize;
+            if t != tag || at >= BYTES_MAX {
+                break;
+            }
+            let Some(frame) = input.get(at + HEADER_BYTES..end) else { break };
             let Some((count, mut rest)) = frame.split_first_chunk::<2>() else { return Err(OTHER_WIDTH) };
-            if u16::from_be_bytes(*count) != width {
+            if u16::from_be_bytes(*count) != self.width {
                 return Err(OTHER_WIDTH);
             }
             let mut place = row;
-            for step in &self.steps {
+            for step in steps {
                 let Some((length, behind)) = rest.split_first_chunk::<4>() else { return Err(MALFORMED) };
                 let length = u32::from_be_bytes(*length);
                 // Written for every column; one that is not planned is overwritten by the next that is.
@@ -111,30 +138,111 @@ impl Walk {
                     None => return Err(MALFORMED),
                 };
             }
-            if !rest.is_empty() {
+            if exact && !rest.is_empty() {
                 return Err(MALFORMED);
             }
+            self.ends.push(u32::try_from(end).map_err(|_| MALFORMED)?);
+            at = end;
         }
-        Ok(())
+        Ok(at)
     }
 
-    /// Redacts the rows in `batch`, whose frames were found; whether they have to be written again.
-    pub(super) fn redact<R: Redactor>(&mut self, batch: &mut [u8], plan: &R, formats: &Formats) -> Result<bool, Fault> {
-        self.find(batch, plan)?;
+    /// Finds the planned fields of lines, one in each of the frames in `batch`, which were found: fields between delimiters, escapes after a
+    /// backslash. `false` if some line needs a closer look: a planned value with an escape in it, a delimiter behind a
+    /// backslash, another number of fields, or no line.
+    pub(super) fn find_in_lines(&mut self, batch: &[u8], delimiter: u8, null: &[u8]) -> bool {
+        self.marks.clear();
+        let (blocks, tail) = batch.as_chunks::<BLOCK>();
+        let mut last = [0; BLOCK];
+        if let Some(head) = last.get_mut(..tail.len()) {
+            head.copy_from_slice(tail);
+        }
+        self.marks.extend(blocks.iter().chain([&last]).map(|block| Marks::of(block, delimiter)));
+        let fields = self.fields.as_mut_slice();
+        let mut begin = 0;
+        for (row, end) in self.ends.iter().enumerate() {
+            let end = *end as usize;
+            let Some(frame) = batch.get(begin..end) else { return false };
+            let Some((b'\n', line)) = frame.get(HEADER_BYTES..).and_then(<[u8]>::split_last) else { return false };
+            // The line break of the line itself is the only one.
+            let (start, stop) = (begin + HEADER_BYTES, end - 1);
+            begin = end;
+            let odd = marks(&self.marks, |m| m.odd, start, stop).next().is_some();
+            if odd && !is_plain_but_for_values(line, delimiter) {
+                return false;
+            }
+            let mut ends = marks(&self.marks, |m| m.delimiters, start, stop);
+            let (mut place, mut at) = (row, start);
+            for column in 0..self.steps.len() {
+                let next = match ends.next() {
+                    Some(next) if column + 1 < self.steps.len() => next,
+                    None if column + 1 == self.steps.len() => stop,
+                    _ => return false,
+                };
+                if let (Some(step @ 1..), Some(field)) = (self.steps.get(column), fields.get_mut(place)) {
+                    let value = batch.get(at..next).unwrap_or_default();
+                    *field = match value == null {
+                        true => Field::null(at as u32),
+                        false if odd && memchr::memchr(b'\\', value).is_some() => return false,
+                        false => Field::new(at as u32, (next - at) as u32),
+                    };
+                    place += *step as usize;
+                }
+                at = next + 1;
+            }
+        }
+        true
+    }
+
+    /// Looks at the values of the batch after they were redacted: one that is `special` is kept aside as `write` writes it.
+    /// Whether there was one.
+    pub(super) fn escape(
+        &mut self,
+        batch: &[u8],
+        special: impl Fn(&[u8]) -> bool,
+        write: impl Fn(&[u8], &mut Vec<u8>),
+    ) -> bool {
+        let mut any = false;
+        let columns = self.fields.chunks_exact_mut(self.stride.max(1)).take(self.planned);
+        for field in columns.flat_map(|fields| fields.iter_mut().take(self.ends.len())).filter(|f| !f.is_null()) {
+            let value = match field.fate() {
+                Fate::Null => continue,
+                Fate::There => batch.get(field.range()).unwrap_or_default(),
+                Fate::Aside(range) => self.aside.get(range).unwrap_or_default(),
+            };
+            if special(value) {
+                self.scratch.clear();
+                write(value, &mut self.scratch);
+                field.set_aside(&self.scratch, &mut self.aside);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Redacts the rows in `batch`, whose fields were found; whether they have to be written again.
+    pub(super) fn redact<R: Redactor>(&mut self, batch: &mut [u8], plan: &R, formats: &Formats) -> bool {
         self.aside.clear();
-        let rows = self.ends.len().max(1);
+        let rows = self.ends.len();
         let mut resized = false;
-        for ((i, column), fields) in plan.planned().iter().enumerate().zip(self.fields.chunks_exact_mut(rows)) {
+        let columns = self.fields.chunks_exact_mut(self.stride.max(1));
+        for ((i, column), fields) in plan.planned().iter().enumerate().zip(columns) {
+            let Some(fields) = fields.get_mut(..rows) else { continue };
             let mut values = Values::new(batch, fields, &mut self.aside, &mut self.scratch);
             plan.redact_batch(i, formats.of(usize::from(*column)), &mut values);
             resized |= values.resized();
         }
-        Ok(resized)
+        resized
     }
 
     /// Writes the rows of the batch at `base` of `input` again, changed values in their new lengths.
-    pub(super) fn rewrite<S: Sink>(&self, input: &mut [u8], base: usize, sink: &mut S) -> Result<(), Fault> {
-        let rows = self.ends.len();
+    pub(super) fn rewrite<S: Sink>(
+        &self,
+        input: &mut [u8],
+        base: usize,
+        sink: &mut S,
+        framing: Framing<'_>,
+    ) -> Result<(), Fault> {
         let (mut kept, mut begin) = (base, base);
         for (row, end) in self.ends.iter().enumerate() {
             let end = base + *end as usize;
@@ -142,21 +250,27 @@ impl Walk {
             let mut header = None;
             let mut grown = 0i64;
             for planned in 0..self.planned {
-                let Some(field) = self.fields.get(planned * rows + row) else { return Err(MALFORMED) };
+                let Some(field) = self.fields.get(planned * self.stride + row) else { return Err(MALFORMED) };
                 let new = match field.fate() {
                     Fate::There => continue,
                     Fate::Null => None,
                     Fate::Aside(range) => Some(self.aside.get(range).ok_or(MALFORMED)?),
                 };
                 let old = field.range();
-                let (at, next) = (base + old.start - 4, base + old.end);
+                let next = base + old.end;
+                let at = base + old.start - framing.bytes();
                 sink.keep(input, kept..at);
                 header.get_or_insert_with(|| sink.len() - (at - begin));
-                // One that grows although the plan says it cannot would run over bytes not read yet: NULL.
-                let new = new.filter(|new| sink.has_room(new.len() + 4, next));
-                let length = new.and_then(|new| i32::try_from(new.len()).ok());
-                let new = length.and(new).unwrap_or_default();
-                sink.put(input, &length.unwrap_or(-1).to_be_bytes());
+                let new = match framing {
+                    Framing::Bare(null) => new.unwrap_or(null),
+                    Framing::Lengths => {
+                        // One that grows although the plan says it cannot would run over bytes not read yet: NULL.
+                        let new = new.filter(|new| sink.has_room(new.len() + 4, next));
+                        let length = new.and_then(|new| i32::try_from(new.len()).ok());
+                        sink.put(input, &length.unwrap_or(-1).to_be_bytes());
+                        length.and(new).unwrap_or_default()
+                    }
+                };
                 sink.put(input, new);
                 grown += new.len() as i64 - old.len() as i64;
                 kept = next;
@@ -174,10 +288,83 @@ impl Walk {
     /// Lets memory go that large batches took.
     pub(super) fn rest(&mut self) {
         const KEPT_BYTES: usize = 1 << 10;
-        if self.fields.capacity() * size_of::<Field>() > KEPT_BYTES || self.aside.capacity() > KEPT_BYTES {
+        if self.fields.capacity() * size_of::<Field>() > KEPT_BYTES
+            || self.aside.capacity() > KEPT_BYTES
+            || self.marks.capacity() > 0
+        {
             *self = Self::default();
         }
     }
+}
+
+/// What a value is written in.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Framing<'a> {
+    /// Its length before it, and NULL is a length.
+    Lengths,
+    /// Nothing, and NULL is this word. Only for a sink that is not the input.
+    Bare(&'a [u8]),
+}
+
+impl Framing<'_> {
+    const fn bytes(self) -> usize {
+        match self {
+            Self::Lengths => 4,
+            Self::Bare(_) => 0,
+        }
+    }
+}
+
+/// Bytes that are looked at together.
+const BLOCK: usize = 64;
+
+/// Which bytes of a block matter, one bit each.
+#[derive(Clone, Copy, Debug, Default)]
+struct Marks {
+    delimiters: u64,
+    /// Backslashes and line breaks.
+    odd: u64,
+}
+
+impl Marks {
+    #[inline(always)]
+    fn of(block: &[u8; BLOCK], delimiter: u8) -> Self {
+        let splat = |b: u8| u8x16::new([b; 16]);
+        let (delimiter, backslash, line) = (splat(delimiter), splat(b'\\'), splat(b'\n'));
+        let bits = |mask: u8x16, i: usize| u64::from(mask.to_bitmask()) << (16 * i);
+        let mut marks = Self::default();
+        for (i, part) in block.as_chunks::<16>().0.iter().enumerate() {
+            let bytes = u8x16::new(*part);
+            marks.delimiters |= bits(bytes.simd_eq(delimiter), i);
+            marks.odd |= bits(bytes.simd_eq(backslash) | bytes.simd_eq(line), i);
+        }
+        marks
+    }
+}
+
+/// Places of the marks from `start` to `stop`.
+#[inline(always)]
+fn marks(all: &[Marks], which: impl Fn(&Marks) -> u64, start: usize, stop: usize) -> impl Iterator<Item = usize> {
+    let mut block = start / BLOCK;
+    let mut bits = all.get(block).map_or(0, &which) & (u64::MAX << (start % BLOCK));
+    std::iter::from_fn(move || {
+        while bits == 0 {
+            block += 1;
+            if block * BLOCK >= stop {
+                return None;
+            }
+            bits = all.get(block).map_or(0, &which);
+        }
+        let at = block * BLOCK + bits.trailing_zeros() as usize;
+        bits &= bits - 1;
+        (at < stop).then_some(at)
+    })
+}
+
+/// A line in which every delimiter is one, though values may have escapes: none stands behind a backslash, nor does the end.
+fn is_plain_but_for_values(line: &[u8], delimiter: u8) -> bool {
+    memchr::memchr(b'\n', line).is_none()
+        && memchr::memchr_iter(b'\\', line).all(|at| line.get(at + 1).is_some_and(|next| *next != delimiter))
 }
 
 /// Where rows are written to.
