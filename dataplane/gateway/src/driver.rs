@@ -98,6 +98,14 @@ impl Socket {
         }
     }
 
+    /// Nothing has arrived that was not read, and it has not ended.
+    pub(crate) fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Self::Uring(socket) => socket.is_silent(),
+            Self::Glommio(socket) => socket.poll_read(cx, &mut [0; 1]).is_pending(),
+        }
+    }
+
     /// Writes; what was taken is on its way, and fails a later write if it fails.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         match self {

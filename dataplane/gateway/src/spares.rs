@@ -70,9 +70,8 @@ impl Spares {
                 kept.remove(at)
             };
             // Bytes, the end or an error: it is not what it was.
-            let mut byte = [0; 1];
             let stream = &mut spare.upstream.stream;
-            let silent = poll_fn(|cx| Poll::Ready(stream.poll_read(cx, &mut byte).is_pending())).await;
+            let silent = poll_fn(|cx| Poll::Ready(stream.is_silent(cx))).await;
             if silent {
                 return Some(Upstream { ticket: Some(spare.ticket), ..spare.upstream });
             }

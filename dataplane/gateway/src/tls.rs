@@ -236,6 +236,14 @@ impl Stream {
         }
     }
 
+    /// Nothing has arrived that was not read, and it has not ended. If it is not silent, it is not to be used again.
+    pub(crate) fn is_silent(&mut self, cx: &mut Context<'_>) -> bool {
+        match self {
+            Self::Plain(socket) => socket.is_silent(cx),
+            Self::Tls(tls) => tls.poll_read(cx, &mut [0; 1]).is_pending() && tls.socket.is_silent(cx),
+        }
+    }
+
     /// The certificate that the peer has shown and proved to have the key of.
     pub(crate) fn peer_certificate(&self) -> Option<&[u8]> {
         let Self::Tls(tls) = self else { return None };

@@ -143,6 +143,16 @@ impl Socket {
         Poll::Pending
     }
 
+    /// Nothing has arrived that was not read, and it has not ended. Asks the kernel: a read that has to wait says only that
+    /// nothing was taken over from the kernel yet.
+    pub fn is_silent(&mut self) -> bool {
+        let inner = self.state.inner.borrow();
+        let peek = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        inner.queue.is_empty()
+            && inner.end.is_none()
+            && matches!(recv(&self.state.fd, &mut [0; 1], peek), Err(Errno::AGAIN))
+    }
+
     /// Reads; 0 is the end (of a buffer that is not empty).
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut guard = self.state.inner.borrow_mut();
