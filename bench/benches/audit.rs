@@ -1,10 +1,13 @@
-//! The audit log without its disk: appending, sealing a block, checking one.
+//! The audit log and recordings without their disk: appending, sealing a block or a chunk, checking one.
 
 use std::hint::black_box;
 
 use audit::record::{Clock, Record, SessionId};
 use audit::{Ring, decode_block};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use sealing::SessionKey;
+use sealing::recording::{Builder, Event, Header, Writer};
+use zeroize::Zeroizing;
 
 const TEXT: &[u8] = b"SELECT id, name, ssn, birth_date, note FROM clinic.patients WHERE mrn = $1 ORDER BY id LIMIT 100";
 
@@ -80,5 +83,35 @@ fn audit_log(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, audit_log);
+fn recordings(criterion: &mut Criterion) {
+    let key = SessionKey::new([1; 16], Zeroizing::new([2; 32]));
+    let sent: Vec<u8> = (0..64u32 << 10).map(|at| (at * 7) as u8).collect();
+    let mut events = Builder::roomy();
+    let mut group = criterion.benchmark_group("recording");
+    while events.room() > 0 {
+        events.push(1, Event::Bytes(&sent[..events.room().min(sent.len())]));
+    }
+    group.throughput(Throughput::Bytes(events.len() as u64));
+    group.bench_function("collect a chunk in pieces of 64 KiB", |bencher| {
+        let mut events = Builder::roomy();
+        bencher.iter(|| {
+            events.clear();
+            while events.room() > 0 {
+                events.push(1, Event::Bytes(&black_box(&sent)[..events.room().min(sent.len())]));
+            }
+        });
+    });
+    let mut out = vec![0; Writer::bytes_max(&events)];
+    for (name, key) in [("seal a chunk, encrypted", Some(&key)), ("seal a chunk, in clear", None)] {
+        let commitment = key.map_or([0; 32], SessionKey::commitment);
+        let header = Header { session: [1; 16], commitment, encrypted: key.is_some(), ..Header::default() };
+        let Ok(mut writer) = Writer::new(&header, key) else { continue };
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| writer.seal(black_box(&events), None, &mut out).is_ok_and(|bytes| bytes > 0));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, audit_log, recordings);
 criterion_main!(benches);

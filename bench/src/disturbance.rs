@@ -178,7 +178,7 @@ impl Measure {
     /// The part of the machine that was not to be had.
     #[must_use]
     pub fn taken(&self) -> f64 {
-        self.others + self.stolen + self.hidden
+        (self.others + self.stolen + self.hidden).min(1.0)
     }
 
     /// It was more than `limit`, or memory was short.

@@ -111,7 +111,7 @@ impl Generator {
     /// # Errors
     /// A login fails.
     pub fn new(login: &Login, mode: Mode, clients: usize, scale: u32, stop: &Stop) -> Result<Self> {
-        let opened = open(login, clients, stop, |client| match mode {
+        let opened = open(login, clients, None, stop, |client| match mode {
             Mode::Prepared => prepare(client),
             Mode::Simple | Mode::Extended => Ok(()),
         })?;
@@ -284,16 +284,18 @@ fn prepare(client: &mut Client) -> Result<()> {
     client.answer().map(drop)
 }
 
-/// Logs sessions in over several threads, and does something with each.
+/// Logs sessions in over several threads, and does something with each; as many as there is time for.
 ///
 /// # Errors
 /// A login fails.
 pub fn open(
     login: &Login,
     sessions: usize,
+    limit: Option<Duration>,
     stop: &Stop,
     then: impl Fn(&mut Client) -> Result<()> + Sync,
 ) -> Result<Vec<Client>> {
+    let start = Instant::now();
     let parts = thread::scope(|scope| {
         let threads: Vec<_> = (0..LOGIN_THREADS.min(sessions))
             .map(|i| {
@@ -301,6 +303,7 @@ pub fn open(
                 let then = &then;
                 scope.spawn(move || {
                     (0..mine)
+                        .take_while(|_| limit.is_none_or(|limit| start.elapsed() < limit))
                         .map(|_| {
                             stop.check()?;
                             let mut client = Client::login(login)?;

@@ -88,8 +88,8 @@ pub fn run(plan: &Plan, stop: &Stop) -> Result<Report> {
         limit: plan.limit,
         forced: plan.force,
     };
-    let pieces: usize =
-        plan.works.iter().map(|work| work.cases(&ways, !plan.ways.is_empty()).len() * plan.rounds).sum();
+    let count = |work: &Work| work.cases(&ways, !plan.ways.is_empty()).len() * piece::rounds(*work, plan.rounds);
+    let pieces: usize = plan.works.iter().map(count).sum();
     let mut run = Run {
         plan,
         ground: &ground,
@@ -102,7 +102,11 @@ pub fn run(plan: &Plan, stop: &Stop) -> Result<Report> {
     };
     for work in &plan.works {
         let cases = work.cases(&ways, !plan.ways.is_empty());
-        run.progress.plan(piece::seconds(*work, plan.extent) * (cases.len() * (plan.rounds + 1)) as f64);
+        let pieces = cases.len() * (piece::rounds(*work, plan.rounds) + usize::from(work.kind != Kind::Idle));
+        run.progress.plan(piece::seconds(*work, plan.extent) * pieces as f64);
+        if plan.syscalls && work.counts_syscalls() {
+            run.progress.plan((piece::seconds(*work, plan.extent) + piece::COUNTING_SECONDS) * cases.len() as f64);
+        }
     }
     for work in &plan.works {
         run.work(*work, work.cases(&ways, !plan.ways.is_empty()))?;
@@ -161,6 +165,7 @@ impl Run<'_> {
         self.targets.retain(|(backend, tls, _), _| *backend == work.backend && *tls == work.tls);
         let extent = self.plan.extent;
         let seconds = piece::seconds(work, extent);
+        let rounds = piece::rounds(work, self.plan.rounds);
         // Players of cases that can do it.
         let mut players: Vec<(Case, Player)> = Vec::new();
         for case in cases {
@@ -170,13 +175,15 @@ impl Run<'_> {
                 player.warm(work, case, self.ground, extent, self.stop)?;
                 Ok(player)
             });
-            self.progress.done(seconds);
+            if work.kind != Kind::Idle {
+                self.progress.done(seconds);
+            }
             match self.tolerate(work, case, ready)? {
                 Some(player) => players.push((case, player)),
-                None => self.progress.done(seconds * self.plan.rounds as f64),
+                None => self.progress.done(seconds * rounds as f64),
             }
         }
-        for round in 0..self.plan.rounds {
+        for round in 0..rounds {
             if work.kind != Kind::Idle {
                 self.report.add_commit(disk::commit_us(self.ground.folder.path())?);
             }
@@ -186,7 +193,7 @@ impl Run<'_> {
                 let at = (i + round) % count;
                 let (case, player) = &mut players[at];
                 let name = work.case_name(*case);
-                self.progress.say(&format!("{work}: round {}/{} {name}", round + 1, self.plan.rounds));
+                self.progress.say(&format!("{work}: round {}/{rounds} {name}", round + 1));
                 let case = *case;
                 let sample = Self::piece(
                     &mut self.patience,
@@ -207,16 +214,12 @@ impl Run<'_> {
             for at in failed.into_iter().rev() {
                 players.remove(at);
             }
-            if work.kind == Kind::Idle {
-                // Memory does not vary as times do, and thousands of logins take long.
-                self.progress.done(seconds * ((self.plan.rounds - 1) * players.len()) as f64);
-                break;
-            }
         }
-        if self.plan.syscalls && matches!(work.kind, Kind::Statements { .. } | Kind::Bulk(_)) {
+        if self.plan.syscalls && work.counts_syscalls() {
             for (case, player) in &mut players {
                 self.progress.say(&format!("{work}: counting system calls of {}", work.case_name(*case)));
                 let calls = player.syscalls(work, *case, self.ground, extent, self.stop)?;
+                self.progress.done(seconds + piece::COUNTING_SECONDS);
                 self.report.add_syscalls(work, *case, calls);
             }
         }

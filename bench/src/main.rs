@@ -246,7 +246,7 @@ fn plan(load: &Load) -> Result<Plan> {
         peers: load.peers.clone(),
         rounds: size(pick(load.rounds, 2, 3))?,
         extent: Extent {
-            seconds: load.seconds.unwrap_or(if load.quick { 0.3 } else { 0.5 }),
+            seconds: load.seconds.unwrap_or(if load.quick { 0.25 } else { 0.4 }),
             rows: pick(load.rows, 100_000, 200_000),
             scale: if load.quick { 1 } else { 5 },
             sessions: size(pick(load.sessions, 1_000, 5_000))?,

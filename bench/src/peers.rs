@@ -187,7 +187,7 @@ fn pgbouncer(spec: &Spec<'_>) -> Setup {
             pki.key.display()
         );
     }
-    // With the verifier and not the password it need not derive keys at each login.
+    // With the verifier and not the password no keys need be derived at each login.
     let users = format!("\"{}\" \"{}\"\n", postgres::USER, spec.verifier);
     Setup {
         files: vec![("pgbouncer.ini", text), ("users.txt", users)],
@@ -210,7 +210,7 @@ fn odyssey(spec: &Spec<'_>) -> Setup {
          workers 1\nresolvers 1\nnodelay yes\nclient_max {room}\nlisten {{\n    host \"127.0.0.1\"\n    port {port}\n    \
          backlog 1024\n{tls}}}\nstorage \"database\" {{\n    type \"remote\"\n    host \"127.0.0.1\"\n    port {up}\n}}\n\
          database \"{db}\" {{\n    user \"{user}\" {{\n        authentication \"scram-sha-256\"\n        \
-         password \"{password}\"\n        storage \"database\"\n        storage_db \"{db}\"\n        \
+         password \"{verifier}\"\n        storage \"database\"\n        storage_db \"{db}\"\n        \
          storage_user \"{user}\"\n        storage_password \"{password}\"\n        pool \"session\"\n        \
          pool_size {room}\n        pool_timeout 0\n        pool_ttl 600\n        log_debug no\n    }}\n}}\n",
         home = spec.home.display(),
@@ -219,6 +219,7 @@ fn odyssey(spec: &Spec<'_>) -> Setup {
         db = postgres::DATABASE,
         user = postgres::USER,
         password = postgres::PASSWORD,
+        verifier = spec.verifier,
     );
     Setup { files: vec![("odyssey.conf", text)], arguments: vec!["odyssey.conf".to_owned()] }
 }
@@ -383,7 +384,9 @@ mod tests {
             assert_eq!(with, peer.secures(), "{}", peer.name());
             assert!(!text(*peer, None).contains("server.crt"));
         }
-        assert!(text(Peer::Pgbouncer, None).contains("SCRAM-SHA-256$4096"));
+        for peer in [Peer::Pgbouncer, Peer::Odyssey] {
+            assert!(text(peer, None).contains("SCRAM-SHA-256$4096"));
+        }
     }
 
     #[test]

@@ -32,8 +32,12 @@ const SENSITIVE: usize = 16;
 const CHURNING: usize = 4;
 /// Sessions that come and go before idle ones are counted.
 const WARM_SESSIONS: usize = 20;
+/// Idle sessions are as many as could log in within this time.
+const LOGIN_LIMIT: Duration = Duration::from_secs(20);
 /// For what the proxy does after the last statement.
 const SETTLE: Duration = Duration::from_secs(1);
+/// To begin and to end a count of system calls.
+pub const COUNTING_SECONDS: f64 = 0.5;
 /// Of a warm-up, as a part of a piece.
 const WARM_PART: f64 = 0.3;
 
@@ -95,9 +99,18 @@ fn bulk_request(text: &str, format: Format) -> Result<Vec<u8>> {
 pub fn seconds(work: Work, extent: Extent) -> f64 {
     match work.kind {
         Kind::Mixed => extent.seconds * 2.0 + 0.1,
-        Kind::Idle => 6.0 + extent.sessions as f64 / 700.0,
+        Kind::Idle => 3.0 + extent.sessions as f64 / 1000.0,
         Kind::Statements { clients, .. } if clients > 200 && work.backend == Backend::Postgres => extent.seconds + 4.0,
         _ => extent.seconds + 0.1,
+    }
+}
+
+/// Rounds of this work, of so many wanted: memory does not vary as times do, and thousands of logins take long.
+#[must_use]
+pub const fn rounds(work: Work, wanted: usize) -> usize {
+    match work.kind {
+        Kind::Idle => 1,
+        _ => wanted,
     }
 }
 
@@ -309,8 +322,8 @@ fn play_fresh(work: Work, case: Case, ground: &Ground, extent: Extent, stop: &St
 fn idle(target: &Target, case: Case, extent: Extent, stop: &Stop) -> Result<Figures> {
     let pid = target.proxy().ok_or("there is no proxy to look at")?;
     let login = target.login(case.mask.user());
-    let open =
-        |sessions| generator::open(login, sessions, stop, |client| client.run("select 1", Format::Text).map(drop));
+    let one = |client: &mut Client| client.run("select 1", Format::Text).map(drop);
+    let open = |sessions| generator::open(login, sessions, Some(LOGIN_LIMIT), stop, one);
     drop(open(WARM_SESSIONS)?);
     thread::sleep(SETTLE);
     let before = accounting::memory(pid)?;
@@ -324,7 +337,7 @@ fn idle(target: &Target, case: Case, extent: Extent, stop: &Stop) -> Result<Figu
     let count = clients.len() as f64;
     drop(clients);
     Ok(Figures {
-        count: extent.sessions as u64,
+        count: count as u64,
         seconds,
         rate: count / seconds,
         cpu_s: Some(used),

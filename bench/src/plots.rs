@@ -24,7 +24,7 @@ use crate::{
 const WIDTH: f64 = 900.0;
 const ROW: f64 = 22.0;
 /// Room for the names left of bars.
-const NAMES: f64 = 250.0;
+const NAMES: f64 = 290.0;
 const MARGIN: f64 = 24.0;
 const PANEL_HEIGHT: f64 = 330.0;
 
@@ -255,20 +255,20 @@ impl Svg {
         y + MARGIN
     }
 
-    /// Draws panels side by side; returns the height.
+    /// Draws panels side by side, on one logarithmic scale; returns the height.
     fn lines(&mut self, panels: &[(String, Vec<Series>)], unit: &str) -> f64 {
         let width = (WIDTH - MARGIN) / panels.len() as f64;
         let (top, bottom) = (70.0, 70.0 + PANEL_HEIGHT);
         let values = panels.iter().flat_map(|(_, series)| series).flat_map(|series| &series.points);
-        let most = nice(values.map(|(_, value)| *value).fold(0.0, f64::max));
+        let ticks = ticks(values.map(|(_, value)| *value));
+        let (least, most) = (ticks.first().copied().unwrap_or(1.0), ticks.last().copied().unwrap_or(10.0));
+        let y = |value: f64| bottom - (bottom - top) * (value.max(least) / least).ln() / (most / least).ln();
         for (i, (name, series)) in panels.iter().enumerate() {
             let (left, right) = (MARGIN + width * i as f64 + 36.0, MARGIN + width * (i + 1) as f64 - 24.0);
             self.text(left, top - 12.0, "font-weight=\"bold\"", &format!("{name} ({unit})"));
-            for step in 0..=4 {
-                let value = most * f64::from(step) / 4.0;
-                let y = bottom - (bottom - top) * f64::from(step) / 4.0;
-                self.line((left, y), (right, y), "#ddd");
-                self.text(left - 6.0, y + 4.0, "text-anchor=\"end\"", &number(value));
+            for value in &ticks {
+                self.line((left, y(*value)), (right, y(*value)), "#ddd");
+                self.text(left - 6.0, y(*value) + 4.0, "text-anchor=\"end\"", &number(*value));
             }
             let mut clients: Vec<usize> = series.iter().flat_map(|s| &s.points).map(|(clients, _)| *clients).collect();
             clients.sort_unstable();
@@ -278,7 +278,6 @@ impl Svg {
                 let at = clients.iter().position(|c| *c == count).unwrap_or(0) as f64;
                 left + 8.0 + (right - left - 16.0) * at / steps
             };
-            let y = |value: f64| bottom - (bottom - top) * value / most;
             for count in &clients {
                 self.text(x(*count), bottom + 18.0, "text-anchor=\"middle\"", &count.to_string());
             }
@@ -341,13 +340,16 @@ fn dashes(way: Way) -> String {
     format!(" stroke-dasharray=\"{} 3\"", 2 + kind * 2)
 }
 
-/// The next number above that reads well.
-fn nice(value: f64) -> f64 {
-    if value <= 0.0 {
-        return 1.0;
+/// Marks of a logarithmic scale round these values: 1, 2, 5, 10, … as far as needed, and two at least.
+fn ticks(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let (mut least, mut most) = (f64::MAX, f64::MIN_POSITIVE);
+    for value in values.filter(|value| *value > 0.0 && value.is_finite()) {
+        (least, most) = (least.min(value), most.max(value));
     }
-    let power = 10_f64.powf(value.log10().floor());
-    [1.0, 2.0, 4.0, 5.0, 8.0, 10.0].into_iter().map(|n| n * power).find(|n| *n >= value).unwrap_or(value)
+    let marks: Vec<f64> = (-6..9).flat_map(|power| [1.0, 2.0, 5.0].map(|n| n * 10_f64.powi(power))).collect();
+    let first = marks.iter().rposition(|mark| *mark <= least).unwrap_or(0).min(marks.len() - 2);
+    let last = marks.iter().position(|mark| *mark >= most).unwrap_or(marks.len() - 1).max(first + 1);
+    marks[first..=last].to_vec()
 }
 
 fn number(value: f64) -> String {
@@ -453,9 +455,10 @@ mod tests {
     }
 
     #[test]
-    fn scales_end_at_numbers_that_read_well() {
-        for (value, end) in [(0.0, 1.0), (3.1, 4.0), (17.0, 20.0), (420.0, 500.0), (100.0, 100.0)] {
-            assert!((nice(value) - end).abs() < 1e-9, "{value}");
-        }
+    fn scales_go_as_far_as_their_values_and_read_well() {
+        let of = |values: &[f64]| ticks(values.iter().copied());
+        assert_eq!(of(&[12.0, 340.0]), [10.0, 20.0, 50.0, 100.0, 200.0, 500.0]);
+        assert_eq!(of(&[20.0]), [20.0, 50.0]);
+        assert!(of(&[]).len() >= 2 && of(&[1e300]).len() >= 2 && of(&[0.0]).len() >= 2);
     }
 }

@@ -86,6 +86,8 @@ pub struct Line {
     pub work: Work,
     /// Way, and what is masked.
     pub case: Case,
+    /// Statements, sessions, or rows of a bulk read, in a piece.
+    pub count: Option<Summary>,
     /// Statements, sessions or megabytes in a second.
     pub rate: Option<Summary>,
     /// Median latency, µs.
@@ -119,6 +121,7 @@ impl Line {
         Self {
             work,
             case,
+            count: None,
             rate: None,
             p50_us: None,
             p99_us: None,
@@ -132,6 +135,16 @@ impl Line {
             resident_kib: None,
             proportional_kib: None,
         }
+    }
+
+    /// The proxy was busy all the time: it, and not what drives it, limited the rate.
+    #[must_use]
+    pub fn was_limit(&self) -> bool {
+        let whole = match self.case.way {
+            Way::Gateway(variant) => variant.cores as f64,
+            _ => 1.0,
+        };
+        self.proxy_busy.is_some_and(|busy| busy.median >= LIMITING * whole)
     }
 
     /// The processor time that this work is about: for each statement, or for each GB.
@@ -194,6 +207,7 @@ impl Report {
         Line {
             work,
             case,
+            count: of(|f| Some(f.count as f64)),
             rate: of(|f| Some(f.rate)),
             p50_us: of(|f| f.latency.map(|l| l.p50_us)),
             p99_us: of(|f| f.latency.map(|l| l.p99_us)),
@@ -419,6 +433,10 @@ fn table(lines: &[Line]) -> Vec<Vec<String>> {
         ),
         ("busy", Box::new(|line| line.proxy_busy.map(|s| busy(s.median, line)))),
         ("syscalls", Box::new(|line| line.syscalls.map(|n| format!("{n:.2}{}", syscalls_unit(line.work))))),
+        (
+            "sessions",
+            Box::new(|line| line.count.filter(|_| line.work.kind == Kind::Idle).map(|s| format!("{:.0}", s.median))),
+        ),
         ("KiB rss", median(|line| line.resident_kib, 1)),
         ("KiB pss", median(|line| line.proportional_kib, 1)),
     ];
@@ -439,11 +457,7 @@ fn percent(part: f64) -> String {
 
 /// Processors kept busy; in brackets where something else limited the rate.
 fn busy(processors: f64, line: &Line) -> String {
-    let whole = match line.case.way {
-        Way::Gateway(variant) => variant.cores as f64,
-        _ => 1.0,
-    };
-    if processors < LIMITING * whole { format!("({processors:.2})") } else { format!("{processors:.2}") }
+    if line.was_limit() { format!("{processors:.2}") } else { format!("({processors:.2})") }
 }
 
 fn figure(value: f64) -> String {

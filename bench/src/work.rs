@@ -84,22 +84,23 @@ pub const USUAL: &[&str] = &[
     "prepared-16",
     "prepared-64",
     "simple-16",
+    "churn",
+    "mixed",
     "canned-simple",
     "canned-extended",
     "canned-prepared",
     "canned-bulk",
     "canned-bulk-binary",
     "canned-copy",
+    "canned-churn",
     "tls-canned-prepared-16",
     "tls-canned-bulk",
-    "churn",
-    "tls-churn",
-    "mixed",
+    "tls-canned-churn",
     "idle",
 ];
 
 /// Work of `--quick`: at most two minutes.
-pub const QUICK: &[&str] = &["prepared-16", "canned-prepared-1", "canned-prepared-64", "canned-bulk", "mixed", "idle"];
+pub const QUICK: &[&str] = &["prepared-16", "mixed", "canned-prepared-1", "canned-prepared-64", "canned-bulk", "idle"];
 
 /// Numbers of clients that a name without one stands for.
 const CLIENTS: &[usize] = &[1, 16, 64, 512];
@@ -282,11 +283,15 @@ impl Work {
                 return false;
             }
             let Way::Gateway(variant) = way else { return true };
-            let Variant { audit, recording, reuse, cores, .. } = variant;
-            if all || audit == Audit::Async && recording == Recording::None && !reuse && cores == 1 {
+            let Variant { audit, recording, driver, reuse, cores } = variant;
+            if all || variant == Variant::USUAL {
                 return true;
             }
             match self.kind {
+                // One of the drivers is the default and takes part in everything.
+                Kind::Statements { mode, .. } if driver.is_some() => mode == Mode::Prepared,
+                Kind::Bulk(bulk) if driver.is_some() => bulk == Bulk::Text && !self.tls,
+                _ if driver.is_some() => matches!(self.kind, Kind::Mixed | Kind::Idle),
                 Kind::Churn => reuse,
                 _ if reuse => false,
                 Kind::Statements { mode, clients } if cores > 1 => {
@@ -304,7 +309,7 @@ impl Work {
             let Way::Gateway(variant) = way else { return &[Mask::None] };
             match self.kind {
                 Kind::Bulk(_) if variant.recording != Recording::None => &MASKS[1..2],
-                Kind::Bulk(_) if self.tls => &MASKS[..2],
+                Kind::Bulk(_) if self.tls || variant.driver.is_some() => &MASKS[..2],
                 Kind::Bulk(_) => MASKS,
                 // Small statements run with masking rules loaded, as a user to whom they matter.
                 _ => &MASKS[1..2],
@@ -318,6 +323,17 @@ impl Work {
     #[must_use]
     pub fn case_name(self, case: Case) -> String {
         if matches!(self.kind, Kind::Bulk(_)) { case.to_string() } else { case.way.to_string() }
+    }
+
+    /// System calls are counted where answers come from memory, and most ways take part.
+    #[must_use]
+    pub fn counts_syscalls(self) -> bool {
+        let kind = match self.kind {
+            Kind::Statements { mode, clients } => mode == Mode::Prepared && clients <= 64,
+            Kind::Bulk(bulk) => bulk == Bulk::Text,
+            Kind::Mixed | Kind::Churn | Kind::Idle => false,
+        };
+        kind && self.backend == Backend::Canned && !self.tls
     }
 
     /// So many sessions at once, and a few.
@@ -456,6 +472,7 @@ mod tests {
             "gateway-recorded",
             "gateway-2cores",
             "gateway-reuse",
+            "gateway-uring",
         ]
         .iter()
         .map(|name| name.parse().unwrap())
@@ -464,14 +481,20 @@ mod tests {
             let work: Work = name.parse().unwrap();
             work.cases(&ways, all).into_iter().map(|case| work.case_name(case)).collect()
         };
-        assert_eq!(cases("prepared-16", false), ["direct", "copy-proxy", "pgbouncer", "gateway", "gateway-strict"]);
-        assert_eq!(cases("canned-prepared-64", false).last().unwrap(), "gateway-2cores");
-        assert_eq!(cases("tls-canned-prepared-16", false), ["pgbouncer", "gateway"]);
-        assert_eq!(cases("idle", false), ["copy-proxy", "pgbouncer", "gateway"]);
+        assert_eq!(
+            cases("prepared-16", false),
+            ["direct", "copy-proxy", "pgbouncer", "gateway", "gateway-strict", "gateway-uring"]
+        );
+        assert_eq!(cases("simple-16", false).last().unwrap(), "gateway-strict");
+        assert!(cases("canned-prepared-64", false).contains(&"gateway-2cores".to_owned()));
+        assert_eq!(cases("tls-canned-prepared-16", false), ["pgbouncer", "gateway", "gateway-uring"]);
+        assert_eq!(cases("tls-canned-bulk", false).len(), 3);
+        assert_eq!(cases("idle", false), ["copy-proxy", "pgbouncer", "gateway", "gateway-uring"]);
         assert_eq!(cases("tls-canned-churn", false), ["pgbouncer", "gateway", "gateway-reuse"]);
         let bulk = cases("canned-bulk", false);
         assert_eq!(bulk[2..6], ["pgbouncer", "gateway", "gateway, 2 masked", "gateway, 6 masked"]);
-        assert_eq!(bulk.last().unwrap(), "gateway-recorded, 2 masked");
+        assert!(bulk.contains(&"gateway-recorded, 2 masked".to_owned()));
+        assert_eq!(bulk.iter().filter(|name| name.starts_with("gateway-uring")).count(), 2);
         assert_eq!(cases("mixed", true).len(), ways.len());
     }
 
@@ -505,6 +528,16 @@ mod tests {
         assert!(check(&masked, 1, Mask::Note).is_err());
         masked.early[0][7] = Some(b"write to *************".to_vec());
         assert!(check(&masked, 1, Mask::Library).is_ok());
+    }
+
+    #[test]
+    fn system_calls_are_counted_where_a_proxy_is_all_there_is() {
+        let counted = |name: &str| name.parse::<Work>().unwrap().counts_syscalls();
+        assert!(counted("canned-prepared-16") && counted("canned-bulk"));
+        for name in ["prepared-16", "canned-simple-16", "canned-prepared-512", "canned-copy", "tls-canned-bulk", "idle"]
+        {
+            assert!(!counted(name), "{name}");
+        }
     }
 
     #[test]

@@ -109,10 +109,20 @@ fn understand(text: &str) -> Result<Facts, NotUnderstood> {
 
 /// What the tokens say about the tree before there is one.
 struct Shape {
-    /// Tokens that can add a level: words, marks but commas, prefixed literals.
+    /// Tokens that can add a level: words and marks, but for commas and the dots of qualified names with the words beside
+    /// them. The parts of a name are a list in the tree, however many they are, and no rule of the grammar lets a key word
+    /// that nests stand beside a dot.
     nesting: usize,
     /// Most names in a parenthesised list that is followed by `=`.
     repeated: usize,
+}
+
+/// The token before, as far as nesting goes.
+enum Before {
+    /// A word that was counted.
+    Word,
+    Dot,
+    Other,
 }
 
 impl Shape {
@@ -120,10 +130,21 @@ impl Shape {
         let mut shape = Self { nesting: 0, repeated: 0 };
         let mut lists: Vec<usize> = Vec::new();
         let mut closed = None;
+        let mut before = Before::Other;
         for (token, _, _) in Lexer::new(text) {
             match token {
                 Token::Space | Token::Comment => continue,
-                Token::Word => shape.nesting += 1,
+                Token::Word => {
+                    let part = matches!(before, Before::Dot);
+                    shape.nesting += usize::from(!part);
+                    (before, closed) = (if part { Before::Other } else { Before::Word }, None);
+                    continue;
+                }
+                Token::Mark(b'.') => {
+                    shape.nesting -= usize::from(matches!(before, Before::Word));
+                    (before, closed) = (Before::Dot, None);
+                    continue;
+                }
                 Token::Mark(b',') => {
                     if let Some(names) = lists.last_mut() {
                         *names += 1;
@@ -134,7 +155,7 @@ impl Shape {
                     lists.push(1);
                 }
                 Token::Mark(b')') => {
-                    closed = lists.pop();
+                    (before, closed) = (Before::Other, lists.pop());
                     continue;
                 }
                 Token::Mark(mark) => {
@@ -145,8 +166,28 @@ impl Shape {
                 }
                 Token::Quoted | Token::Text | Token::OtherText | Token::Number | Token::Parameter => {}
             }
-            closed = None;
+            (before, closed) = (Before::Other, None);
         }
         shape
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_name_add_no_level() {
+        for (text, nesting) in [
+            ("SELECT a FROM t", 4),
+            ("SELECT x.a FROM s.t", 2),
+            ("SELECT x . a . b, \"q\".c, (x).y.z FROM db.s.t", 4),
+            ("SELECT x./* here */a FROM s. t", 2),
+            ("NOT NOT NOT 1.5", 3),
+            ("SELECT .5, 1.e2, a..b", 1),
+            ("((((", 4),
+        ] {
+            assert_eq!(Shape::of(text.as_bytes()).nesting, nesting, "{text}");
+        }
     }
 }

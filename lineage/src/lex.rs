@@ -26,6 +26,19 @@ pub(crate) enum Token {
     Mark(u8),
 }
 
+/// For every byte, whether it may continue an unquoted identifier.
+static CONTINUES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "the loop ends at 256")]
+        let continues = continues_word(byte as u8);
+        table[byte] = continues;
+        byte += 1;
+    }
+    table
+};
+
 /// Tokens with their byte ranges.
 pub(crate) struct Lexer<'a> {
     text: &'a [u8],
@@ -53,9 +66,8 @@ impl<'a> Lexer<'a> {
     }
 
     fn skip_while(&mut self, keep: impl Fn(u8) -> bool) {
-        while self.text.get(self.at).is_some_and(|b| keep(*b)) {
-            self.at += 1;
-        }
+        let rest = self.text.get(self.at..).unwrap_or_default();
+        self.at += rest.iter().position(|byte| !keep(*byte)).unwrap_or(rest.len());
     }
 
     /// From the byte after the opening quote to after the closing one; doubled quotes stay inside.
@@ -187,7 +199,7 @@ impl Iterator for Lexer<'_> {
                 Token::Number
             }
             _ if starts_word(first) => {
-                self.skip_while(continues_word);
+                self.skip_while(|b| CONTINUES[usize::from(b)]);
                 Token::Word
             }
             _ => {

@@ -2,8 +2,7 @@
 //!
 //! The only file of the crate with `unsafe`: a value of [`Wide`] can be had from [`Wide::all`] alone, which asks the processor,
 //! so that a call through it never meets an instruction that is not there; blocks are read through references to whole arrays.
-//! Measured: planes of 19 classes take a third of the instructions with AVX2 that they take with SSE2, and a sixth with
-//! AVX-512. Deliberately absent: what the planes mean, and other processors, for which the `wide` crate is wide enough.
+//! Deliberately absent: what the planes mean, and other processors, for which the `wide` crate is wide enough.
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{

@@ -4,4 +4,5 @@
 //! Deliberately absent: timing and judging, which are the callers'.
 
 pub mod clinic;
+pub mod decision;
 pub mod statement;

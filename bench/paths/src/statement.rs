@@ -63,8 +63,9 @@ const RING_BYTES: usize = 16 << 20;
 /// Turns that a statement may take.
 const TURNS_MAX: usize = 64;
 
-/// A core for one session.
+/// What the sessions of a core share.
 struct PathHost {
+    buffers: RefCell<Buffers>,
     facts: RefCell<FactsCache>,
     shelves: Shelves,
     ring: RefCell<Ring>,
@@ -80,6 +81,7 @@ impl PathHost {
         #[expect(clippy::unwrap_used, reason = "constant, valid bounds")]
         let histogram = || Mutex::new(Histogram::new_with_bounds(1, 100_000_000_000, 2).unwrap());
         Self {
+            buffers: RefCell::default(),
             facts: RefCell::new(FactsCache::new(1024, 8 << 20)),
             shelves: Shelves::default(),
             ring: RefCell::new(Ring::new([1; 16], 0, 1, [2; 16], [0; 32], 1, RING_BYTES)),
@@ -165,13 +167,53 @@ impl Host for PathHost {
     }
 }
 
-/// A session in which the same statement comes again and again.
-pub struct Conversation {
+/// What the clients of a core say and what its database answers, with the core.
+pub struct Scene {
     host: PathHost,
-    session: Session<Serve<Verdicts>>,
-    buffers: Buffers,
+    protocol: Protocol,
+    /// Sent before everything else, and its answer.
+    first: (Vec<u8>, Vec<u8>),
+    /// Sent in turn, and the answer to each.
     requests: Vec<Vec<u8>>,
     answer: Vec<u8>,
+}
+
+impl std::fmt::Debug for Scene {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scene").field("protocol", &self.protocol).finish_non_exhaustive()
+    }
+}
+
+impl Scene {
+    /// A core without sessions; the answers have so many rows.
+    #[must_use]
+    pub fn new(protocol: Protocol, kind: Row, rows: usize) -> Rc<Self> {
+        let host = PathHost::new(clinic::epoch(Vec::new()));
+        let (requests, answer) = script(protocol, kind, rows);
+        let mut first = (Vec::new(), Vec::new());
+        if protocol == Protocol::Prepared {
+            let (text, _, columns, _) = texts(kind);
+            parse_frame(&mut first.0, "P_0", text);
+            frame::write(&mut first.0, b'S', |_| {});
+            frame::write(&mut first.1, b'1', |_| {});
+            frame::write(&mut first.1, b't', |b| b.extend([0, 1, 0, 0, 0, 23]));
+            description(&mut first.1, columns);
+            frame::write(&mut first.1, b'Z', |b| b.push(b'I'));
+        }
+        Rc::new(Self { host, protocol, first, requests, answer })
+    }
+
+    /// Records written so far.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.host.records.get()
+    }
+}
+
+/// A session in which the same statement comes again and again.
+pub struct Conversation {
+    scene: Rc<Scene>,
+    session: Session<Serve<Verdicts>>,
     next: usize,
 }
 
@@ -258,7 +300,7 @@ impl Conversation {
     /// As [`Conversation::new`]; or the answer does not fit into a session's buffer.
     #[must_use]
     pub fn with_rows(protocol: Protocol, kind: Row, rows: usize) -> Self {
-        let mut conversation = Self::open(protocol, kind, rows);
+        let mut conversation = Self::open(&Scene::new(protocol, kind, rows));
         for _ in 0..TEXTS * 2 {
             conversation.run();
         }
@@ -271,10 +313,7 @@ impl Conversation {
     /// As [`Conversation::new`].
     #[must_use]
     #[expect(clippy::expect_used, reason = "a path that does not work cannot be measured")]
-    pub fn open(protocol: Protocol, kind: Row, rows: usize) -> Self {
-        let epoch = clinic::epoch(Vec::new());
-        let grant = clinic::grant(&epoch);
-        let host = PathHost::new(epoch);
+    pub fn open(scene: &Rc<Scene>) -> Self {
         let info = SessionInfo {
             id: SessionId([7; 16]),
             source: "127.0.0.1:55555".into(),
@@ -299,19 +338,13 @@ impl Conversation {
         let limits = Limits::default();
         let serve = Serve::new(limits, Rc::new(|_: &[u8]| false));
         let (down, up) = (Lane::new(limits.buffer_bytes_max), Lane::new(limits.buffer_bytes_max));
-        let session = Session::open(serve, grant, info, down, up, &host).expect("the ring takes the first record");
-        let (requests, answer) = script(protocol, kind, rows);
-        let mut conversation = Self { host, session, buffers: Buffers::default(), requests, answer, next: 0 };
-        if protocol == Protocol::Prepared {
-            let (text, _, columns, _) = texts(kind);
-            let (mut request, mut answer) = (Vec::new(), Vec::new());
-            parse_frame(&mut request, "P_0", text);
-            frame::write(&mut request, b'S', |_| {});
-            frame::write(&mut answer, b'1', |_| {});
-            frame::write(&mut answer, b't', |b| b.extend([0, 1, 0, 0, 0, 23]));
-            description(&mut answer, columns);
-            frame::write(&mut answer, b'Z', |b| b.push(b'I'));
-            conversation.exchange(&request, &answer);
+        let (scene, grant) = (Rc::clone(scene), clinic::grant(&scene.host.epoch));
+        let session =
+            Session::open(serve, grant, info, down, up, &scene.host).expect("the ring takes the first record");
+        let mut conversation = Self { scene, session, next: 0 };
+        let scene = Rc::clone(&conversation.scene);
+        if scene.protocol == Protocol::Prepared {
+            conversation.exchange(&scene.first.0, &scene.first.1);
         }
         conversation
     }
@@ -321,22 +354,19 @@ impl Conversation {
     /// # Panics
     /// As [`Conversation::new`].
     pub fn run(&mut self) -> Sent {
-        let request = std::mem::take(&mut self.requests[self.next]);
-        let answer = std::mem::take(&mut self.answer);
-        let sent = self.exchange(&request, &answer);
-        self.requests[self.next] = request;
-        self.answer = answer;
-        self.next = (self.next + 1) % self.requests.len();
+        let scene = Rc::clone(&self.scene);
+        let sent = self.exchange(&scene.requests[self.next], &scene.answer);
+        self.next = (self.next + 1) % scene.requests.len();
         assert!(sent.client > 0 && sent.database > 0, "the statement was not answered");
         sent
     }
 
     fn exchange(&mut self, request: &[u8], answer: &[u8]) -> Sent {
-        feed(&mut self.session.down, &mut self.buffers, request);
+        feed(&mut self.session.down, &mut self.scene.host.buffers.borrow_mut(), request);
         let first = self.poll();
-        feed(&mut self.session.up, &mut self.buffers, answer);
+        feed(&mut self.session.up, &mut self.scene.host.buffers.borrow_mut(), answer);
         let second = self.poll();
-        self.host.commit();
+        self.scene.host.commit();
         Sent { database: first.database + second.database, client: first.client + second.client }
     }
 
@@ -344,7 +374,7 @@ impl Conversation {
     fn poll(&mut self) -> Sent {
         let mut sent = Sent::default();
         for _ in 0..TURNS_MAX {
-            let progress = match self.session.advance(&self.host) {
+            let progress = match self.session.advance(&self.scene.host) {
                 Ok(progress) => progress,
                 Err(fault) => panic!("the conversation ended: {fault}"),
             };
@@ -355,15 +385,10 @@ impl Conversation {
                 break;
             }
         }
-        self.session.down.rest(&mut self.buffers);
-        self.session.up.rest(&mut self.buffers);
+        let mut buffers = self.scene.host.buffers.borrow_mut();
+        self.session.down.rest(&mut buffers);
+        self.session.up.rest(&mut buffers);
         sent
-    }
-
-    /// Records written so far.
-    #[must_use]
-    pub fn records(&self) -> u64 {
-        self.host.records.get()
     }
 }
 

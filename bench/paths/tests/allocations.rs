@@ -1,10 +1,11 @@
-//! Nothing is allocated for a statement that was seen before, and nothing for a row, masked or not.
+//! Nothing is allocated for a statement that was seen before, and nothing for a row, masked or not; a session that rests
+//! keeps little.
 //!
 //! The allocator of this program counts what a thread asks it for. A session runs the same statement until everything that
 //! is kept is there; from then on a hundred more may not ask for anything.
 
 use allocation_counter::{AllocationInfo, measure};
-use paths::statement::{Conversation, PROTOCOLS, Protocol, Row};
+use paths::statement::{Conversation, PROTOCOLS, Row, Scene};
 
 const RUNS: u32 = 100;
 
@@ -38,16 +39,45 @@ fn a_cached_statement_allocates_nothing() {
     assert!(wrong.is_empty(), "allocations per statement: {wrong:#?}");
 }
 
+/// A result may have memory for its batches, which is given back behind it; what is twice as long needs no more.
 #[test]
 fn a_row_allocates_nothing() {
     for kind in [Row::Clear, Row::Masked] {
-        let mut few = Conversation::with_rows(Protocol::Prepared, kind, 10);
-        let mut many = Conversation::with_rows(Protocol::Prepared, kind, 110);
-        for _ in 0..10 {
-            few.run();
-            many.run();
+        for protocol in PROTOCOLS {
+            let counted = [200, 400].map(|rows| {
+                let mut conversation = Conversation::with_rows(protocol, kind, rows);
+                allocations(|| _ = conversation.run()).count_total
+            });
+            assert_eq!(
+                counted[0], counted[1],
+                "{protocol:?}, {kind:?}: allocations for 200 and 400 rows, {RUNS} times"
+            );
         }
-        let (few, many) = (allocations(|| _ = few.run()), allocations(|| _ = many.run()));
-        assert_eq!(few.count_total, many.count_total, "{kind:?}: allocations for 100 rows more, {RUNS} times");
+    }
+}
+
+/// Bytes that a session may keep while it rests, itself included and what the core keeps for all sessions not.
+const RESTING_BYTES_MAX: u64 = 5 << 10;
+
+#[test]
+fn a_session_that_rests_is_small() {
+    for protocol in PROTOCOLS {
+        let scene = Scene::new(protocol, Row::Masked, 1);
+        let run = |mut conversation: Box<Conversation>| {
+            (0..3).for_each(|_| _ = conversation.run());
+            conversation
+        };
+        let first = run(Box::new(Conversation::open(&scene)));
+        let mut second = None;
+        let kept = measure(|| second = Some(run(Box::new(Conversation::open(&scene)))));
+        let bytes = u64::try_from(kept.bytes_current).unwrap_or(0);
+        println!(
+            "{protocol:?}: {bytes} bytes in {} allocations, of which the session itself is {}",
+            kept.count_current,
+            size_of::<Conversation>()
+        );
+        assert!(bytes >= size_of::<Conversation>() as u64, "nothing was counted");
+        assert!(bytes <= RESTING_BYTES_MAX, "{protocol:?}: {bytes} bytes");
+        drop((first, second));
     }
 }

@@ -344,8 +344,11 @@ impl Ringer {
     /// Wakes the core; many rings before it answers are one.
     pub(crate) fn ring(&self) {
         if !self.rung.swap(true, Ordering::SeqCst) {
-            // A full wire is rung already.
-            let _ = (&self.wire).write(&[1]);
+            let rung = (&self.wire).write(&[1]);
+            // A full wire is rung already; where it failed, the next one tries again.
+            if rung.is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
+                self.rung.store(false, Ordering::SeqCst);
+            }
         }
     }
 

@@ -2,7 +2,8 @@
 //! of its own.
 //!
 //! Invariants: what is recorded is what left, byte for byte, after masking; at most [`QUEUE_MAX`] full chunks wait for the
-//! disk, then the session stops sending; the log's REC_SEG speaks only of what was synced; every end has a reason.
+//! disk beside those being written, then the session stops sending; a session that sends nothing keeps no buffers; the
+//! log's REC_SEG speaks only of what was synced; every end has a reason.
 //! Deliberately absent: frames (bytes are bytes here), reading back.
 
 mod file;
@@ -15,7 +16,7 @@ use audit::record::{Clock, Record, SessionId};
 use file::{Committed, RecordingFile};
 use futures_lite::future::poll_fn;
 use sealing::SessionKey;
-use sealing::recording::{Batch, Builder, Compressor, EndReason, Event, Header};
+use sealing::recording::{Batch, Builder, Compressor, EndReason, Event, Header, Writer};
 use session::{Mark, Moment};
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -25,8 +26,11 @@ use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+/// Full chunks that go to the disk with one write while much is sent: for a file that grows, the write costs more than
+/// its bytes do.
+const WRITE_CHUNKS: usize = 4;
 /// Full chunks that wait for the disk before the session stops sending.
-const QUEUE_MAX: usize = 2;
+const QUEUE_MAX: usize = WRITE_CHUNKS + 1;
 /// What was sent reaches the disk after this time at the latest (nanoseconds, plus a tick).
 const AGE_MAX_NS: u64 = 500_000_000;
 /// The log commits to a recording after so many new bytes of it,
@@ -85,18 +89,23 @@ struct State {
     open_since_ns: u64,
     /// Full ones, oldest first.
     queue: VecDeque<Builder>,
-    spare: Option<Builder>,
+    /// Empty ones, for what is sent next.
+    spare: Vec<Builder>,
+    /// A chunk was filled since the last look.
+    busy: bool,
     /// In place of bytes, where only digests are kept.
     batch: Option<Batch>,
     /// Bytes that left.
     sent: u64,
     /// Moments with the number of bytes that must have left before them.
     marks: VecDeque<(u64, Moment)>,
-    /// Bytes that the file will have at most.
+    /// Bytes that the file has, and those that it will have at most of the chunks being written.
     expected_bytes: u64,
     /// Not here while the task works with it.
     file: Option<Box<RecordingFile>>,
     working: bool,
+    /// What waits goes to the disk although it is not much.
+    due: bool,
     /// Something was written that the log does not speak of yet, since.
     uncommitted_since_ns: Option<u64>,
     commit_wanted: bool,
@@ -175,7 +184,7 @@ impl Recorder {
                 state.note(now, moment);
             }
         }
-        let full = !state.queue.is_empty();
+        let full = state.queue.len() >= WRITE_CHUNKS;
         let reached = self.policy.cap_bytes > 0 && state.pending_bytes() >= self.policy.cap_bytes && !state.stopping;
         if reached && self.policy.on_cap == Onward::Spill {
             state.end(now, EndReason::Cap);
@@ -215,8 +224,12 @@ impl Recorder {
         if !state.open.is_empty() && now.saturating_sub(state.open_since_ns) >= AGE_MAX_NS {
             state.rotate();
         }
+        if !std::mem::take(&mut state.busy) {
+            state.spare = Vec::new();
+        }
         state.commit_wanted |= state.uncommitted_since_ns.is_some_and(|since| now - since >= SEGMENT_AGE_NS);
-        let work = !state.queue.is_empty() || state.commit_wanted;
+        state.due = !state.queue.is_empty();
+        let work = state.due || state.commit_wanted;
         drop(state);
         if work {
             self.start();
@@ -266,19 +279,25 @@ impl Recorder {
 
     async fn work(self: Rc<Self>, mut file: Box<RecordingFile>) {
         loop {
-            let (chunk, last) = {
+            let (chunks, last, session) = {
                 let mut state = self.state.borrow_mut();
-                let chunk = state.queue.pop_front();
-                let last = state.ended.filter(|_| chunk.is_none());
-                if chunk.is_none() && last.is_none() && !state.commit_wanted {
-                    state.spare = None;
+                // Less than that waits for more, but not for long.
+                let enough = state.queue.len() >= WRITE_CHUNKS || state.ended.is_some();
+                let due = std::mem::take(&mut state.due) || enough;
+                let count = if due { state.queue.len().min(WRITE_CHUNKS) } else { 0 };
+                let chunks: Vec<Builder> = state.queue.drain(..count).collect();
+                state.expected_bytes += chunks.iter().map(|chunk| Writer::bytes_max(chunk) as u64).sum::<u64>();
+                let last = state.ended.filter(|_| chunks.is_empty());
+                if chunks.is_empty() && last.is_none() && !state.commit_wanted {
                     state.working = false;
                     state.file = Some(file);
                     return;
                 }
-                (chunk, last)
+                (chunks, last, state.session.take())
             };
-            let done = self.step(&mut file, chunk, last).await;
+            // There is room while these are written.
+            session.into_iter().for_each(Waker::wake);
+            let done = self.step(&mut file, chunks, last).await;
             if let Err(error) = &done {
                 tracing::error!(%error, "a session's recording cannot be written");
                 self.commit(file.committed(), EndReason::Disk.word(), &mut file).await;
@@ -289,6 +308,7 @@ impl Recorder {
                     state.ended = Some(EndReason::Disk);
                     state.queue.clear();
                     state.open = Builder::default();
+                    state.spare = Vec::new();
                 }
                 state.finished = done.is_err() || last.is_some();
                 let closer = if state.finished { state.closer.take() } else { None };
@@ -305,19 +325,20 @@ impl Recorder {
         }
     }
 
-    /// Writes a chunk, or ends the recording, and tells the log when it is time.
-    async fn step(&self, file: &mut RecordingFile, chunk: Option<Builder>, last: Option<EndReason>) -> io::Result<()> {
-        if let Some(chunk) = chunk {
+    /// Writes chunks, or ends the recording, and tells the log when it is time.
+    async fn step(&self, file: &mut RecordingFile, chunks: Vec<Builder>, last: Option<EndReason>) -> io::Result<()> {
+        if !chunks.is_empty() {
             let compressor = if self.policy.compress { Some(self.studio.compressor()?) } else { None };
-            let (chunk, compressor) = file.write(chunk, compressor).await?;
+            let (sealed, chunks, compressor) = file.seal(chunks, compressor).await?;
             if let Some(compressor) = compressor {
                 self.studio.give_back(compressor);
             }
+            self.state.borrow_mut().reuse(chunks);
+            file.write(sealed).await?;
             let now = self.now_ns();
             let mut state = self.state.borrow_mut();
             state.expected_bytes = file.bytes();
             state.uncommitted_since_ns.get_or_insert(now);
-            state.reuse(chunk);
             state.commit_wanted |= file.uncommitted_bytes() >= SEGMENT_BYTES;
         }
         let wanted = std::mem::take(&mut self.state.borrow_mut().commit_wanted);
@@ -367,7 +388,7 @@ impl State {
             let (now, later) = rest.split_at(self.open.room().min(rest.len()));
             rest = later;
             if now.is_empty() {
-                self.rotate();
+                self.rotate_full();
             } else {
                 self.event(now_ns, Event::Bytes(now));
             }
@@ -397,24 +418,33 @@ impl State {
             self.open_since_ns = now_ns;
         }
         if !self.open.push(now_ns, event) {
-            self.rotate();
+            self.rotate_full();
             self.open_since_ns = now_ns;
             let pushed = self.open.push(now_ns, event);
             debug_assert!(pushed, "an event fits into an empty chunk");
         }
     }
 
-    /// The open chunk is full, or old.
-    fn rotate(&mut self) {
-        let next = self.spare.take().unwrap_or_default();
+    /// The open chunk is full: another one takes what follows.
+    fn rotate_full(&mut self) {
+        self.busy = true;
+        let next = self.spare.pop().unwrap_or_else(Builder::roomy);
         self.queue.push_back(std::mem::replace(&mut self.open, next));
     }
 
-    /// A chunk was written; its memory serves again while there is much to write.
-    fn reuse(&mut self, mut chunk: Builder) {
-        if !self.queue.is_empty() || !self.open.is_empty() {
-            chunk.clear();
-            self.spare = Some(chunk);
+    /// The open chunk is old, or the last.
+    fn rotate(&mut self) {
+        self.queue.push_back(std::mem::take(&mut self.open));
+    }
+
+    /// Chunks were written; their memory serves again while there is much to write.
+    fn reuse(&mut self, chunks: Vec<Builder>) {
+        if self.busy {
+            self.spare.extend(chunks.into_iter().map(|mut chunk| {
+                chunk.clear();
+                chunk
+            }));
+            self.spare.truncate(WRITE_CHUNKS);
         }
     }
 

@@ -22,6 +22,8 @@ use std::time::Duration;
 
 /// A connection that does not answer in this time is closed.
 const CLEAN_LIMIT: Duration = Duration::from_secs(10);
+/// One that does not answer its next session in this time is not given (and a tick of the core).
+const PROBE_LIMIT: Duration = Duration::from_secs(1);
 const BROKEN: Fault = Fault::upstream("a kept connection to the database is broken");
 
 /// Startup parameters, as they were sent.
@@ -64,6 +66,8 @@ pub(crate) struct Spares {
     kept: RefCell<Vec<Spare>>,
     /// What was begun before this (core nanoseconds) logged in with a password of before, and is kept no more.
     closed_ns: Cell<u64>,
+    /// Connections that are being cleaned.
+    under_way: Cell<usize>,
 }
 
 impl Spares {
@@ -102,6 +106,11 @@ impl Spares {
         self.close_if(|spare| target.is_none_or(|target| spare.ticket.target == target));
     }
 
+    /// Closes those to one target.
+    pub(crate) fn close_target(&self, target: usize) {
+        self.close_if(|spare| spare.ticket.target == target);
+    }
+
     fn close_if(&self, closes: impl Fn(&Spare) -> bool) {
         let mut kept = self.kept.borrow_mut();
         let mut at = 0;
@@ -135,8 +144,14 @@ impl Spares {
 /// Cleans a connection whose session has ended, and keeps it.
 pub(crate) fn keep(core: &Rc<Core>, upstream: Upstream) {
     let Some(ticket) = upstream.ticket.clone() else { return };
+    let under_way = core.spares.under_way.get();
+    if under_way >= ticket.reuse.connections {
+        return driver::spawn(say_goodbye(upstream.stream));
+    }
+    core.spares.under_way.set(under_way + 1);
     let core = Rc::clone(core);
     driver::spawn(async move {
+        let _place = Place(&core.spares.under_way);
         let Some(handle) = core.enter() else { return };
         core.limit(&handle, CLEAN_LIMIT, "clean_timeout");
         let mut upstream = upstream;
@@ -149,6 +164,24 @@ pub(crate) fn keep(core: &Rc<Core>, upstream: Upstream) {
             Err(fault) => tracing::debug!(%target, %fault, "a connection is not used again"),
         }
     });
+}
+
+/// A place among the connections that are being cleaned.
+struct Place<'a>(&'a Cell<usize>);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+}
+
+/// Does a kept connection answer? One whose packets go nowhere costs its next session little time.
+pub(crate) async fn stands(core: &Core, upstream: &mut Upstream, ask: impl FnOnce(&mut Lane) -> Cleaning) -> bool {
+    let Some(handle) = core.enter() else { return false };
+    core.limit(&handle, PROBE_LIMIT, "probe_timeout");
+    let answered = clean(core, &handle, upstream, ask).await.is_ok();
+    core.leave(&handle);
+    answered
 }
 
 /// Has one statement of ours run on a connection that no session has yet, or any more.

@@ -113,16 +113,23 @@ pub(crate) async fn reach(
         if fresh {
             upstream.ticket =
                 Some(Ticket { target, parameters: parameters.clone(), path: path.to_vec(), reuse, since_ns });
-        } else {
+        }
+        let greet = |down: &mut Lane| match user {
+            Some(user) => Cleaning::name(down, &tag(user)),
+            None => Cleaning::probe(down),
+        };
+        if fresh {
+            if user.is_some() {
+                spares::clean(core, handle, &mut upstream, greet).await?;
+            }
+            return Ok(upstream);
+        }
+        if spares::stands(core, &mut upstream, greet).await {
             add(&core.metrics.counters.connections_reused, 1);
+            return Ok(upstream);
         }
-        let Some(user) = user else { return Ok(upstream) };
-        match spares::clean(core, handle, &mut upstream, |down| Cleaning::name(down, &tag(user))).await {
-            Ok(()) => return Ok(upstream),
-            Err(fault) if fresh => return Err(fault),
-            // It stood until now: the next one, or a new one.
-            Err(_) => {}
-        }
+        // What became of one may have become of all of them: a firewall forgot them, say.
+        core.spares.close_target(target);
     }
 }
 

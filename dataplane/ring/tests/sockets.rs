@@ -368,6 +368,26 @@ fn connecting_tells_what_is_wrong() {
 }
 
 #[test]
+fn silence_is_asked_of_the_kernel() {
+    let (ours, mut theirs) = pair();
+    run(async move {
+        let mut socket = Socket::from(ours);
+        assert!(!socket.has_arrived());
+        theirs.write_all(b"ab").unwrap();
+        // Nobody has waited for it, so nobody was told.
+        assert!(socket.has_arrived());
+        let mut byte = [0];
+        assert_eq!((read(&mut socket, &mut byte).await.unwrap(), byte[0]), (1, b'a'));
+        assert!(socket.has_arrived(), "the other byte was taken over and not read");
+        assert_eq!((read(&mut socket, &mut byte).await.unwrap(), byte[0]), (1, b'b'));
+        assert!(!socket.has_arrived());
+        theirs.shutdown(Shutdown::Write).unwrap();
+        assert!(socket.has_arrived(), "an end is not silence");
+    })
+    .unwrap();
+}
+
+#[test]
 fn timers_fire_in_order_and_dropped_ones_do_not() {
     run(async {
         let order = Rc::new(RefCell::new(Vec::new()));

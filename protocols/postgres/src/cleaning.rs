@@ -35,6 +35,12 @@ impl Cleaning {
         Self::query(down, &format!("SET application_name = '{quoted}'"), b"SET\0")
     }
 
+    /// Asks whether anybody is there, and changes nothing: the name goes back to what the connection began with.
+    #[must_use]
+    pub fn probe(down: &mut Lane) -> Self {
+        Self::query(down, "RESET application_name", b"RESET\0")
+    }
+
     fn query(down: &mut Lane, statement: &str, tag: &'static [u8]) -> Self {
         down.put_with(|out| frame::write(out, b'Q', |body| text(body, statement.as_bytes())));
         Self { tag, ..Self::default() }

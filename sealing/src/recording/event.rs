@@ -130,6 +130,12 @@ pub struct Builder {
 }
 
 impl Builder {
+    /// One that has room for a whole chunk at once.
+    #[must_use]
+    pub fn roomy() -> Self {
+        Self { plain: Vec::with_capacity(super::PLAIN_BYTES_MAX), ..Self::default() }
+    }
+
     /// Nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -287,6 +287,32 @@ fn after_kill_9_what_reached_the_disk_is_played_and_named_uncommitted() {
 }
 
 #[test]
+fn a_long_answer_is_recorded_byte_for_byte_whether_sealed_compressed_or_neither() {
+    // Fifteen chunks of 256 KiB, so that several go to the disk at once and the last ones by themselves.
+    let text = "select n, md5(n::text) || repeat('z', 350) from generate_series(1, 10000) as n";
+    for (name, kept) in [("clear", "compress: false, unencrypted: true"), ("sealed", "compress: false"), ("zstd", "")] {
+        let recordings =
+            ["mode: rows", kept].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ");
+        let gateway = sealed(Setup::new(Bundle::allow_all(), Postgres::shared()), &recordings).start();
+        let mut wire = Wire::login(&gateway.endpoint("app"));
+        let answer = wire.query(text);
+        let shown = |value: Option<Vec<u8>>| value.map(|value| String::from_utf8(value).unwrap());
+        let rows_sent = answer.iter().filter(|frame| frame.tag == b'D');
+        let seen: Vec<Vec<_>> = rows_sent.map(|frame| frame.values().into_iter().map(shown).collect()).collect();
+        assert_eq!(seen.len(), 10_000);
+        wire.query("select 1");
+        drop(wire);
+        let session = closed(&gateway, "app");
+        let replay = ["replay", &session, "audit", "--fast", "--json", "--full", "--identity", "audit.key"];
+        let events = events(&gateway.tidegate(&replay).success());
+        let played = rows(&events);
+        assert_eq!(played.len(), 10_001, "{name}");
+        assert!(played[..10_000] == seen[..], "{name}: the rows are those that were sent");
+        gateway.tidegate(&["audit", "verify", "audit"]).success();
+    }
+}
+
+#[test]
 fn a_changed_or_cut_recording_is_named_with_the_chunks() {
     let gateway = sealed(Setup::new(Bundle::allow_all(), Postgres::shared()), "mode: rows, compress: false").start();
     clients::rows(&gateway.endpoint("app"), "select repeat('y', 100) from generate_series(1, 10000)").success();

@@ -1,7 +1,15 @@
 //! Connections to a target that outlive their sessions: what the next session finds, and when there is a new one.
 
 use crate::plain::direct;
-use std::time::Duration;
+use std::{
+    io::{Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tests::{
     gateway::{Gateway, Setup},
     process::wait_until,
@@ -300,4 +308,67 @@ fn names_on_a_connection_of_before_are_not_judged_by_a_later_search_path() {
     let said = [people(&mut next), people(&mut running)];
     assert!(said.iter().all(|said| !said.contains("raw-secret")), "{said:?}");
     assert_eq!(value(&mut next, "select secret from people"), "for all");
+}
+
+/// Everything between a gateway and a server, until it stops passing anything on and says nothing of it.
+struct Relay {
+    port: u16,
+    frozen: Arc<AtomicBool>,
+}
+
+impl Relay {
+    fn to(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let own = listener.local_addr().unwrap().port();
+        let frozen = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&frozen);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                // What is connected later passes: a firewall forgets connections, not addresses.
+                let own = Arc::new(AtomicBool::new(flag.load(Ordering::SeqCst)));
+                for (mut from, mut to) in [(client.try_clone().unwrap(), server.try_clone().unwrap()), (server, client)]
+                {
+                    let (flag, late) = (Arc::clone(&flag), Arc::clone(&own));
+                    std::thread::spawn(move || {
+                        let mut bytes = [0; 4096];
+                        while let Ok(count) = from.read(&mut bytes) {
+                            if count == 0 || (flag.load(Ordering::SeqCst) && !late.load(Ordering::SeqCst)) {
+                                break;
+                            }
+                            if to.write_all(&bytes[..count]).is_err() {
+                                return;
+                            }
+                        }
+                        // Held open: whoever waits hears nothing.
+                        std::thread::sleep(Duration::from_secs(60));
+                        drop((from, to));
+                    });
+                }
+            }
+        });
+        Self { port: own, frozen }
+    }
+}
+
+#[test]
+fn kept_connections_whose_packets_go_nowhere_cost_the_next_session_little() {
+    for more in ["credentials: { mode: shared }", "purpose: optional"] {
+        direct();
+        let relay = Relay::to(Postgres::shared().port());
+        let gateway = Setup::at_port(Bundle::allow_all(), relay.port).target_line(KEEP).target_line(more).start();
+        let endpoint = gateway.endpoint("app");
+        let mut open: Vec<Wire> = (0..3).map(|_| Wire::login(&endpoint)).collect();
+        let processes: Vec<String> = open.iter_mut().map(backend).collect();
+        for wire in &mut open {
+            wire.send(&frame(b'X', b""));
+            assert!(wire.closes());
+        }
+        drop(open);
+        settle(&gateway);
+        relay.frozen.store(true, Ordering::SeqCst);
+        let mut next = Wire::login(&endpoint);
+        assert!(!processes.contains(&backend(&mut next)), "{more}");
+        assert_eq!(reused(&gateway), 0.0, "{more}");
+    }
 }

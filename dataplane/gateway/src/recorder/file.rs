@@ -1,6 +1,6 @@
 //! The file of a recording: made at its first chunk, written past the page cache where the file system lets us.
 
-use crate::driver::{DirectFile, blocking};
+use crate::driver::{DirectBuffer, DirectFile, blocking};
 use sealing::SessionKey;
 use sealing::recording::{self, Builder, Compressor, HEADER_PAGE_BYTES, Header, Writer, day, file_name};
 use std::fs::{DirBuilder, File};
@@ -24,6 +24,12 @@ pub(super) struct Committed {
 enum Sink {
     Direct(DirectFile),
     Buffered(Arc<File>),
+}
+
+/// Chunks ready to be written, and how many bytes they are.
+pub(super) enum Sealed {
+    Direct(DirectBuffer, usize),
+    Buffered(Vec<u8>),
 }
 
 /// A recording's file.
@@ -74,59 +80,83 @@ impl RecordingFile {
         self.segments
     }
 
-    /// Writes a chunk behind the last; gives back what it was made of.
-    pub(super) async fn write(
+    /// Seals chunks, to be written behind the last with one write; gives back what they were made of.
+    pub(super) async fn seal(
         &mut self,
-        chunk: Builder,
+        chunks: Vec<Builder>,
         compressor: Option<Compressor>,
-    ) -> io::Result<(Builder, Option<Compressor>)> {
+    ) -> io::Result<(Sealed, Vec<Builder>, Option<Compressor>)> {
         if self.sink.is_none() {
             self.sink = Some(self.create().await?);
         }
         let (Some(mut writer), Some(sink)) = (self.writer.take(), &self.sink) else {
             return Err(io::ErrorKind::BrokenPipe.into());
         };
-        let (first, last) = chunk.statements();
-        self.statement = self.statement.max(first).max(last);
-        let most = Writer::bytes_max(&chunk);
-        let (chunk, compressor, bytes) = match (sink, compressor) {
+        for chunk in &chunks {
+            let (first, last) = chunk.statements();
+            self.statement = self.statement.max(first).max(last);
+        }
+        let most = chunks.iter().map(Writer::bytes_max).sum();
+        let (sealed, chunks, compressor) = match (sink, compressor) {
             (Sink::Direct(file), None) => {
                 let mut buffer = file.buffer(most);
-                let bytes = writer.seal(&chunk, None, buffer.as_bytes_mut())?;
+                let mut bytes = 0;
+                for (at, chunk) in chunks.iter().enumerate() {
+                    if at > 0 {
+                        // Others get their turn: a chunk takes a twentieth of a millisecond.
+                        futures_lite::future::yield_now().await;
+                    }
+                    bytes += writer.seal(chunk, None, &mut buffer.as_bytes_mut()[bytes..])?;
+                }
                 buffer.truncate(bytes);
-                file.write(buffer, self.position, false).await?;
-                (chunk, None, bytes)
+                (Sealed::Direct(buffer, bytes), chunks, None)
             }
-            (sink, compressor) => {
+            (_, compressor) => {
                 // Compression takes about a millisecond: not on the core's time.
-                let buffered = match sink {
-                    Sink::Buffered(file) => Some(Arc::clone(file)),
-                    Sink::Direct(_) => None,
-                };
-                let position = self.position;
-                let (out, chunk, compressor, sealer) = blocking(move || {
+                let (out, chunks, compressor, sealer) = blocking(move || {
                     let mut compressor = compressor;
                     let mut out = vec![0; most];
-                    let bytes = writer.seal(&chunk, compressor.as_mut(), &mut out)?;
-                    out.truncate(bytes);
-                    if let Some(file) = buffered {
-                        file.write_all_at(&out, position)?;
+                    let mut bytes = 0;
+                    for chunk in &chunks {
+                        bytes += writer.seal(chunk, compressor.as_mut(), &mut out[bytes..])?;
                     }
-                    Ok((out, chunk, compressor, writer))
+                    out.truncate(bytes);
+                    Ok((out, chunks, compressor, writer))
                 })
                 .await?;
                 writer = sealer;
-                if let Sink::Direct(file) = sink {
-                    let mut buffer = file.buffer(out.len());
-                    buffer.as_bytes_mut().copy_from_slice(&out);
-                    file.write(buffer, self.position, false).await?;
-                }
-                (chunk, compressor, out.len())
+                let sealed = match sink {
+                    Sink::Buffered(_) => Sealed::Buffered(out),
+                    Sink::Direct(file) => {
+                        let mut buffer = file.buffer(out.len());
+                        buffer.as_bytes_mut().copy_from_slice(&out);
+                        Sealed::Direct(buffer, out.len())
+                    }
+                };
+                (sealed, chunks, compressor)
             }
         };
         self.writer = Some(writer);
+        Ok((sealed, chunks, compressor))
+    }
+
+    /// Writes what was sealed last.
+    pub(super) async fn write(&mut self, sealed: Sealed) -> io::Result<()> {
+        let position = self.position;
+        let bytes = match (sealed, &self.sink) {
+            (Sealed::Direct(buffer, bytes), Some(Sink::Direct(file))) => {
+                file.write(buffer, position, false).await?;
+                bytes
+            }
+            (Sealed::Buffered(out), Some(Sink::Buffered(file))) => {
+                let (file, bytes) = (Arc::clone(file), out.len());
+                blocking(move || file.write_all_at(&out, position)).await?;
+                bytes
+            }
+            _ => return Err(io::ErrorKind::BrokenPipe.into()),
+        };
         self.position += bytes as u64;
-        Ok((chunk, compressor))
+        Ok(())
     }
 
     /// Syncs what was written; `None` if there is nothing new since the last time and never was anything.

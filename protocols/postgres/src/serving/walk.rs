@@ -288,10 +288,9 @@ impl Walk {
     /// Lets memory go that large batches took.
     pub(super) fn rest(&mut self) {
         const KEPT_BYTES: usize = 1 << 10;
-        if self.fields.capacity() * size_of::<Field>() > KEPT_BYTES
-            || self.aside.capacity() > KEPT_BYTES
-            || self.marks.capacity() > 0
-        {
+        let fields = self.fields.capacity() * size_of::<Field>();
+        let others = [self.aside.capacity(), self.scratch.capacity(), self.marks.capacity() * size_of::<Marks>()];
+        if fields > KEPT_BYTES || others.iter().any(|bytes| *bytes > KEPT_BYTES) {
             *self = Self::default();
         }
     }
