@@ -28,10 +28,16 @@ fn the_steps_to_count(step: &mut Step, steps: u64, slow: bool) {
 }
 
 /// The part of the child: warms the path and runs it. Says what the processor can, as far as it is seen from inside.
+///
+/// # Panics
+/// When the path leaves its thread: its count would be too low.
 pub(crate) fn run(path: &Path, slow: bool) {
     let mut step = (path.make)();
     (0..WARM_STEPS).for_each(|_| step());
     the_steps_to_count(&mut step, path.steps, slow);
+    // Callgrind counts by thread, and only the one that runs the function.
+    let threads = fs::read_dir("/proc/self/task").map_or(1, Iterator::count);
+    assert!(threads == 1, "{} works on another thread too: that is not counted", path.name);
     println!("{}", processor());
 }
 
