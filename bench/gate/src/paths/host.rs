@@ -35,7 +35,6 @@ pub(super) struct Core {
     shelves: Shelves,
     epoch: Arc<Epoch>,
     ledger: Arc<Ledger>,
-    shelves: Shelves,
     measured: Cell<u64>,
 }
 
@@ -48,7 +47,6 @@ impl Core {
             shelves: Shelves::default(),
             epoch,
             ledger: Arc::default(),
-            shelves: Shelves::default(),
             measured: Cell::new(0),
         }
     }
