@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::failure::{Doing as _, Failure, Result};
-use fleet::{Fleet, Resource, USED_MAX};
+use fleet::{CLIENTS_MAX, Fleet, Resource, USED_MAX};
 use measured::Measured;
 
 /// What many gateways need, and what breaks first.
@@ -20,7 +20,7 @@ pub struct Model {
     #[arg(long, value_name = "FILE")]
     measured: Option<PathBuf>,
     /// Clients that are connected.
-    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     clients: u32,
     /// Gateways.
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -108,7 +108,7 @@ pub fn run(model: &Model) -> Result<String> {
     );
     let size = |clients: &Option<f64>| clients.map_or_else(|| "-".to_owned(), |clients| format!("{clients:.0}"));
     for (resource, fixed, along) in &breaks {
-        let load = format!("{:.1} of {:.0}", resource.load, resource.capacity);
+        let load = format!("{:.2} of {:.0}", resource.load, resource.capacity);
         let _ = writeln!(
             out,
             "{:<34} {:>5.0} % {load:>20}  {:>14} {:>14}  {}",
@@ -131,7 +131,11 @@ pub fn run(model: &Model) -> Result<String> {
                 writeln!(out, "\nwith gateways {which}, what breaks first is: {} ({clients:.0} clients)", first.0.name);
         }
     }
-    let _ = writeln!(out, "\nclients are connected; `breaks` is where more than {:.0} % is used", USED_MAX * 100.0);
+    let _ = writeln!(
+        out,
+        "\n`breaks at`: connected clients beyond which more than {:.0} % is used; `-` is more than {CLIENTS_MAX}",
+        USED_MAX * 100.0
+    );
     let _ = writeln!(
         out,
         "figures of the run: {}; all others are the program's",

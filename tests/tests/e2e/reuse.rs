@@ -108,7 +108,8 @@ fn the_next_session_gets_the_connection_and_nothing_of_the_last() {
 fn what_was_not_left_clean_is_not_kept() {
     let gateway = reusing(&[KEEP]);
     let endpoint = gateway.endpoint("app");
-    let goes: [(&str, &dyn Fn(&mut Wire)); 5] = [
+    type Goes<'a> = &'a dyn Fn(&mut Wire);
+    let goes: [(&str, Goes<'_>); 5] = [
         ("in a transaction", &|wire| drop(wire.query("begin"))),
         ("in a failed one", &|wire| drop((wire.query("begin"), wire.query("select 1/0")))),
         ("in a COPY", &|wire| {
