@@ -7,6 +7,9 @@ use crate::access::{AccountWanted, Live, Question};
 use crate::core::{Core, Handle, SealError, Signal};
 use crate::driver::{self, Socket};
 use crate::ending::{self, CUT_LIMIT, NO_KEY, SHUTDOWN, killed};
+use crate::exchange::{
+    FLUSH_LIMIT, Filled, Stop, drain, drain_recorded, exchange, fill, finish, flush, handshake, last_words, recorder,
+};
 use crate::holds;
 use crate::metrics::{Wait, add, subtract};
 use crate::proof;
@@ -17,12 +20,11 @@ use crate::tls::{Stream, Tls};
 use crate::upstream::{self, cancel, cancel_own, dial};
 use audit::record::{Access, Actor, Record};
 use audit::writer::Pressure;
-use contract::{Chunk, Fault, Greeting as _, Lane, Peer};
+use contract::{Fault, Greeting as _, Lane, Peer};
 use futures_lite::FutureExt as _;
 use futures_lite::future::poll_fn;
 use postgres::{Greet, Serve, TlsOffer};
 use session::{Admitted, Granted, Host as _, Login, LoginNext, Proven, Session, SessionInfo, Verdicts};
-use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -33,8 +35,6 @@ use std::time::Duration;
 /// Turns of one poll, and bytes read in it, before other sessions get theirs: a bulk reader must not make them wait.
 const TURNS_MAX: usize = 16;
 const POLL_BYTES_MAX: usize = 256 << 10;
-/// What is queued for a client is given this long when a session ends.
-const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 /// Why a session ends that the log cannot record.
 const AUDIT_FAILED: &str = "audit_failed";
 /// SQLSTATE of that.
@@ -177,11 +177,6 @@ async fn conclude(core: &Core, handle: &Handle, session: &mut Session<Serve<Verd
     if session.up.is_held() {
         session.withhold();
     }
-}
-
-/// The session's recording.
-fn recorder(handle: &Handle) -> Option<Rc<Recorder>> {
-    handle.recorder.borrow().clone()
 }
 
 /// A session ready to serve.
@@ -478,144 +473,6 @@ fn bound<'a>(live: &'a Live, how: &'a str) -> Record<'a> {
         until_ns: live.until_ns,
         ..Access::default()
     })
-}
-
-/// Why a wait ended without bytes.
-pub(crate) enum Stop {
-    Killed(&'static str),
-    Closed,
-}
-
-/// Writes what is queued and waits for bytes.
-pub(crate) async fn exchange(
-    core: &Core,
-    handle: &Handle,
-    input: &mut Lane,
-    output: &mut Lane,
-    stream: &mut Stream,
-) -> Result<(), Stop> {
-    poll_fn(|cx| {
-        handle.listen(cx.waker());
-        if let Some(Signal::Kill(reason)) = handle.signal.get() {
-            return Poll::Ready(Err(Stop::Killed(reason)));
-        }
-        if drain(output, stream, cx).is_err() {
-            return Poll::Ready(Err(Stop::Closed));
-        }
-        match fill(core, input, stream, cx) {
-            Ok(Filled::Bytes(_)) => Poll::Ready(Ok(())),
-            Ok(Filled::Eof) | Err(_) => Poll::Ready(Err(Stop::Closed)),
-            Ok(Filled::Nothing) => Poll::Pending,
-        }
-    })
-    .await
-}
-
-/// Writes everything that is queued.
-async fn flush(handle: &Handle, output: &mut Lane, stream: &mut Stream) -> io::Result<()> {
-    poll_fn(|cx| {
-        handle.listen(cx.waker());
-        if let Some(Signal::Kill(_)) = handle.signal.get() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        match drain_recorded(output, stream, recorder(handle).as_ref(), cx) {
-            Err(e) => Poll::Ready(Err(e)),
-            Ok(_) if output.has_output() => Poll::Pending,
-            Ok(_) => stream.poll_flush(cx),
-        }
-    })
-    .await
-}
-
-/// Writes the last words within a limit, and closes.
-async fn finish(core: &Core, handle: &Handle, output: &mut Lane, stream: &mut Stream) {
-    last_words(core, handle, output, stream, "").await;
-}
-
-/// The same; who has no access any more is not waited for long.
-async fn last_words(core: &Core, handle: &Handle, output: &mut Lane, stream: &mut Stream, reason: &str) {
-    handle.signal.set(None);
-    core.limit(handle, if ending::is_cut(reason) { CUT_LIMIT } else { FLUSH_LIMIT }, "flush");
-    let _ = flush(handle, output, stream).await;
-    // The end of TLS leaves by itself: a socket that is dropped still sends what it was given.
-    poll_fn(|cx| {
-        stream.close(cx);
-        Poll::Ready(())
-    })
-    .await;
-}
-
-pub(crate) async fn handshake(handle: &Handle, tls: &mut Tls) -> io::Result<()> {
-    poll_fn(|cx| {
-        handle.listen(cx.waker());
-        if let Some(Signal::Kill(_)) = handle.signal.get() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        tls.poll_handshake(cx)
-    })
-    .await
-}
-
-enum Filled {
-    Nothing,
-    Bytes(usize),
-    Eof,
-}
-
-/// Reads once into a lane.
-fn fill(core: &Core, lane: &mut Lane, stream: &mut Stream, cx: &mut Context<'_>) -> io::Result<Filled> {
-    if stream.poll_readable(cx).is_pending() {
-        return Ok(Filled::Nothing);
-    }
-    let slot = lane.slot(&mut core.buffers.borrow_mut());
-    if slot.is_empty() {
-        return Ok(Filled::Nothing);
-    }
-    match stream.poll_read(cx, slot) {
-        Poll::Pending => Ok(Filled::Nothing),
-        Poll::Ready(Ok(0)) => Ok(Filled::Eof),
-        Poll::Ready(Ok(n)) => {
-            lane.received(n);
-            Ok(Filled::Bytes(n))
-        }
-        Poll::Ready(Err(e)) => Err(e),
-    }
-}
-
-/// Writes as much as the socket takes; bytes written.
-fn drain(lane: &mut Lane, stream: &mut Stream, cx: &mut Context<'_>) -> io::Result<usize> {
-    drain_recorded(lane, stream, None, cx)
-}
-
-/// The same; what the socket takes is recorded, and only as much is written as the recording has room for.
-fn drain_recorded(
-    lane: &mut Lane,
-    stream: &mut Stream,
-    recorder: Option<&Rc<Recorder>>,
-    cx: &mut Context<'_>,
-) -> io::Result<usize> {
-    let mut total = 0;
-    while let Chunk::Bytes(bytes) = lane.chunk() {
-        if recorder.is_some_and(|recorder| !recorder.has_room(cx)) {
-            return Ok(total);
-        }
-        match stream.poll_write(cx, bytes) {
-            Poll::Pending => return Ok(total),
-            Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
-            Poll::Ready(Ok(n)) => {
-                if let Some(recorder) = recorder {
-                    recorder.sent(&bytes[..n]);
-                }
-                lane.written(n);
-                total += n;
-            }
-            Poll::Ready(Err(e)) => return Err(e),
-        }
-    }
-    if let Poll::Ready(Err(e)) = stream.poll_push(cx) {
-        return Err(e);
-    }
-    Ok(total)
 }
 
 /// Which ends are closed.

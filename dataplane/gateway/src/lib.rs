@@ -12,6 +12,7 @@ mod conversation;
 mod core;
 mod driver;
 mod ending;
+mod exchange;
 mod holds;
 mod key_slots;
 mod metrics;

@@ -5,9 +5,9 @@
 //! cancelled; everything a session can leave is discarded before another gets it; a connection that says anything while
 //! nobody has it is closed. Deliberately absent: accounts made for one session, sharing between sessions that run.
 
-use crate::conversation::exchange;
 use crate::core::{Core, Handle};
 use crate::driver;
+use crate::exchange::exchange;
 use crate::settings::Reuse;
 use crate::tls::Stream;
 use bytes::Bytes;

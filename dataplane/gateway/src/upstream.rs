@@ -5,9 +5,9 @@
 //! reaches the client. Deliberately absent: how accounts are made (the control side's), the greeting of clients.
 
 use crate::access::{Account, AccountWanted, Answer, Question};
-use crate::conversation::{exchange, handshake};
 use crate::core::{Core, Handle, Message, Signal};
 use crate::driver;
+use crate::exchange::{exchange, handshake};
 use crate::metrics::add;
 use crate::spares::{self, Ticket, Upstream};
 use crate::tls::{Stream, Tls};
