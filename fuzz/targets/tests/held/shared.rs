@@ -166,3 +166,21 @@ proptest! {
         }
     }
 }
+
+/// What only read a table may do more under the name of a temporary one, so that it waits for its record (strict).
+#[test]
+fn what_was_decided_before_a_temporary_relation_is_forgotten() {
+    let first = RefCell::new(Some(epoch(RULES[0])));
+    let kept = Some((RefCell::new(FactsCache::new(64, 1 << 20)), Shelves::default()));
+    let sharing = Rc::new(Common { epoch: first.clone(), kept, ..Common::default() });
+    let anew = Rc::new(Common { epoch: first, ..Common::default() });
+    let runs = [sharing, anew].map(|common| {
+        let mut world = sessions(&common, Durability::Strict).remove(0);
+        world.query(TEXTS[0]);
+        world.query("CREATE TEMP TABLE p (id text, ssn text)");
+        world.host.stalled.set(true);
+        world.query(TEXTS[1]);
+        world.runs(TEXTS[1])
+    });
+    assert_eq!(runs, [0, 0], "before its record is durable");
+}
