@@ -48,9 +48,11 @@ fn o2_the_same_statements_bring_canaries_out_directly() {
 
 #[test]
 fn o2_where_everything_is_allowed_answers_are_the_same_to_the_byte() {
-    let ground = Ground::shared();
+    // A server of its own: the other tests write (and roll back) while they run, and a table that grew gets other plans.
+    let ground = Ground::start(None);
     let extent = extent(2);
     let tally = random::compare(&ground.schema(), &ground.direct(false), &ground.allowed(), extent, &|| false).unwrap();
     assert!(tally.differences.is_empty(), "seed {}: {tally}\n{:#?}", extent.seed, tally.differences);
+    assert!(tally.unsteady * 1_000 <= tally.said, "seed {}: {} unsteady: {tally}", extent.seed, tally.unsteady);
     assert!(tally.allowed * 2 >= tally.said && tally.said > 200, "{tally}");
 }
