@@ -117,7 +117,8 @@ pub fn cores(directory: &Path) -> io::Result<Vec<u16>> {
 }
 
 /// A core's segments: number of the first block by name, and path; ascending. Those in the spare directory are among
-/// them. Of two with one number the first is what a failing disk left: no block, or a copy of the other's first.
+/// them. Of two with one number the first is what a failing disk left: no block, or a copy of the other's first. An
+/// unfinished write behind a block is where the log went on.
 pub fn segments(core_directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
     list(core_directory, &mut found)?;
@@ -132,6 +133,13 @@ pub fn segments(core_directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut counted = Vec::with_capacity(found.len());
     for (first, path) in found {
         counted.push((first, first_blocks(&path)?, path));
+    }
+    for at in 0..counted.len() {
+        let (first, blocks, path) = &counted[at];
+        let tied = |(f, b, p): &(u64, u8, PathBuf)| (f, b) == (first, blocks) && p != path;
+        if *blocks == 1 && counted.iter().any(tied) && goes_on(path)? {
+            counted[at].1 = 2;
+        }
     }
     counted.sort_unstable();
     let best = |first: u64| counted.iter().filter(|(f, ..)| *f == first).map(|(_, blocks, _)| *blocks).max();
@@ -150,6 +158,14 @@ fn first_blocks(path: &Path) -> io::Result<u8> {
         blocks += 1;
     }
     Ok(blocks)
+}
+
+/// Is there anything behind a segment's first block?
+fn goes_on(path: &Path) -> io::Result<bool> {
+    let mut reader = SegmentReader::open(path)?;
+    let Slot::Block(block) = reader.slot(HEADER_PAGE_BYTES)? else { return Ok(false) };
+    let position = HEADER_PAGE_BYTES + block.header.block_bytes() as u64;
+    Ok(reader.data_end(position)? > position)
 }
 
 fn list(folder: &Path, found: &mut Vec<(u64, PathBuf)>) -> io::Result<()> {
