@@ -120,10 +120,21 @@ pub fn cores(directory: &Path) -> io::Result<Vec<u16>> {
 /// them. Of two with one number the first is what a failing disk left: no block, or a copy of the other's first. An
 /// unfinished write behind a block is where the log went on.
 pub fn segments(core_directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let spare = match (core_directory.parent(), core_directory.file_name()) {
+        (Some(directory), Some(name)) => Some(directory.join(SPARE).join(name)),
+        _ => None,
+    };
+    segments_of([Some(core_directory.to_owned()), spare].into_iter().flatten())
+}
+
+/// [`segments`], where the core's folders are known: in the directory, and in the spare one if there is one.
+///
+/// # Errors
+/// A folder cannot be read, or a file is named like no segment. A folder that does not exist is empty.
+pub fn segments_of(folders: impl IntoIterator<Item = PathBuf>) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
-    list(core_directory, &mut found)?;
-    if let (Some(directory), Some(name)) = (core_directory.parent(), core_directory.file_name()) {
-        list(&directory.join(SPARE).join(name), &mut found)?;
+    for folder in folders {
+        list(&folder, &mut found)?;
     }
     found.sort_unstable();
     let again = |pair: &[(u64, PathBuf)]| matches!(pair, [(a, _), (b, _)] if a == b);

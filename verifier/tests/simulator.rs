@@ -486,6 +486,23 @@ impl Log {
         opened.cores.remove(0)
     }
 
+    /// The notary takes in what the disks hold, as after a restart; up to a block that is known to be durable, or as far as
+    /// it can see. Returns the size of the tree.
+    fn notarize(&self, durable: Option<u64>) -> u64 {
+        let key = self.folder.path().join("key");
+        if !key.is_file() {
+            notary::keys::create(&key, "tidegate/simulated", tlog::note::KeyKind::Log).unwrap();
+        }
+        let signer = notary::FileSigner::new(notary::keys::Keyring::open(&key).unwrap());
+        let folders = notary::Folders { directory: self.directory.clone(), spare: Some(self.spare.clone()) };
+        let mut notary = notary::Notary::open(&folders, Box::new(signer)).unwrap();
+        if durable.is_some() {
+            notary.follow(Some(Box::new(move |_| durable)));
+        }
+        while notary.step().unwrap() {}
+        notary.size()
+    }
+
     /// The files as they are after recovery.
     fn read(&self) -> BTreeMap<PathBuf, SimFile> {
         let mut names = BTreeMap::new();
@@ -549,7 +566,12 @@ fn examine(seed: u64, tally: &mut Tally) {
     let (with_spare, lives) = (dice.chance(50), 1 + dice.below(3));
     let mut ledger = Ledger::default();
     let (mut now_ns, mut wall_offset) = (1_000_000_000_000, 1_790_000_000_000_000_000);
+    // Some logs are signed as they grow.
+    let signed = seed.is_multiple_of(4);
     for life in 0..=lives {
+        if signed && life > 0 {
+            log.notarize(None);
+        }
         let start = log.recover(with_spare);
         tally.torn += u64::from(start.torn_bytes > 0);
         tally.in_doubt += start.in_doubt.len() as u64;
@@ -607,6 +629,13 @@ fn examine(seed: u64, tally: &mut Tally) {
     }
     let report = verifier::verify(&log.directory);
     assert_eq!(report.exit_code(), 0, "seed {seed}: {}", report.text());
+    if signed {
+        let blocks = report.logs[0].cores[0].blocks;
+        assert_eq!(log.notarize(Some(blocks)), blocks, "seed {seed}");
+        let report = verifier::verify(&log.directory);
+        assert_eq!(report.exit_code(), 0, "seed {seed}, signed: {}", report.text());
+        assert_eq!(report.logs[0].tree.as_ref().map(|tree| tree.size), Some(blocks), "seed {seed}");
+    }
     let mut found = BTreeSet::new();
     for entry in audit::show(&log.directory, Filter::default()).unwrap() {
         let record = entry.unwrap().record;
