@@ -17,7 +17,7 @@ use lineage::{Facts, FactsCache, NotUnderstood};
 use policy::Epoch;
 use policy::ledger::Ledger;
 use postgres::{Serve, frame};
-use session::{Durability, Host, Session, SessionInfo, Shelf, Shelves, Stage, Unrecorded, Verdicts};
+use session::{Durability, Host, Session, SessionInfo, Shelf, Shelves, Stage, Startup, Unrecorded, Verdicts};
 
 use crate::clinic;
 
@@ -328,7 +328,7 @@ impl Conversation {
             account: "g".into(),
             mode: Durability::Async,
             wait_max_ns: 30_000_000_000,
-            path: String::new(),
+            startup: Startup::default(),
             purpose: String::new(),
             hold_max_ns: 600_000_000_000,
             hold_notice_ns: 20_000_000_000,
