@@ -21,4 +21,4 @@ pub use helper::blocking;
 pub use net::{Listener, connect};
 pub use raw::{AlignedBuffer, RingError};
 pub use reactor::{Counts, counts, sleep, supported};
-pub use socket::Socket;
+pub use socket::{Knife, Socket};

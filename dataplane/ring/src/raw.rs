@@ -191,6 +191,13 @@ pub(crate) struct Taken {
     bytes: usize,
 }
 
+impl Taken {
+    /// More than half of the buffers are taken.
+    pub(crate) fn are_few(&self) -> bool {
+        self.pool.offered.get() < self.pool.count / 2
+    }
+}
+
 impl Deref for Taken {
     type Target = [u8];
 
