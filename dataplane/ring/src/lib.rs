@@ -11,14 +11,16 @@ mod helper;
 mod net;
 mod raw;
 mod reactor;
+mod refused;
 mod socket;
 mod table;
 mod tasks;
 
-pub use executor::{Options, pin, run, run_with, spawn};
+pub use executor::{Options, on_panic, pin, run, run_with, spawn};
 pub use file::DirectFile;
 pub use helper::blocking;
 pub use net::{Listener, connect};
-pub use raw::{AlignedBuffer, RingError};
+pub use raw::AlignedBuffer;
 pub use reactor::{Counts, counts, sleep, supported};
+pub use refused::RingError;
 pub use socket::{Knife, Socket};
