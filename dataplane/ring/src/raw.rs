@@ -7,6 +7,7 @@
 //! absent: what completions mean.
 #![allow(unsafe_code)]
 
+use crate::refused::{RingError, refused};
 use crate::table::{Key, Table};
 use io_uring::types::{BufRingEntry, Fd, FsyncFlags, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
@@ -191,6 +192,13 @@ pub(crate) struct Taken {
     bytes: usize,
 }
 
+impl Taken {
+    /// More than half of the buffers are taken.
+    pub(crate) fn are_few(&self) -> bool {
+        self.pool.offered.get() < self.pool.count / 2
+    }
+}
+
 impl Deref for Taken {
     type Target = [u8];
 
@@ -259,24 +267,6 @@ struct UnderWay<T> {
     operation: Operation,
 }
 
-/// Why there is no ring.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RingError(pub String);
-
-impl std::fmt::Display for RingError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for RingError {}
-
-impl From<RingError> for io::Error {
-    fn from(error: RingError) -> Self {
-        Self::new(io::ErrorKind::Unsupported, error)
-    }
-}
-
 /// The ring of one core. It stays on the thread that made it.
 pub(crate) struct Ring<T> {
     ring: IoUring,
@@ -306,8 +296,8 @@ impl<T: Clone> Ring<T> {
             ring.submitter().register_buf_ring_with_flags(entries, buffers, GROUP, 0)
         };
         registered.map_err(|error| match error.raw_os_error() {
-            Some(libc::ENOMEM) => no_memory(),
-            _ => too_old("buffer rings", "5.19"),
+            Some(libc::EINVAL) => too_old("buffer rings", "5.19"),
+            _ => refused(&error),
         })?;
         Ok(Self { ring, operations: Table::default(), pool, backlog: VecDeque::new(), immediate: 0 })
     }
@@ -531,24 +521,17 @@ fn make() -> Result<IoUring, RingError> {
             break;
         }
     }
-    let error = last.unwrap_or_else(|| io::ErrorKind::Unsupported.into());
-    Err(match error.raw_os_error() {
-        Some(libc::ENOSYS) => RingError("this kernel has no io_uring (Linux 6.0 is needed)".to_owned()),
-        Some(libc::EPERM | libc::EACCES) => RingError(
-            "io_uring is forbidden here (sysctl kernel.io_uring_disabled, or a seccomp filter of the container)"
-                .to_owned(),
-        ),
-        Some(libc::ENOMEM) => no_memory(),
-        _ => RingError(format!("io_uring cannot be set up: {error}")),
-    })
-}
-
-fn no_memory() -> RingError {
-    RingError("io_uring gets no memory: raise the limit of locked memory (RLIMIT_MEMLOCK, `ulimit -l`)".to_owned())
+    match last {
+        Some(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            Err(too_old("rings as they are set up here", "5.11"))
+        }
+        Some(error) => Err(refused(&error)),
+        None => Err(refused(&io::ErrorKind::Unsupported.into())),
+    }
 }
 
 fn too_old(what: &str, version: &str) -> RingError {
-    RingError(format!("this kernel's io_uring has no {what} (Linux {version}; 6.0 is needed in all)"))
+    RingError::lacks(format!("this kernel's io_uring has no {what} (Linux {version}; 6.0 is needed in all)"))
 }
 
 #[cfg(test)]
