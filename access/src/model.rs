@@ -323,6 +323,8 @@ pub struct Requestable {
     pub approvals: u16,
     /// Longest time, seconds.
     pub max_s: u64,
+    /// It shows protected data as it is.
+    pub protected: bool,
 }
 
 /// Rules that do not come with each request.

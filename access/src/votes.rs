@@ -230,7 +230,7 @@ impl Engine {
             approvers: rule.approvers.clone(),
             needed: rule.approvals,
             distinct: false,
-            step_up: false,
+            step_up: policy.step_up && rule.protected,
             votes: Vec::new(),
             state: State::Pending,
         };
@@ -490,7 +490,7 @@ impl Engine {
                     source: ballot.source.to_owned(),
                     id: request.id.clone(),
                     reason: ballot.reason.trim().to_owned(),
-                    detail: format!("{word} {}", ballot.channel),
+                    detail: format!("{word} {}{}", ballot.channel, if vote.step_up { " with a key" } else { "" }),
                     ..OwnedAccess::default()
                 })?;
             }

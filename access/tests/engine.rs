@@ -40,6 +40,7 @@ fn world() -> World {
             approvers: vec!["leads".into()],
             approvals: 1,
             max_s: 3600,
+            protected: false,
         }],
         admins: vec!["admins".into()],
         step_up: false,
@@ -101,6 +102,30 @@ fn holding(who: &Who, id: &str, digest: u8) -> Holding {
 fn ballot<'a>(id: &'a str, digest: &'a str, approve: bool) -> Ballot<'a> {
     let reason = "looked at the ticket";
     Ballot { id, digest, approve, reason, channel: "console", source: "127.0.0.1", assertion: None }
+}
+
+#[test]
+fn a_role_that_shows_protected_data_takes_a_key_to_give() {
+    let world = world();
+    let policy = world.engine.policy();
+    let role = Requestable { protected: true, ..policy.requestable[0].clone() };
+    world.engine.set_policy(Policy { requestable: vec![role], step_up: true, ..Policy::clone(&policy) });
+    let (_, erin) = world.arrive("erin", &["engineers"]);
+    let (_, lea) = world.arrive("lea", &["leads"]);
+    let request = world.engine.ask(&erin, "warehouse", "oncall", 600, "the pager rang", "").unwrap();
+    assert!(request.step_up);
+    let without = world.engine.vote(&lea, &ballot(&request.id, "", true));
+    assert!(matches!(without, Err(AccessError::StepUp)), "{without:?}");
+    assert_eq!(world.engine.request(&request.id).unwrap().state, State::Pending);
+    let with = Ballot { assertion: Some(b"signed"), ..ballot(&request.id, "", true) };
+    let request = world.engine.vote(&lea, &with).unwrap();
+    assert_ne!(request.state, State::Pending);
+    assert!(
+        world.records.0.lock().unwrap().iter().any(|body| format!("{body:?}").contains("approve console with a key"))
+    );
+    // No key is needed to say no.
+    let request = world.engine.ask(&erin, "warehouse", "oncall", 600, "the pager again", "").unwrap();
+    assert!(world.engine.vote(&lea, &ballot(&request.id, "", false)).is_ok());
 }
 
 #[test]

@@ -70,6 +70,7 @@ impl Node {
                 approvers: vec!["leads".into()],
                 approvals: 1,
                 max_s: 3600,
+                protected: false,
             }],
             admins: vec!["admins".into()],
             step_up: false,

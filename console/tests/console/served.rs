@@ -68,6 +68,7 @@ fn policy() -> Policy {
         approvers: vec!["leads".into()],
         approvals,
         max_s: 4 * 3600,
+        protected: false,
     };
     Policy {
         requestable: vec![rule("oncall", 1), rule("reader", 0)],

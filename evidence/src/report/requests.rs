@@ -708,7 +708,7 @@ fn vote(request: &mut Request, row: &Row) {
             at: (row.begin_ns, row.place),
             who: actor(row),
             approve: row.decision == Decision::Allowed,
-            channel: row.field("detail").split_once(' ').map_or("", |(_, channel)| channel).to_owned(),
+            channel: row.field("detail").split(' ').nth(1).unwrap_or_default().to_owned(),
             authenticator: authenticator(row),
             reason: row.field("reason").to_owned(),
         });

@@ -288,7 +288,7 @@ fn a_role_for_a_time_is_told_with_its_votes_sessions_and_end() {
             30.0,
             told(OwnedAccess {
                 user: "bob".to_owned(),
-                detail: "approve console".to_owned(),
+                detail: "approve console with a key".to_owned(),
                 ..access("vote", "TG-1", person("s-bob", ""), wanted.clone())
             }),
         ),

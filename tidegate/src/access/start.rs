@@ -52,6 +52,14 @@ impl Running {
     }
 }
 
+/// Some class reaches who has the role as it is.
+fn shows_protected(role: &policy::model::Role, model: &Model) -> bool {
+    let clear = |id: &policy::model::RedactionId| {
+        matches!(model.redactions.get(usize::from(*id)), None | Some(policy::model::Redaction::Clear))
+    };
+    role.mode == policy::model::Mode::Observe || role.treatment.iter().any(clear)
+}
+
 /// The rules of the configuration, and those roles of the bundle that can be asked for.
 #[must_use]
 pub fn policy_of(settings: &AccessSettings, model: &Model) -> Policy {
@@ -63,6 +71,7 @@ pub fn policy_of(settings: &AccessSettings, model: &Model) -> Policy {
             approvers: asking.approvers.clone(),
             approvals: asking.approvals,
             max_s: u64::from(asking.seconds),
+            protected: shows_protected(role, model),
         })
     };
     let emergency = |role: &policy::model::Role| {
@@ -73,6 +82,7 @@ pub fn policy_of(settings: &AccessSettings, model: &Model) -> Policy {
             approvers: Vec::new(),
             approvals: 0,
             max_s: u64::from(emergency.seconds),
+            protected: shows_protected(role, model),
         })
     };
     let requestable = model.roles.iter().filter_map(requestable).collect();
