@@ -117,12 +117,24 @@ pub fn cores(directory: &Path) -> io::Result<Vec<u16>> {
 }
 
 /// A core's segments: number of the first block by name, and path; ascending. Those in the spare directory are among
-/// them. Of two with one number the first is what a failing disk left: no block, or a copy of the other's first.
+/// them. Of two with one number the first is what a failing disk left: no block, or a copy of the other's first. An
+/// unfinished write behind a block is where the log went on.
 pub fn segments(core_directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let spare = match (core_directory.parent(), core_directory.file_name()) {
+        (Some(directory), Some(name)) => Some(directory.join(SPARE).join(name)),
+        _ => None,
+    };
+    segments_of([Some(core_directory.to_owned()), spare].into_iter().flatten())
+}
+
+/// [`segments`], where the core's folders are known: in the directory, and in the spare one if there is one.
+///
+/// # Errors
+/// A folder cannot be read, or a file is named like no segment. A folder that does not exist is empty.
+pub fn segments_of(folders: impl IntoIterator<Item = PathBuf>) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut found = Vec::new();
-    list(core_directory, &mut found)?;
-    if let (Some(directory), Some(name)) = (core_directory.parent(), core_directory.file_name()) {
-        list(&directory.join(SPARE).join(name), &mut found)?;
+    for folder in folders {
+        list(&folder, &mut found)?;
     }
     found.sort_unstable();
     let again = |pair: &[(u64, PathBuf)]| matches!(pair, [(a, _), (b, _)] if a == b);
@@ -132,6 +144,13 @@ pub fn segments(core_directory: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     let mut counted = Vec::with_capacity(found.len());
     for (first, path) in found {
         counted.push((first, first_blocks(&path)?, path));
+    }
+    for at in 0..counted.len() {
+        let (first, blocks, path) = &counted[at];
+        let tied = |(f, b, p): &(u64, u8, PathBuf)| (f, b) == (first, blocks) && p != path;
+        if *blocks == 1 && counted.iter().any(tied) && goes_on(path)? {
+            counted[at].1 = 2;
+        }
     }
     counted.sort_unstable();
     let best = |first: u64| counted.iter().filter(|(f, ..)| *f == first).map(|(_, blocks, _)| *blocks).max();
@@ -150,6 +169,14 @@ fn first_blocks(path: &Path) -> io::Result<u8> {
         blocks += 1;
     }
     Ok(blocks)
+}
+
+/// Is there anything behind a segment's first block?
+fn goes_on(path: &Path) -> io::Result<bool> {
+    let mut reader = SegmentReader::open(path)?;
+    let Slot::Block(block) = reader.slot(HEADER_PAGE_BYTES)? else { return Ok(false) };
+    let position = HEADER_PAGE_BYTES + block.header.block_bytes() as u64;
+    Ok(reader.data_end(position)? > position)
 }
 
 fn list(folder: &Path, found: &mut Vec<(u64, PathBuf)>) -> io::Result<()> {

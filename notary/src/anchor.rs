@@ -181,7 +181,11 @@ impl Anchor {
         let mut count = 0;
         for core in headers::cores(&roots)? {
             let folders: Vec<PathBuf> = roots.iter().map(|root| core_directory(root, core)).collect();
-            let all = headers::segments(&folders)?;
+            let mut all = headers::segments(&folders)?;
+            // What begins another segment too was written again there; one name is for one object.
+            all.reverse();
+            all.dedup_by_key(|(first, _)| *first);
+            all.reverse();
             let covered = covered.get(&core).copied().unwrap_or(0);
             for (n, (first, path)) in all.iter().enumerate() {
                 let done = self.cursor.cores.get(&core).copied().unwrap_or(0);

@@ -8,7 +8,7 @@ use crate::error::Error;
 use audit::{
     BlockHeader,
     block::{HEADER_BYTES, decode_block, header_hash},
-    segment::{HEADER_PAGE_BYTES, core_directory},
+    segment::{HEADER_PAGE_BYTES, core_directory, segment_name, segments_of},
 };
 use std::{
     fs::{self, File},
@@ -16,8 +16,6 @@ use std::{
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
-
-const EXTENSION: &str = "tgseg";
 
 /// Is shown whole blocks.
 pub(crate) type Look<'a> = &'a mut dyn FnMut(&[u8]);
@@ -48,24 +46,15 @@ fn listing(folder: &Path) -> Result<Vec<std::ffi::OsString>, Error> {
     entries.map(|entry| entry.map(|e| e.file_name())).collect::<Result<_, _>>().map_err(Error::at(folder))
 }
 
-/// A core's segments by the number of their first block, ascending.
+/// A core's segments by the number of their first block, ascending; of two with one number the log goes on in the second.
 pub(crate) fn segments(folders: &[PathBuf]) -> Result<Vec<(u64, PathBuf)>, Error> {
-    let mut found = Vec::new();
-    for folder in folders {
-        for name in listing(folder)? {
-            let path = folder.join(name);
-            let stem = path.file_stem().and_then(|s| s.to_str()).filter(|s| s.len() == 16);
-            let first = stem.and_then(|stem| u64::from_str_radix(stem, 16).ok());
-            if path.extension().is_some_and(|e| e == EXTENSION)
-                && let Some(first) = first
-            {
-                found.push((first, path));
-            }
-        }
-    }
-    found.sort_unstable();
-    Ok(found)
+    let place = folders.first().map(PathBuf::as_path).unwrap_or_else(|| Path::new("."));
+    segments_of(folders.iter().cloned()).map_err(Error::at(place))
 }
+
+/// Segments that are looked at for one block: both directories may hold a copy, and hold it again where a disk keeps
+/// failing.
+const COPIES: usize = 4;
 
 #[derive(Debug)]
 struct Open {
@@ -84,13 +73,15 @@ pub(crate) struct CoreReader {
     next: u64,
     previous: [u8; 32],
     open: Option<Open>,
+    /// The block that was read whole last.
+    block: Vec<u8>,
 }
 
 impl CoreReader {
     /// From the beginning of the core's log.
     pub(crate) fn new(roots: &[PathBuf], core: u16) -> Self {
         let folders = roots.iter().map(|root| core_directory(root, core)).collect();
-        Self { core, folders, next: 0, previous: [0; 32], open: None }
+        Self { core, folders, next: 0, previous: [0; 32], open: None, block: Vec::new() }
     }
 
     /// Blocks taken so far.
@@ -133,25 +124,18 @@ impl CoreReader {
             ))
         };
         let all = segments(&self.folders)?;
-        let Some((_, path)) = all.into_iter().rev().find(|(first, _)| *first <= last) else {
-            return Err(gone("which the log does not hold"));
-        };
-        let file = File::open(&path).map_err(Error::at(&path))?;
-        let mut position = HEADER_PAGE_BYTES;
-        loop {
-            let bytes = read_header(&file, position).map_err(Error::at(&path))?;
-            let Some((bytes, header)) = bytes.and_then(|b| Some((b, BlockHeader::decode(&b).ok()?))) else {
-                return Err(gone("which the log does not hold"));
-            };
-            position += header.block_bytes() as u64;
-            if header.block_seq == last {
-                if header_hash(&bytes) != self.previous {
-                    return Err(gone("but the log has another block in its place"));
-                }
+        let mut found = false;
+        for (_, path) in all.into_iter().rev().filter(|(first, _)| *first <= last).take(COPIES) {
+            let file = File::open(&path).map_err(Error::at(&path))?;
+            let Some((position, bytes, header)) = stands(&file, last).map_err(Error::at(&path))? else { continue };
+            found = true;
+            if header_hash(&bytes) == self.previous {
+                let position = position + header.block_bytes() as u64;
                 self.open = Some(Open { path, file, position, synced: false });
                 return Ok(());
             }
         }
+        Err(gone(if found { "but the log has another block in its place" } else { "which the log does not hold" }))
     }
 
     /// The next header, if its block is durable. `limit` is the number of the first block that is not; without one, the
@@ -160,7 +144,7 @@ impl CoreReader {
         if limit.is_some_and(|limit| self.next >= limit) {
             return Ok(None);
         }
-        let Some((bytes, header)) = self.peek()? else {
+        let Some((bytes, header)) = self.peek(limit.is_none() || look.is_some())? else {
             if limit.is_some() {
                 let (core, next) = (self.core, self.next);
                 return Err(Error::Disagree(format!("block {next} of core {core} is durable, but not in the log")));
@@ -168,23 +152,13 @@ impl CoreReader {
             return Ok(None);
         };
         let Some(open) = &mut self.open else { return Ok(None) };
-        if limit.is_none() || look.is_some() {
-            let mut block = vec![0; header.block_bytes()];
-            match open.file.read_exact_at(&mut block, open.position) {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-                outcome => outcome.map_err(Error::at(&open.path))?,
-            }
-            if decode_block(&block).is_err() {
-                return Ok(None);
-            }
-            if limit.is_none() && !open.synced {
-                // What was read may so far be in the page cache alone.
-                open.file.sync_data().map_err(Error::at(&open.path))?;
-                open.synced = true;
-            }
-            if let Some(look) = look {
-                look(&block);
-            }
+        if limit.is_none() && !open.synced {
+            // What was read may so far be in the page cache alone.
+            open.file.sync_data().map_err(Error::at(&open.path))?;
+            open.synced = true;
+        }
+        if let Some(look) = look {
+            look(&self.block);
         }
         open.position += header.block_bytes() as u64;
         self.next += 1;
@@ -199,34 +173,68 @@ impl CoreReader {
         }
     }
 
-    /// The next header, durable or not, in the file that is open or the one that follows it.
-    fn peek(&mut self) -> Result<Option<(Header, BlockHeader)>, Error> {
-        for _ in 0..2 {
-            if let Some(open) = &self.open {
-                let bytes = read_header(&open.file, open.position).map_err(Error::at(&open.path))?;
-                let found = bytes.and_then(|bytes| Some((bytes, BlockHeader::decode(&bytes).ok()?)));
-                if let Some((bytes, header)) = found.filter(|(_, header)| self.is_mine(header)) {
-                    if self.continues(&header) {
-                        return Ok(Some((bytes, header)));
-                    }
-                    let (core, next) = (self.core, self.next);
-                    return Err(Error::Disagree(format!(
-                        "block {next} of core {core} does not carry the hash of the block before it"
-                    )));
-                }
-            }
-            let name = audit::segment::segment_name(self.next);
-            let Some(path) = self.folders.iter().map(|f| f.join(&name)).find(|path| path.is_file()) else {
-                return Ok(None);
-            };
+    /// The next header, durable or not: in the file that is open, in the one that begins with it, or, where a disk failed
+    /// and a block was written again, behind that copy. A `whole` block is read and must hold.
+    fn peek(&mut self, whole: bool) -> Result<Option<(Header, BlockHeader)>, Error> {
+        let next = self.next;
+        let name = segment_name(next);
+        // What begins another segment was written again there, and what stands here may be cut off, or never acknowledged.
+        let begins = self.folders.iter().any(|folder| folder.join(&name).is_file());
+        if !begins && let Some(found) = self.here(whole)? {
+            return Ok(Some(found));
+        }
+        let candidates = segments(&self.folders)?.into_iter().rev().filter(|(first, _)| *first <= next).take(COPIES);
+        for (_, path) in candidates {
             if self.open.as_ref().is_some_and(|open| open.path == path) {
-                return Ok(None);
+                continue;
             }
             let file = File::open(&path).map_err(Error::at(&path))?;
-            self.open = Some(Open { path, file, position: HEADER_PAGE_BYTES, synced: false });
+            let Some((position, ..)) = stands(&file, next).map_err(Error::at(&path))? else { continue };
+            let before = self.open.replace(Open { path, file, position, synced: false });
+            match self.here(whole)? {
+                Some(found) => return Ok(Some(found)),
+                None => self.open = before,
+            }
         }
-        Ok(None)
+        self.here(whole)
     }
+
+    /// The next header, if it stands where the open file is read.
+    fn here(&mut self, whole: bool) -> Result<Option<(Header, BlockHeader)>, Error> {
+        let Some(open) = &self.open else { return Ok(None) };
+        let bytes = read_header(&open.file, open.position).map_err(Error::at(&open.path))?;
+        let found = bytes.and_then(|bytes| Some((bytes, BlockHeader::decode(&bytes).ok()?)));
+        let Some((bytes, header)) = found.filter(|(_, header)| self.is_mine(header)) else { return Ok(None) };
+        if whole {
+            self.block.resize(header.block_bytes(), 0);
+            match open.file.read_exact_at(&mut self.block, open.position) {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+                outcome => outcome.map_err(Error::at(&open.path))?,
+            }
+            if decode_block(&self.block).is_err() {
+                return Ok(None);
+            }
+        }
+        if self.continues(&header) {
+            return Ok(Some((bytes, header)));
+        }
+        let (core, next) = (self.core, self.next);
+        Err(Error::Disagree(format!("block {next} of core {core} does not carry the hash of the block before it")))
+    }
+}
+
+/// Where a block stands in a segment, by the headers before it.
+fn stands(file: &File, block: u64) -> io::Result<Option<(u64, Header, BlockHeader)>> {
+    let mut position = HEADER_PAGE_BYTES;
+    while let Some(bytes) = read_header(file, position)?
+        && let Ok(header) = BlockHeader::decode(&bytes)
+    {
+        if header.block_seq == block {
+            return Ok(Some((position, bytes, header)));
+        }
+        position += header.block_bytes() as u64;
+    }
+    Ok(None)
 }
 
 /// 256 bytes, or nothing at the end of the file.

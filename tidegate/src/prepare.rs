@@ -179,11 +179,14 @@ fn check_process(config: &Config, problems: &mut Problems) -> usize {
     } else if cores > available {
         problems.warning(&config.file, None, format!("`cores`: {cores}, but this process may use only {available}"));
     }
+    // What `serve` raises is no reason to refuse here.
+    if let Err(error) = process::raise_limits() {
+        problems.warning(&config.file, None, format!("the limits of the process cannot be raised: {error}"));
+    }
     if let Err(error) = process::check_locked_memory(cores) {
         problems.error(&config.file, None, error);
-    }
-    if let Err(error) = Driver::choose(config.driver) {
-        problems.error(&config.file, None, format!("`driver`: uring does not work here: {error}"));
+    } else if let Err(error) = Driver::choose(config.driver) {
+        problems.error(&config.file, None, format!("the cores cannot run here: {error}"));
     }
     if let Some(warning) = process::check_open_files(config.limits.sessions) {
         problems.warning(&config.file, None, warning);

@@ -313,6 +313,10 @@ impl Shell {
             if self.found_at.elapsed() >= self.config.secrets_refresh {
                 self.find_passwords();
             }
+            if self.stops == 0 && gateway.has_failed() {
+                tracing::error!("a core has failed: the others are drained, and the process ends to be started again");
+                self.stop();
+            }
             if control.is_dead() && !control_died {
                 control_died = true;
                 tracing::error!(

@@ -92,7 +92,8 @@ pub(crate) fn cores(directory: &Path) -> io::Result<Vec<u16>> {
 /// another disk and linked as `spare`, are among them.
 ///
 /// Of two with one number, the one with fewer blocks is what a failing disk left; it comes first, or not at all when it
-/// holds no block.
+/// holds no block. With one block in each, the second is the one in which a write was begun behind it: a segment whose
+/// first block failed is written no more.
 ///
 /// # Errors
 /// A folder cannot be read, or a segment's name is not one.
@@ -112,6 +113,16 @@ pub(crate) fn segments(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
         let blocks = if twice(at) { first_blocks(path)? } else { 1 };
         ordered.push((*first, blocks, path.clone()));
     }
+    // Both have one block. Looking for a cut-off write means reading all of a file, so only then.
+    let ties: Vec<usize> = (0..ordered.len())
+        .filter(|&at| ordered[at].1 == 1)
+        .filter(|&at| ordered.iter().enumerate().any(|(i, o)| i != at && (o.0, o.1) == (ordered[at].0, 1)))
+        .collect();
+    for at in ties {
+        if begun_behind_first(&ordered[at].2)? {
+            ordered[at].1 = 2;
+        }
+    }
     ordered.sort_unstable();
     let empty = |at: usize| ordered[at].1 == 0 && ordered.get(at + 1).is_some_and(|next| next.0 == ordered[at].0);
     let kept: Vec<bool> = (0..ordered.len()).map(|at| !empty(at)).collect();
@@ -127,6 +138,18 @@ fn first_blocks(path: &Path) -> io::Result<u8> {
         position += header.size() as u64;
     }
     Ok(2)
+}
+
+/// Does a segment hold bytes other than zero behind its first block?
+fn begun_behind_first(path: &Path) -> io::Result<bool> {
+    let mut segment = Segment::open(path)?;
+    match segment.place(FIRST)? {
+        Place::Block(header) => {
+            let end = FIRST + header.size() as u64;
+            Ok(segment.data_end(end)? > end)
+        }
+        Place::Zeros | Place::Bad { .. } | Place::End => Ok(false),
+    }
 }
 
 fn list(folder: &Path, found: &mut Vec<(u64, PathBuf)>) -> io::Result<()> {

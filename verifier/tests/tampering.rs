@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use audit::record::{Record, SessionId};
-use audit::segment::HEADER_PAGE_BYTES;
+use audit::segment::{HEADER_PAGE_BYTES, segment_name};
 use audit::{Filter, RecoverError, block, decode_block};
 use proptest::prelude::*;
 use support::{Log, PAGE, SESSION, begin, intent, opened, result, write};
@@ -308,6 +308,58 @@ fn a_first_block_that_tears_leaves_no_segment_behind() {
         log.statement(50);
         log.end();
         assert_eq!(verifier::verify(directory.path()).exit_code(), 0);
+    }
+}
+
+/// A block that was written twice, for its first sync failed, begins two segments. The log goes on in one of them, by a
+/// write that fails too: that one is the later, in whichever directory it stands.
+#[test]
+fn of_two_segments_that_begin_alike_the_one_with_a_cut_off_write_is_the_later() {
+    for (home_goes_on, crash_follows) in [(true, false), (false, false), (true, true), (false, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let (directory, spare) = (folder.path().join("audit"), folder.path().join("other"));
+        let opened = || audit::open_with_spare(&directory, Some(&spare), 1, [3; 32]).unwrap().cores.remove(0);
+        let mut log = Log::begin(opened());
+        log.statement(1);
+        log.end();
+        let mut log = Log::begin(opened());
+        let path = log.path.clone();
+        let name = path.file_name().unwrap().to_owned();
+        let mut copy = fs::read(&path).unwrap();
+        let (_, cut, _) = log.statement(2);
+        let (first, cut) = (cut as usize - PAGE, cut as usize);
+        let first_block = decode_block(&copy[PAGE..]).unwrap().header.block_seq;
+        log.end();
+        let whole = fs::read(&path).unwrap();
+        // One sector of the second block reached the disk.
+        let mut goes_on = copy.clone();
+        let begun = first..first + 300;
+        goes_on[begun.clone()].copy_from_slice(&whole[begun]);
+        assert_eq!((first, cut), (2 * PAGE, 3 * PAGE));
+        let other = spare.join("core-00").join(&name);
+        let (later, earlier) = if home_goes_on { (&path, &other) } else { (&other, &path) };
+        fs::write(later, &goes_on).unwrap();
+        fs::write(earlier, &copy).unwrap();
+        if !crash_follows {
+            copy[PAGE..].fill(0);
+            let rest = whole.len() - first;
+            copy[PAGE..][..rest].copy_from_slice(&whole[first..]);
+            let next = segment_name(first_block + 1);
+            fs::write(earlier.parent().unwrap().join(next), &copy).unwrap();
+        }
+        let found = audit::segment::segments(&directory.join("core-00")).unwrap();
+        let tied: Vec<_> = found.iter().filter(|(first, _)| *first == first_block).map(|(_, path)| path).collect();
+        let real = |path: &Path| fs::canonicalize(path).unwrap();
+        assert_eq!(tied.iter().map(|path| real(path)).collect::<Vec<_>>(), [real(earlier), real(later)]);
+        let start = opened();
+        assert_eq!((start.clean, start.torn_bytes > 0), (!crash_follows, crash_follows));
+        Log::begin(start).end();
+        let report = verifier::verify(&directory);
+        assert_eq!(report.exit_code(), 0, "{home_goes_on} {crash_follows} {}", report.text());
+        assert!(report.has(Code::Copy) && report.has(Code::Torn));
+        let shown = audit::show(&directory, Filter::default()).unwrap().map(|entry| entry.unwrap().record.sequence);
+        let shown: Vec<u64> = shown.collect();
+        assert!(shown.iter().copied().eq(1..=shown.len() as u64), "{shown:?}");
     }
 }
 

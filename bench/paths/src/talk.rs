@@ -10,7 +10,7 @@ use std::rc::Rc;
 use audit::record::SessionId;
 use contract::{Chunk, Lane, Limits};
 use postgres::Serve;
-use session::{Durability, Session, SessionInfo, Verdicts};
+use session::{Durability, Session, SessionInfo, Startup, Verdicts};
 
 use crate::database::Database;
 use crate::host::Core;
@@ -60,7 +60,7 @@ impl Talk {
             account: "gateway".into(),
             mode,
             wait_max_ns: 30 * SECOND,
-            path: String::new(),
+            startup: Startup::default(),
             purpose: String::new(),
             hold_max_ns: 600 * SECOND,
             hold_notice_ns: 20 * SECOND,

@@ -6,7 +6,7 @@
 use crate::access::{AccountWanted, Live, Question};
 use crate::core::{Core, Handle, SealError, Signal};
 use crate::driver::{self, Socket};
-use crate::ending::{self, CUT_LIMIT, NO_KEY, SHUTDOWN, killed};
+use crate::ending::{self, CORE_FAILED, CUT_LIMIT, NO_KEY, SHUTDOWN, killed};
 use crate::exchange::{
     FLUSH_LIMIT, Filled, Stop, drain, drain_recorded, exchange, fill, finish, flush, handshake, last_words, recorder,
 };
@@ -24,7 +24,7 @@ use contract::{Fault, Greeting as _, Lane, Peer};
 use futures_lite::FutureExt as _;
 use futures_lite::future::poll_fn;
 use postgres::{Greet, Serve, TlsOffer};
-use session::{Admitted, Granted, Host as _, Login, LoginNext, Proven, Session, SessionInfo, Verdicts};
+use session::{Admitted, Granted, Host as _, Login, LoginNext, Proven, Session, SessionInfo, Startup, Verdicts};
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -110,15 +110,21 @@ async fn talk(core: Rc<Core>, handle: Rc<Handle>, socket: Socket, peer: SocketAd
 
 /// What is left to do when a session is over.
 async fn part(core: &Rc<Core>, handle: &Rc<Handle>, entered: Box<Entered>, reason: &'static str) {
-    let Entered { mut session, mut client, database, user: _user, kept } = *entered;
-    if ending::is_cut(reason) {
+    let Entered { mut session, mut client, mut database, user: _user, kept } = *entered;
+    // From here on it is another's, or closed.
+    handle.knife.take();
+    if ending::severs(reason) {
+        // Before anything else: statements that wait in our memory or the kernel's are not run.
+        database.cut();
         if session.is_busy() {
             cancel_own(core, handle);
         }
         drop(database);
-        core.record_cut(handle, &session.info().target_name, &session.info().account, reason);
+        if ending::is_cut(reason) {
+            core.record_cut(handle, &session.info().target_name, &session.info().account, reason);
+        }
     } else {
-        give_back(core, handle, &session, database, kept);
+        give_back(core, handle, &session, database, kept, reason);
     }
     if let Some(recorder) = recorder(handle) {
         // Its last words are recorded too, and the log speaks of the recording before it speaks of the end.
@@ -144,9 +150,11 @@ fn give_back(
     session: &Session<Serve<Verdicts>>,
     database: Stream,
     kept: Option<Box<Kept>>,
+    reason: &'static str,
 ) {
     let Some((ticket, reported)) = kept.map(|kept| *kept) else { return };
-    let untouched = session.is_idle() && !session.down.has_output() && session.up.input().is_empty();
+    let idle = session.is_idle() && !session.down.has_output() && session.up.input().is_empty();
+    let untouched = idle && ending::leaves_whole(reason);
     let cancel = handle.cancel.borrow_mut().take();
     let Some((_, cancel)) = cancel.filter(|_| untouched && !handle.struck.get() && !core.draining.get()) else {
         return driver::spawn(spares::say_goodbye(database));
@@ -163,7 +171,7 @@ async fn conclude(core: &Core, handle: &Handle, session: &mut Session<Serve<Verd
         && session.up.is_held()
         && let Some(last) = session.last_hold()
     {
-        core.limit(handle, if ending::is_cut(reason) { CUT_LIMIT } else { FLUSH_LIMIT }, "flush");
+        core.limit(handle, if ending::severs(reason) { CUT_LIMIT } else { FLUSH_LIMIT }, "flush");
         poll_fn(|cx| {
             handle.listen(cx.waker());
             if let Some(Signal::Kill(_)) = handle.signal.get() {
@@ -209,7 +217,8 @@ async fn enter(core: &Rc<Core>, handle: &Rc<Handle>, socket: Socket, peer: Socke
             LoginNext::Io => match exchange(core, handle, &mut login.down, &mut login.up, &mut client).await {
                 Ok(()) => {}
                 Err(Stop::Killed(reason)) => {
-                    login.fail(&**core, &Fault::downstream("login took too long").with_state("08006"), reason);
+                    let late = Fault::downstream("login took too long").with_state("08006");
+                    login.fail(&**core, &if reason == CORE_FAILED { killed(reason) } else { late }, reason);
                     finish(core, handle, &mut login.up, &mut client).await;
                     return None;
                 }
@@ -330,7 +339,6 @@ async fn open(
         return None;
     }
     let settings = &core.settings.targets[target];
-    let path = request.parameters.iter().find(|(name, _)| name == "search_path").map(|(_, path)| path);
     let channels = {
         let roles = &grant.epoch().bundle().model().roles;
         let patterns = match grant.mode() {
@@ -372,8 +380,7 @@ async fn open(
         account: account.unwrap_or_else(|| settings.account.clone()),
         mode: core.mode(target),
         wait_max_ns: u64::try_from(core.settings.audit_wait_max.as_nanos()).unwrap_or(u64::MAX),
-        // An empty one is one's own too.
-        path: path.map_or_else(String::new, |path| if path.is_empty() { " ".to_owned() } else { path.clone() }),
+        startup: Startup::of(&request.parameters),
         purpose: purpose(&proven, granted.as_ref()),
         hold_max_ns: u64::try_from(limits.hold_max.as_nanos()).unwrap_or(u64::MAX),
         hold_notice_ns: u64::try_from(limits.hold_notice.as_nanos()).unwrap_or(u64::MAX),
@@ -389,6 +396,7 @@ async fn open(
     }
     login.greeting.accept(&mut up, &reported, core.process(handle), &handle.secret);
     *handle.cancel.borrow_mut() = Some((target, cancel_frame));
+    handle.knife.set(database.knife());
     let Login { down, greeting, .. } = login;
     match Session::open(serving, grant, info, down, up, &**core) {
         Ok(mut session) => {
@@ -687,7 +695,7 @@ mod tests {
     #[test]
     fn an_idle_session_is_small() {
         let sizes =
-            [("task", bytes(run), 700), ("session", size_of::<Entered>(), 2500), ("handle", size_of::<Handle>(), 300)];
+            [("task", bytes(run), 700), ("session", size_of::<Entered>(), 2500), ("handle", size_of::<Handle>(), 304)];
         println!(
             "of the session: value {}, each stream {}",
             size_of::<Session<Serve<Verdicts>>>(),

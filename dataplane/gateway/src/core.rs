@@ -3,7 +3,7 @@
 //! Invariants: nothing here is seen by another core but the metrics and the mailbox; a session is found by its slot only.
 
 use crate::access::{Answer, Ask, Question};
-use crate::driver::{self, Ringer};
+use crate::driver::{self, Knife, Ringer};
 use crate::metrics::{CoreMetrics, add};
 use crate::recorder::{Recorder, Studio};
 use crate::ring_writer::CoreAudit;
@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -59,23 +59,46 @@ pub(crate) enum Message {
     Passwords(Arc<Vec<Option<Secret>>>),
     /// This session ends now, for this reason.
     End(SessionId, &'static str),
+    /// Anything, for tests.
+    #[cfg(test)]
+    Run(Errand),
+}
+
+#[cfg(test)]
+type Deed = Box<dyn FnOnce(&Rc<Core>) + Send>;
+
+/// Something that a test does on a core.
+#[cfg(test)]
+pub(crate) struct Errand(pub(crate) Deed);
+
+#[cfg(test)]
+impl std::fmt::Debug for Errand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Errand")
+    }
 }
 
 /// A core's mailbox.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
     queue: ArrayQueue<Message>,
+    closed: AtomicBool,
     pub(crate) ringer: Ringer,
 }
 
 impl Mailbox {
     pub(crate) fn new(ringer: Ringer) -> Self {
-        Self { queue: ArrayQueue::new(MAIL_MAX), ringer }
+        Self { queue: ArrayQueue::new(MAIL_MAX), closed: AtomicBool::new(false), ringer }
     }
 
-    /// Leaves a message; false when the box is full.
+    /// Nobody will look at what is left from now on.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    /// Leaves a message; false when the box is full or closed.
     pub(crate) fn post(&self, message: Message) -> bool {
-        let posted = self.queue.push(message).is_ok();
+        let posted = !self.closed.load(Ordering::SeqCst) && self.queue.push(message).is_ok();
         self.ringer.ring();
         posted
     }
@@ -99,6 +122,8 @@ pub(crate) struct Handle {
     pub(crate) id: SessionId,
     pub(crate) slot: Cell<u32>,
     pub(crate) secret: [u8; 32],
+    /// Cuts its connection to the database off.
+    pub(crate) knife: Cell<Option<Knife>>,
     /// Sent to the database to cancel what runs.
     pub(crate) cancel: RefCell<Option<(usize, Bytes)>>,
     pub(crate) signal: Cell<Option<Signal>>,
@@ -147,6 +172,15 @@ impl Handle {
         if let Some(waker) = self.waker.borrow().as_ref() {
             waker.wake_by_ref();
         }
+    }
+
+    /// Its access has ended: it is to end, and from now on nothing of it goes to the database, whatever it has queued.
+    pub(crate) fn cut(&self, reason: &'static str) {
+        if let Some(knife) = self.knife.take() {
+            knife.cut();
+        }
+        self.signal.set(Some(Signal::Kill(reason)));
+        self.wake();
     }
 
     pub(crate) fn limit(&self, deadline_ns: u64, reason: &'static str) {
@@ -279,6 +313,7 @@ impl Core {
             id: SessionId(id),
             slot: Cell::new(slot),
             secret,
+            knife: Cell::default(),
             cancel: RefCell::default(),
             signal: Cell::new(self.draining.get().then_some(Signal::Drain)),
             renew: Cell::new(false),
@@ -466,8 +501,7 @@ impl Core {
             }
             if self.look_at_end(handle, now) {
                 handle.expired_ns.set(handle.expires_ns.replace(0));
-                handle.signal.set(Some(Signal::Kill(EXPIRED)));
-                handle.wake();
+                handle.cut(EXPIRED);
             }
             next = next.min(handle.expires_ns.get().wrapping_sub(1));
             let wake = handle.wake_ns.get();
@@ -500,11 +534,10 @@ impl Core {
         }
     }
 
-    /// Ends a session.
+    /// Ends a session whose access was taken.
     pub(crate) fn end(&self, session: SessionId, reason: &'static str) {
         if let Some(handle) = self.by_id(session) {
-            handle.signal.set(Some(Signal::Kill(reason)));
-            handle.wake();
+            handle.cut(reason);
         }
     }
 

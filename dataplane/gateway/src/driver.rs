@@ -52,14 +52,18 @@ impl Driver {
     /// The one that is wanted or, if none is, the best that this machine has; with it why that is not the usual one.
     ///
     /// # Errors
-    /// The one that is wanted does not work here, and why.
+    /// The one that is wanted does not work here, or none does, and why.
     pub fn choose(wanted: Option<Self>) -> Result<(Self, Option<String>), String> {
         match (wanted, wanted != Some(Self::Glommio)) {
-            (_, false) => Ok((Self::Glommio, None)),
+            // It needs a ring too, if less of one; and tells less of why it has none.
+            (_, false) => match ring_driver::supported() {
+                Err(error) if error.is_for_any_ring() => Err(error.to_string()),
+                _ => Ok((Self::Glommio, None)),
+            },
             (_, true) => match (ring_driver::supported(), wanted) {
                 (Ok(()), _) => Ok((Self::Uring, None)),
-                (Err(error), None) => Ok((Self::Glommio, Some(error.to_string()))),
-                (Err(error), Some(_)) => Err(error.to_string()),
+                (Err(error), None) if !error.is_for_any_ring() => Ok((Self::Glommio, Some(error.to_string()))),
+                (Err(error), _) => Err(error.to_string()),
             },
         }
     }
@@ -115,12 +119,40 @@ impl Socket {
         }
     }
 
+    /// What cuts it off, where something of it waits outside of its session.
+    pub(crate) fn knife(&self) -> Option<Knife> {
+        match self {
+            Self::Uring(socket) => Some(Knife(socket.knife())),
+            // It keeps nothing that it was given to write.
+            Self::Glommio(_) => None,
+        }
+    }
+
+    /// Nothing is written or read any more. What the kernel has leaves on glommio, and is gone with ours.
+    pub(crate) fn cut(&mut self) {
+        match self {
+            Self::Uring(socket) => socket.knife().cut(),
+            Self::Glommio(socket) => socket.cut(),
+        }
+    }
+
     /// Waits until what was taken has been given to the kernel.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Uring(socket) => socket.poll_flush(cx),
             Self::Glommio(_) => Poll::Ready(Ok(())),
         }
+    }
+}
+
+/// Cuts a socket off, whoever has it.
+#[derive(Debug)]
+pub(crate) struct Knife(ring_driver::Knife);
+
+impl Knife {
+    /// What was written and has not left leaves no more.
+    pub(crate) fn cut(&self) {
+        self.0.cut();
     }
 }
 
@@ -145,6 +177,15 @@ pub(crate) fn spawn(future: impl Future<Output = ()> + 'static) {
     match runs() {
         Driver::Uring => ring_driver::spawn(future),
         Driver::Glommio => on_glommio::spawn(future),
+    }
+}
+
+/// Calls this on this core whenever a task of it ends by a panic. Without it the panic ends the executor on glommio, and
+/// only its task on ours.
+pub(crate) fn on_panic(hook: impl Fn() + 'static) {
+    match runs() {
+        Driver::Uring => ring_driver::on_panic(hook),
+        Driver::Glommio => on_glommio::on_panic(hook),
     }
 }
 

@@ -24,11 +24,16 @@ pub(crate) const NO_KEY: Fault = Fault::upstream("the gateway cannot make a key 
 pub(crate) const SHUTDOWN: Fault =
     Fault::upstream("terminating connection due to administrator command").with_state("57P01");
 
+/// Why sessions end whose core cannot go on.
+pub(crate) const CORE_FAILED: &str = "core_failed";
+
 /// What a client is told that is ended for this reason.
 pub(crate) fn killed(reason: &'static str) -> Fault {
     match reason {
         "idle_timeout" => Fault::upstream("terminating connection due to idle-session timeout").with_state("57P05"),
         "drain_timeout" => SHUTDOWN,
+        // crash_shutdown: drivers that keep connections drop theirs and connect again.
+        CORE_FAILED => Fault::upstream("terminating connection: an internal fault of the gateway").with_state("57P02"),
         "recording_cap" => {
             Fault::upstream("terminating connection: the recording of this session is full").with_state("53400")
         }
@@ -54,6 +59,17 @@ pub(crate) fn killed(reason: &'static str) -> Fault {
 /// Its access has ended, which is different from a limit being reached.
 pub(crate) fn is_cut(reason: &str) -> bool {
     matches!(reason, EXPIRED | "revoked" | "removed" | "suspended" | "signed_out" | "killed")
+}
+
+/// Nothing that is queued goes to the database any more, and its client is not waited for long.
+pub(crate) fn severs(reason: &str) -> bool {
+    is_cut(reason) || reason == CORE_FAILED
+}
+
+/// The session ended as sessions do, by its client or a limit of time: what it leaves of a connection can be trusted to be
+/// what it seems. After a fault of either side it cannot.
+pub(crate) fn leaves_whole(reason: &str) -> bool {
+    matches!(reason, "client_terminated" | "client_closed" | "idle_timeout" | "client_not_reading")
 }
 
 impl Core {
@@ -137,6 +153,10 @@ mod tests {
             assert_eq!(killed(reason).state, "57P01");
             assert_ne!(killed(reason).reason, other, "{reason}");
         }
-        assert!(!is_cut("idle_timeout"));
+        assert!(!is_cut("idle_timeout") && !is_cut(CORE_FAILED) && severs(CORE_FAILED) && severs("revoked"));
     }
 }
+
+#[cfg(test)]
+#[path = "severed_tests.rs"]
+mod severed;

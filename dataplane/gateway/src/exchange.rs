@@ -77,7 +77,7 @@ pub(crate) async fn finish(core: &Core, handle: &Handle, output: &mut Lane, stre
 /// The same; who has no access any more is not waited for long.
 pub(crate) async fn last_words(core: &Core, handle: &Handle, output: &mut Lane, stream: &mut Stream, reason: &str) {
     handle.signal.set(None);
-    core.limit(handle, if ending::is_cut(reason) { CUT_LIMIT } else { FLUSH_LIMIT }, "flush");
+    core.limit(handle, if ending::severs(reason) { CUT_LIMIT } else { FLUSH_LIMIT }, "flush");
     let _ = flush(handle, output, stream).await;
     // The end of TLS leaves by itself: a socket that is dropped still sends what it was given.
     poll_fn(|cx| {

@@ -13,9 +13,12 @@ mod core;
 mod driver;
 mod ending;
 mod exchange;
+mod failing;
 mod holds;
 mod key_slots;
 mod metrics;
+#[cfg(test)]
+mod played;
 mod proof;
 mod recorder;
 pub mod ring_writer;

@@ -65,6 +65,8 @@ counters! {
     faults,
     /// Panics caught.
     panics,
+    /// The core has ended because a task of it panicked (gauge).
+    core_failed,
     /// Records that the log could not take.
     unrecorded,
     /// Statements refused because their record was not taken, or not in time.

@@ -8,14 +8,17 @@
 use crate::core::{Core, Handle};
 use crate::driver;
 use crate::exchange::exchange;
+use crate::metrics::add;
 use crate::settings::Reuse;
 use crate::tls::Stream;
 use bytes::Bytes;
 use contract::{Buffers, Fault, Lane};
+use futures_lite::FutureExt as _;
 use futures_lite::future::poll_fn;
 use postgres::Cleaning;
 use session::Host as _;
 use std::cell::{Cell, RefCell};
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -155,7 +158,12 @@ pub(crate) fn keep(core: &Rc<Core>, upstream: Upstream) {
         let Some(handle) = core.enter() else { return };
         core.limit(&handle, CLEAN_LIMIT, "clean_timeout");
         let mut upstream = upstream;
-        let cleaned = clean(&core, &handle, &mut upstream, Cleaning::discard).await;
+        // What a database answers is no reason to end a core.
+        let cleaned = AssertUnwindSafe(clean(&core, &handle, &mut upstream, Cleaning::discard)).catch_unwind().await;
+        let cleaned = cleaned.unwrap_or_else(|_| {
+            add(&core.metrics.counters.panics, 1);
+            Err(BROKEN)
+        });
         core.leave(&handle);
         let target = &core.settings.targets[ticket.target].name;
         match cleaned {

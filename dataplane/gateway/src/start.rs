@@ -4,20 +4,23 @@ use crate::access::{Answer, Cut, Live, LiveSessions};
 use crate::conversation;
 use crate::core::{Core, Mailbox, Message, Signal};
 use crate::driver::{self, Doorbell, Listener, Ringer};
+use crate::failing::{self, Failure, LOG_LIMIT, PANICKED};
 use crate::metrics::{CoreMetrics, Metrics, add};
 use crate::ring_writer::{CoreAudit, Files, WriterOptions};
 use crate::settings::{Rules, Secret, Settings};
 use crate::{AuditHandle, Event, Shared, upstream};
 use audit::CoreStart;
 use audit::record::SessionId;
+use futures_lite::FutureExt as _;
 use session::Host as _;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -41,7 +44,7 @@ pub enum StartError {
     Core(usize, String),
     /// The settings contradict each other.
     Settings(&'static str),
-    /// The driver that is wanted does not work here.
+    /// The driver that is wanted does not work here, or none does.
     Driver(String),
 }
 
@@ -52,7 +55,7 @@ impl std::fmt::Display for StartError {
             Self::Audit(error) => write!(f, "cannot open the audit log: {error}"),
             Self::Core(core, error) => write!(f, "core {core} cannot start: {error}"),
             Self::Settings(error) => f.write_str(error),
-            Self::Driver(error) => write!(f, "the driver `uring` does not work: {error}"),
+            Self::Driver(error) => write!(f, "the cores cannot run here: {error}"),
         }
     }
 }
@@ -84,7 +87,7 @@ pub struct Status {
 pub struct Gateway {
     shared: Arc<Shared>,
     metrics: Vec<Arc<CoreMetrics>>,
-    threads: Vec<JoinHandle<io::Result<()>>>,
+    threads: Vec<JoinHandle<io::Result<Result<(), String>>>>,
     listen: Vec<SocketAddr>,
     began: Instant,
     driver: driver::Driver,
@@ -262,6 +265,11 @@ impl Gateway {
         &self.listen
     }
 
+    #[cfg(test)]
+    pub(crate) fn mailbox(&self, core: usize) -> &Mailbox {
+        &self.shared.mailboxes[core]
+    }
+
     fn tell(&self, message: impl Fn() -> Message) {
         for mailbox in &self.shared.mailboxes {
             if !mailbox.post(message()) {
@@ -316,7 +324,8 @@ impl Gateway {
         let mut outcome = Outcome::default();
         for (core, thread) in self.threads.into_iter().enumerate() {
             match thread.join() {
-                Ok(Ok(())) => {}
+                Ok(Ok(Ok(()))) => {}
+                Ok(Ok(Err(error))) => outcome.failures.push((core, error)),
                 Ok(Err(error)) => outcome.failures.push((core, error.to_string())),
                 Err(_) => outcome.failures.push((core, "panicked".to_owned())),
             }
@@ -329,6 +338,14 @@ impl Gateway {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.threads.iter().all(JoinHandle::is_finished)
+    }
+
+    /// A core has ended, or is about to, although nobody asked for it: the others go on and are to be drained. After
+    /// [`Gateway::drain`] this says nothing.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        let failed = |core: &Arc<CoreMetrics>| core.counters.core_failed.load(Ordering::Relaxed) > 0;
+        self.metrics.iter().any(failed) || self.threads.iter().any(JoinHandle::is_finished)
     }
 
     /// Counters and histograms.
@@ -346,8 +363,14 @@ impl Gateway {
 }
 
 /// One core, from its first record to its last.
-async fn run(seed: Seed) {
+async fn run(seed: Seed) -> Result<(), String> {
     let Seed { index, settings, shared, rules, metrics, listeners, bell, start, ready } = seed;
+    let fails = |error: String| {
+        // The other end has given up waiting at worst.
+        let _ = ready.send((index, Err(error.clone())));
+        Err(error)
+    };
+    let failure = Failure::watch(Arc::clone(&metrics));
     let durable_blocks = shared.durable_blocks.get(index).map(Arc::clone).unwrap_or_default();
     let options = WriterOptions {
         segment_bytes: settings.segment_bytes,
@@ -358,15 +381,16 @@ async fn run(seed: Seed) {
     };
     let audit = match CoreAudit::new(Files::default(), start, &settings.build, options) {
         Ok(audit) => audit,
-        Err(error) => {
-            let _ = ready.send((index, Err(format!("audit log: {error}"))));
-            return;
-        }
+        Err(error) => return fails(format!("audit log: {error}")),
     };
     driver::spawn(Rc::clone(&audit).run());
-    if let Err(error) = audit.started().await {
-        let _ = ready.send((index, Err(format!("audit log: {error}"))));
-        return;
+    let started = async { audit.started().await.map_err(|error| format!("audit log: {error}")) };
+    let panicked = async {
+        failure.happened().await;
+        Err(PANICKED.to_owned())
+    };
+    if let Err(error) = started.or(panicked).await {
+        return fails(error);
     }
     let core = Rc::new(Core::new(index, settings, shared, Arc::clone(&rules), audit, metrics));
     core.reload(rules);
@@ -374,10 +398,7 @@ async fn run(seed: Seed) {
     for listener in listeners {
         let (stop, listener) = match (listener.try_clone(), Listener::new(listener)) {
             (Ok(stop), Ok(listener)) => (stop, listener),
-            (Err(error), _) | (_, Err(error)) => {
-                let _ = ready.send((index, Err(error.to_string())));
-                return;
-            }
+            (Err(error), _) | (_, Err(error)) => return fails(error.to_string()),
         };
         stops.push(stop);
         driver::spawn(accept(Rc::clone(&core), listener));
@@ -387,38 +408,72 @@ async fn run(seed: Seed) {
     let _ = ready.send((index, Ok(())));
     drop(ready);
 
-    let mut bell = Doorbell::new(bell);
+    let served = AssertUnwindSafe(serve(&core, Doorbell::new(bell), &stops, over)).catch_unwind();
+    let served = async {
+        let panicked = served.await.is_err();
+        add(&core.metrics.counters.panics, u64::from(panicked));
+        panicked
+    };
+    let panicked = async {
+        failure.happened().await;
+        true
+    };
+    let mut failed = served.or(panicked).await;
+    if failed {
+        stop_listening(&stops);
+        failing::end_sessions(&core).await;
+    }
+    core.append_posted();
+    core.audit.close();
+    let closed = async { core.audit.closed().await.map_err(|error| error.to_string()) };
+    let late = async {
+        // If its writer is what panicked it never answers.
+        failure.happened().await;
+        driver::sleep(LOG_LIMIT).await;
+        Err(PANICKED.to_owned())
+    };
+    if let Err(error) = closed.or(late).await {
+        failed |= error == PANICKED;
+        tracing::error!(core = index, error, "the audit log did not end in good order");
+    }
+    if failed { Err(PANICKED.to_owned()) } else { Ok(()) }
+}
+
+/// Wakes the accepting tasks, which end; an error means that they have ended already.
+fn stop_listening(stops: &[TcpListener]) {
+    for stop in stops {
+        let _ = socket2::SockRef::from(stop).shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// Does what the mail says until the core is over.
+async fn serve(core: &Rc<Core>, mut bell: Doorbell, stops: &[TcpListener], over: Rc<Cell<bool>>) {
     let mut drain_until = None;
     while !over.get() && bell.rung().await {
-        core.shared.mailboxes[index].ringer.answered();
-        while let Some(message) = core.shared.mailboxes[index].next() {
+        let mailbox = &core.shared.mailboxes[core.index];
+        mailbox.ringer.answered();
+        while let Some(message) = mailbox.next() {
             match message {
                 Message::Reload(rules) => core.reload(rules),
                 Message::Append(body, durable) => core.append(*body, durable),
-                Message::Cancel { slot, secret } => upstream::cancel_here(&core, slot, &secret),
+                Message::Cancel { slot, secret } => upstream::cancel_here(core, slot, &secret),
                 Message::Answer(session, answer) => core.answer(session, *answer),
                 Message::Passwords(passwords) => core.rotate(&passwords),
                 Message::End(session, reason) => core.end(session, reason),
                 Message::Drain(limit) => {
-                    for stop in &stops {
-                        // Wakes the accepting task, which ends; an error means that it has ended already.
-                        let _ = socket2::SockRef::from(stop).shutdown(std::net::Shutdown::Both);
-                    }
+                    stop_listening(stops);
                     let first = drain_until.is_none();
                     let until =
                         Rc::clone(drain_until.get_or_insert_with(|| Rc::new(Cell::new(Instant::now() + limit))));
                     until.set(until.get().min(Instant::now() + limit));
                     if first {
-                        driver::spawn(drain(Rc::clone(&core), until, Rc::clone(&over)));
+                        driver::spawn(drain(Rc::clone(core), until, Rc::clone(&over)));
                     }
                 }
+                #[cfg(test)]
+                Message::Run(errand) => (errand.0)(core),
             }
         }
-    }
-    core.append_posted();
-    core.audit.close();
-    if let Err(error) = core.audit.closed().await {
-        tracing::error!(core = index, %error, "the audit log did not end in good order");
     }
 }
 

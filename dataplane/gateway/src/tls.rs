@@ -3,7 +3,7 @@
 //!
 //! Invariant: at most one write's worth of ciphertext is queued; nothing is read from the socket while plaintext waits.
 
-use crate::driver::Socket;
+use crate::driver::{Knife, Socket};
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection};
 use std::io::{self, Read as _, Write as _};
 use std::sync::Arc;
@@ -251,6 +251,22 @@ impl Stream {
     pub(crate) fn peer_certificate(&self) -> Option<&[u8]> {
         let Self::Tls(tls) = self else { return None };
         tls.connection.peer_certificates().and_then(<[_]>::first).map(AsRef::as_ref)
+    }
+
+    /// What cuts it off from elsewhere.
+    pub(crate) fn knife(&self) -> Option<Knife> {
+        match self {
+            Self::Plain(socket) => socket.knife(),
+            Self::Tls(tls) => tls.socket.knife(),
+        }
+    }
+
+    /// Nothing is written or read any more, not even what was queued.
+    pub(crate) fn cut(&mut self) {
+        match self {
+            Self::Plain(socket) => socket.cut(),
+            Self::Tls(tls) => tls.socket.cut(),
+        }
     }
 
     /// Tells the peer that nothing follows (TLS close_notify), as far as it goes at once.

@@ -114,16 +114,17 @@ pub(crate) async fn reach(
             upstream.ticket =
                 Some(Ticket { target, parameters: parameters.clone(), path: path.to_vec(), reuse, since_ns });
         }
-        let greet = |down: &mut Lane| match user {
-            Some(user) => Cleaning::name(down, &tag(user)),
-            None => Cleaning::probe(down),
-        };
         if fresh {
-            if user.is_some() {
-                spares::clean(core, handle, &mut upstream, greet).await?;
+            if let Some(user) = user {
+                spares::clean(core, handle, &mut upstream, |down| Cleaning::name(down, &tag(user))).await?;
             }
             return Ok(upstream);
         }
+        let random = core.random().ok_or(Fault::upstream("no randomness").with_state("58000"))?;
+        let greet = |down: &mut Lane| match user {
+            Some(user) => Cleaning::rename(down, &tag(user), random),
+            None => Cleaning::probe(down, random),
+        };
         if spares::stands(core, &mut upstream, greet).await {
             add(&core.metrics.counters.connections_reused, 1);
             return Ok(upstream);

@@ -96,6 +96,18 @@ pub fn spawn(task: impl Future<Output = ()> + 'static) {
     }
 }
 
+/// Calls this on the core whenever a task that was spawned ends by a panic. The others go on, and may wait for it for ever:
+/// what that means is for whoever runs them to say.
+///
+/// # Panics
+/// Outside of an executor.
+pub fn on_panic(hook: impl Fn() + 'static) {
+    let tasks = current().spawner.borrow().as_ref().and_then(Weak::upgrade);
+    if let Some(tasks) = tasks {
+        tasks.on_panic(Rc::new(hook));
+    }
+}
+
 /// A future whose panic is its result.
 struct Guarded<T>(Pin<Box<dyn Future<Output = T>>>);
 

@@ -7,6 +7,7 @@
 //! absent: what completions mean.
 #![allow(unsafe_code)]
 
+use crate::refused::{RingError, refused};
 use crate::table::{Key, Table};
 use io_uring::types::{BufRingEntry, Fd, FsyncFlags, SubmitArgs, Timespec};
 use io_uring::{IoUring, cqueue, opcode, squeue};
@@ -31,6 +32,10 @@ const GROUP: u16 = 0;
 const NOBODY: u64 = u64::MAX;
 /// Alignment of memory for files and of the buffer ring: a page, enough for any device.
 const ALIGNMENT: usize = 4096;
+/// Were a send not to complete in the call that submits it, that call would keep others waiting for it: once, and not
+/// for longer than this. Much shorter, and the processor's timer is set anew for every wait, which costs a virtual machine
+/// more than all else in it.
+const PROMPT_LIMIT: Duration = Duration::from_millis(50);
 /// What is under way when a ring ends may take this long to be cancelled.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
@@ -191,6 +196,13 @@ pub(crate) struct Taken {
     bytes: usize,
 }
 
+impl Taken {
+    /// More than half of the buffers are taken.
+    pub(crate) fn are_few(&self) -> bool {
+        self.pool.offered.get() < self.pool.count / 2
+    }
+}
+
 impl Deref for Taken {
     type Target = [u8];
 
@@ -259,24 +271,6 @@ struct UnderWay<T> {
     operation: Operation,
 }
 
-/// Why there is no ring.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RingError(pub String);
-
-impl std::fmt::Display for RingError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for RingError {}
-
-impl From<RingError> for io::Error {
-    fn from(error: RingError) -> Self {
-        Self::new(io::ErrorKind::Unsupported, error)
-    }
-}
-
 /// The ring of one core. It stays on the thread that made it.
 pub(crate) struct Ring<T> {
     ring: IoUring,
@@ -284,8 +278,11 @@ pub(crate) struct Ring<T> {
     pool: Rc<Pool>,
     /// What the submission queue had no room for.
     backlog: VecDeque<squeue::Entry>,
-    /// Sends that were queued since the last call: each completes within it.
-    immediate: usize,
+    /// Sends that are queued or under way. They do not wait for room (MSG_DONTWAIT), so the call that submits them
+    /// completes them.
+    sends: usize,
+    /// That has been so.
+    prompt: bool,
 }
 
 impl<T: Clone> Ring<T> {
@@ -306,10 +303,10 @@ impl<T: Clone> Ring<T> {
             ring.submitter().register_buf_ring_with_flags(entries, buffers, GROUP, 0)
         };
         registered.map_err(|error| match error.raw_os_error() {
-            Some(libc::ENOMEM) => no_memory(),
-            _ => too_old("buffer rings", "5.19"),
+            Some(libc::EINVAL) => too_old("buffer rings", "5.19"),
+            _ => refused(&error),
         })?;
-        Ok(Self { ring, operations: Table::default(), pool, backlog: VecDeque::new(), immediate: 0 })
+        Ok(Self { ring, operations: Table::default(), pool, backlog: VecDeque::new(), sends: 0, prompt: true })
     }
 
     /// The provided buffers.
@@ -324,7 +321,7 @@ impl<T: Clone> Ring<T> {
 
     /// Queues an operation; its completions are the target's. It begins with the next [`Ring::enter`].
     pub(crate) fn push(&mut self, operation: Operation, target: T) -> Key {
-        self.immediate += usize::from(matches!(operation, Operation::Send(..)));
+        self.sends += usize::from(matches!(operation, Operation::Send(..)));
         let key = self.operations.insert(UnderWay { target, operation });
         if let Some(under_way) = self.operations.get(key) {
             let entry = entry(&under_way.operation).user_data(key.number());
@@ -375,12 +372,11 @@ impl<T: Clone> Ring<T> {
                 return Ok(());
             }
         }
-        let immediate = std::mem::take(&mut self.immediate);
         match wait {
             // What has completed already is looked at first.
             Some(limit) if self.ring.completion().is_empty() => {
-                // Were a send not to complete at once, the wait for it would keep others from being seen.
-                let limit = if immediate > 0 { limit.min(Duration::from_millis(1)) } else { limit };
+                let immediate = if self.prompt { self.sends } else { 0 };
+                let limit = if immediate > 0 { limit.min(PROMPT_LIMIT) } else { limit };
                 let time = Timespec::new().sec(limit.as_secs()).nsec(limit.subsec_nanos());
                 let arguments = SubmitArgs::new().timespec(&time);
                 go_on(self.ring.submitter().submit_with_args(1 + immediate, &arguments))
@@ -396,7 +392,7 @@ impl<T: Clone> Ring<T> {
 
     /// Takes the completions that are there.
     pub(crate) fn reap(&mut self, into: &mut Vec<Completion<T>>) {
-        let Self { ring, operations, pool, .. } = self;
+        let Self { ring, operations, pool, sends, .. } = self;
         for entry in ring.completion() {
             let (number, result, flags) = (entry.user_data(), entry.result(), entry.flags());
             let key = Key::of_number(number);
@@ -422,12 +418,18 @@ impl<T: Clone> Ring<T> {
                 into.push(Completion { target, result, more, outcome: taken.unwrap_or(Outcome::Plain) });
             } else if let Some(UnderWay { target, operation }) = operations.remove(key) {
                 let left = match operation {
-                    Operation::Send(_, bytes) => Outcome::Sent(bytes),
+                    Operation::Send(_, bytes) => {
+                        *sends -= 1;
+                        Outcome::Sent(bytes)
+                    }
                     Operation::Write(_, buffer, ..) => Outcome::Written(buffer),
                     _ => Outcome::Plain,
                 };
                 into.push(Completion { target, result, more, outcome: taken.unwrap_or(left) });
             }
+        }
+        if self.sends > 0 && self.backlog.is_empty() && self.ring.submission().is_empty() {
+            self.prompt = false;
         }
     }
 }
@@ -531,24 +533,17 @@ fn make() -> Result<IoUring, RingError> {
             break;
         }
     }
-    let error = last.unwrap_or_else(|| io::ErrorKind::Unsupported.into());
-    Err(match error.raw_os_error() {
-        Some(libc::ENOSYS) => RingError("this kernel has no io_uring (Linux 6.0 is needed)".to_owned()),
-        Some(libc::EPERM | libc::EACCES) => RingError(
-            "io_uring is forbidden here (sysctl kernel.io_uring_disabled, or a seccomp filter of the container)"
-                .to_owned(),
-        ),
-        Some(libc::ENOMEM) => no_memory(),
-        _ => RingError(format!("io_uring cannot be set up: {error}")),
-    })
-}
-
-fn no_memory() -> RingError {
-    RingError("io_uring gets no memory: raise the limit of locked memory (RLIMIT_MEMLOCK, `ulimit -l`)".to_owned())
+    match last {
+        Some(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            Err(too_old("rings as they are set up here", "5.11"))
+        }
+        Some(error) => Err(refused(&error)),
+        None => Err(refused(&io::ErrorKind::Unsupported.into())),
+    }
 }
 
 fn too_old(what: &str, version: &str) -> RingError {
-    RingError(format!("this kernel's io_uring has no {what} (Linux {version}; 6.0 is needed in all)"))
+    RingError::lacks(format!("this kernel's io_uring has no {what} (Linux {version}; 6.0 is needed in all)"))
 }
 
 #[cfg(test)]
@@ -573,6 +568,38 @@ mod tests {
     #[should_panic(expected = "cannot grow")]
     fn aligned_memory_does_not_grow() {
         AlignedBuffer::new(10).set_len(ALIGNMENT + 1);
+    }
+
+    #[test]
+    fn sends_complete_in_the_call_that_submits_them_and_nobody_waits_twice_for_one_that_does_not() {
+        // Miri knows no ring.
+        if cfg!(miri) {
+            return;
+        }
+        let mut ring = Ring::<usize>::new(8, 64).unwrap();
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let ours = Rc::new(OwnedFd::from(ours));
+        let mut reaped = Vec::new();
+        // The last of them finds no room.
+        let sizes = [1, 4 << 20, 4 << 20];
+        for (i, bytes) in sizes.into_iter().enumerate() {
+            ring.push(Operation::Send(Rc::clone(&ours), vec![0; bytes]), i);
+        }
+        ring.enter(None).unwrap();
+        ring.reap(&mut reaped);
+        let results: Vec<_> = reaped.drain(..).map(|done| (done.target, done.result)).collect();
+        assert!(matches!(results[..], [(0, 1), (1, 1..), (2, r)] if r == -libc::EAGAIN), "{results:?}");
+        assert_eq!((ring.sends, ring.prompt), (0, true));
+        // One that never answers.
+        ring.sends += 1;
+        ring.push(Operation::Poll(Rc::new(theirs.into()), libc::POLLIN as u32), 3);
+        for prompt in [true, false] {
+            assert_eq!(ring.prompt, prompt);
+            ring.enter(Some(Duration::from_secs(3600))).unwrap();
+            ring.reap(&mut reaped);
+            assert_eq!((reaped.pop().map(|done| done.target), ring.prompt), (Some(3), false));
+            ring.push(Operation::Poll(Rc::clone(&ours), libc::POLLHUP as u32), 3);
+        }
     }
 
     /// What the kernel does with the ring of buffers: takes the oldest.

@@ -6,7 +6,8 @@
 use crate::file::Finished;
 use crate::helper::Helper;
 use crate::net::Arrivals;
-use crate::raw::{AlignedBuffer, Completion, Operation, Ring, RingError};
+use crate::raw::{AlignedBuffer, Completion, Operation, Ring};
+use crate::refused::{RingError, refused};
 use crate::socket::State as SocketState;
 use crate::table::Key;
 use std::cell::{Cell, RefCell};
@@ -92,7 +93,7 @@ pub(crate) struct Reactor {
 /// # Errors
 /// What is missing, and what to do about it.
 pub fn supported() -> Result<(), RingError> {
-    let other = |error: io::Error| RingError(format!("io_uring does not work here: {error}"));
+    let other = |error: io::Error| refused(&error);
     let mut ring = Ring::<()>::new(8, 64)?;
     let (ours, theirs) = UnixStream::pair().map_err(other)?;
     ring.push(Operation::Receive(Rc::new(ours.into())), ());
@@ -106,7 +107,7 @@ pub fn supported() -> Result<(), RingError> {
     }
     match completions.first() {
         Some(Completion { result: 5, more: true, .. }) => Ok(()),
-        _ => Err(RingError("this kernel's io_uring has no multishot receive (Linux 6.0 is needed)".to_owned())),
+        _ => Err(RingError::lacks("this kernel's io_uring has no multishot receive (Linux 6.0 is needed)".to_owned())),
     }
 }
 

@@ -7,9 +7,11 @@
 //! system call of the core; large ones go directly from the writer's memory.
 //!
 //! Invariants: bytes keep their order through every change; the end and errors come after all bytes before them; at most
-//! [`QUEUE_MAX`] buffers and what one look of the kernel adds wait for a reader, at most [`SEND_BYTES_MAX`] bytes beside
-//! those under way wait to be sent; the descriptor is closed when the last operation that names it has ended. Deliberately
-//! absent: time limits of reads and writes, half-closed writing.
+//! [`QUEUE_MAX`] pieces and what one look of the kernel adds wait for a reader, at most [`SEND_BYTES_MAX`] bytes beside
+//! those under way wait to be sent; however many readers stall, half of the core's provided buffers are never kept by
+//! them: what comes when fewer are left is copied out at once; the descriptor is closed when the last operation that names
+//! it has ended; of a socket that was cut off nothing leaves that the kernel did not have. Deliberately absent: time
+//! limits of reads and writes, half-closed writing.
 
 use crate::raw::{Operation, Outcome, Taken};
 use crate::reactor::{Reactor, Target, current};
@@ -20,12 +22,13 @@ use socket2::SockRef;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
+use std::ops::Deref;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-/// Provided buffers that wait for a reader before it is to read directly.
+/// Pieces that wait for a reader before it is to read directly.
 const QUEUE_MAX: usize = 8;
 /// A direct read that leaves the socket empty with less than this makes it one of small pieces again.
 const DIRECT_BYTES_MIN: usize = 16 << 10;
@@ -55,11 +58,31 @@ enum Receiving {
     Waiting(Key),
 }
 
+/// What was received and waits for its reader.
+#[derive(Debug)]
+enum Piece {
+    /// In one of the core's buffers, which others lack meanwhile.
+    Shared(Taken),
+    /// In memory of its own, from when those were few.
+    Own(Box<[u8]>),
+}
+
+impl Deref for Piece {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Shared(taken) => taken,
+            Self::Own(bytes) => bytes,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Inner {
     receiving: Receiving,
-    queue: VecDeque<Taken>,
-    /// Bytes of the first buffer that were read.
+    queue: VecDeque<Piece>,
+    /// Bytes of the first piece that were read.
     read: usize,
     /// After the queue: the end, or an error number.
     end: Option<i32>,
@@ -130,6 +153,12 @@ impl Socket {
     #[must_use]
     pub fn descriptor(&self) -> &OwnedFd {
         &self.state.fd
+    }
+
+    /// What cuts it off; the socket is not kept by it.
+    #[must_use]
+    pub fn knife(&self) -> Knife {
+        Knife(Rc::downgrade(&self.state))
     }
 
     /// Whether a read is worth trying; if not, the task is woken when it is. Costs no system call.
@@ -264,6 +293,20 @@ impl Socket {
     }
 }
 
+/// Cuts a socket off, whoever has it.
+#[derive(Debug)]
+pub struct Knife(Weak<State>);
+
+impl Knife {
+    /// The connection is reset: what was written and not given to the kernel is gone, and what the kernel had and the peer
+    /// did not acknowledge is with it. Reads and writes fail from now on.
+    pub fn cut(&self) {
+        if let Some(state) = self.0.upgrade() {
+            state.cut();
+        }
+    }
+}
+
 impl Drop for Socket {
     fn drop(&mut self) {
         let mut guard = self.state.inner.borrow_mut();
@@ -320,13 +363,16 @@ impl State {
     pub(crate) fn received(self: &Rc<Self>, reactor: &Reactor, result: i32, more: bool, outcome: Outcome) {
         let mut guard = self.inner.borrow_mut();
         let inner = &mut *guard;
-        if inner.dropped {
+        // Nothing follows an end: what still comes after a cut is nobody's.
+        if inner.dropped || inner.end.is_some() {
             return;
         }
         if let Outcome::Received(taken) = outcome
             && !taken.is_empty()
         {
-            inner.queue.push_back(taken);
+            // The buffer goes back where it is needed by others that have readers.
+            let piece = if taken.are_few() { Piece::Own((*taken).into()) } else { Piece::Shared(taken) };
+            inner.queue.push_back(piece);
         }
         if more {
             if let Receiving::Armed(key) = inner.receiving
@@ -412,6 +458,8 @@ impl State {
         let inner = &mut *guard;
         inner.dirty = false;
         if inner.sending.is_some() || inner.next.is_empty() || inner.failed.is_some() {
+            // One that was dropped and then cut off has nothing more to linger for.
+            self.settle(inner, reactor);
             return;
         }
         if inner.full {
@@ -440,6 +488,10 @@ impl State {
                 inner.next = Vec::new();
                 bytes.clear();
             }
+        }
+        if inner.failed.is_some() {
+            // Given up or cut off meanwhile: the rest leaves no more.
+            bytes.clear();
         }
         if inner.full && !bytes.is_empty() {
             // What was not taken stays in front.
@@ -474,6 +526,26 @@ impl State {
             inner.lingers = false;
             reactor.lingering.set(reactor.lingering.get() - 1);
         }
+    }
+
+    /// See [`Knife::cut`].
+    fn cut(&self) {
+        let mut inner = self.inner.borrow_mut();
+        inner.next = Vec::new();
+        inner.failed.get_or_insert(libc::ECONNABORTED);
+        if inner.end.is_none() {
+            (inner.end, inner.read) = (Some(libc::ECONNABORTED), 0);
+            inner.queue.clear();
+        }
+        let wakers = (inner.reader.take(), inner.writer.take());
+        drop(inner);
+        // A send that the kernel was not told of yet fails by this; closing alone would let it, and all before it, pass.
+        if rustix::net::connect_unspec(&self.fd).is_err() {
+            // No TCP: a wire of this machine.
+            let _ = rustix::net::shutdown(&self.fd, rustix::net::Shutdown::Both);
+        }
+        wake(wakers.0);
+        wake(wakers.1);
     }
 
     /// A dropped socket has had its time.

@@ -96,6 +96,8 @@ pub(crate) struct Tasks {
     ready: Rc<Ready>,
     outside: Arc<Outside>,
     panics: Cell<u64>,
+    /// Told of each.
+    on_panic: RefCell<Option<Rc<dyn Fn()>>>,
 }
 
 /// Takes the queues from the thread when the executor ends.
@@ -114,7 +116,13 @@ impl Tasks {
         let core = CORES.fetch_add(1, Ordering::Relaxed);
         let ready = Ready { core, now: RefCell::default(), later: RefCell::default(), running: Cell::new(None) };
         let outside = Outside { core, woken: Mutex::default(), any: AtomicBool::new(false), bell };
-        Self { tasks: RefCell::default(), ready: Rc::new(ready), outside: Arc::new(outside), panics: Cell::new(0) }
+        Self {
+            tasks: RefCell::default(),
+            ready: Rc::new(ready),
+            outside: Arc::new(outside),
+            panics: Cell::new(0),
+            on_panic: RefCell::default(),
+        }
     }
 
     /// Makes this thread the tasks' own.
@@ -144,6 +152,17 @@ impl Tasks {
     /// Tasks that ended by a panic.
     pub(crate) fn panics(&self) -> u64 {
         self.panics.get()
+    }
+
+    /// Calls this whenever a task ends by a panic.
+    pub(crate) fn on_panic(&self, hook: Rc<dyn Fn()>) {
+        *self.on_panic.borrow_mut() = Some(hook);
+    }
+
+    fn panicked(&self) {
+        self.panics.set(self.panics.get() + 1);
+        let hook = self.on_panic.borrow().clone();
+        hook.into_iter().for_each(|hook| hook());
     }
 
     /// Takes over what other threads have woken.
@@ -191,8 +210,8 @@ impl Tasks {
             }
             Ok(Poll::Ready(())) => self.end(key, work),
             Err(_) => {
-                self.panics.set(self.panics.get() + 1);
                 self.end(key, work);
+                self.panicked();
             }
         }
     }
@@ -201,7 +220,7 @@ impl Tasks {
         let task = self.tasks.borrow_mut().remove(key);
         // What a task leaves may wake and spawn others, and may panic.
         if catch_unwind(AssertUnwindSafe(|| drop((work, task)))).is_err() {
-            self.panics.set(self.panics.get() + 1);
+            self.panicked();
         }
     }
 

@@ -422,6 +422,9 @@ fn timers_fire_in_order_and_dropped_ones_do_not() {
 fn a_panicking_task_ends_alone_and_its_socket_is_closed() {
     let (ours, mut theirs) = pair();
     run(async move {
+        let told = Rc::new(RefCell::new(0));
+        let tell = Rc::clone(&told);
+        ring_driver::on_panic(move || *tell.borrow_mut() += 1);
         spawn(async move {
             let mut socket = Socket::from(ours);
             let mut buffer = [0; 10];
@@ -435,6 +438,7 @@ fn a_panicking_task_ends_alone_and_its_socket_is_closed() {
             sleep(Duration::from_millis(1)).await;
         }
         assert_eq!(all_returned(256).await.panics, 1);
+        assert_eq!(*told.borrow(), 1);
         assert_eq!(theirs.read(&mut [0; 10]).unwrap(), 0);
     })
     .unwrap();

@@ -1,6 +1,6 @@
 //! A connection between two sessions: what the first left in it is discarded before the second gets it (manual: DISCARD).
 //!
-//! Invariants: a connection is clean when the one statement that was sent has succeeded and the database says that it is
+//! Invariants: a connection is clean when what was sent has succeeded and the database says that it is
 //! idle; whatever else it says makes it worth nothing. Deliberately absent: which connections are kept, and for whom.
 
 use crate::frame::{self, text};
@@ -12,38 +12,46 @@ const FRAMES_MAX: usize = 1024;
 const FRAME_BYTES_MAX: usize = 64 << 10;
 const NOT_CLEAN: Fault = Fault::upstream("the database did not clean a connection that is to be used again");
 
-/// One statement of our own on a connection that no session has.
+/// Statements of our own, one query, on a connection that no session has.
 #[derive(Debug, Default)]
 pub struct Cleaning {
-    /// What the database says when it has done it.
-    tag: &'static [u8],
+    /// What the database says as it does them, in order.
+    tags: &'static [&'static [u8]],
     frames: usize,
-    completed: bool,
+    /// How many of them are done.
+    completed: usize,
 }
 
 impl Cleaning {
     /// Forgets everything a session can leave: transactions are not among it, the connection must be idle.
     #[must_use]
     pub fn discard(down: &mut Lane) -> Self {
-        Self::query(down, "DISCARD ALL", b"DISCARD ALL\0")
+        Self::query(down, "DISCARD ALL", &[b"DISCARD ALL\0"])
     }
 
     /// Gives the connection a name that the server's log and `pg_stat_activity` show.
     #[must_use]
     pub fn name(down: &mut Lane, application: &str) -> Self {
-        let quoted = application.replace(['\'', '\\', '\0'], "?");
-        Self::query(down, &format!("SET application_name = '{quoted}'"), b"SET\0")
+        Self::query(down, &named(application), &[b"SET\0"])
     }
 
-    /// Asks whether anybody is there, and changes nothing: the name goes back to what the connection began with.
+    /// The same on one that another session has left. `DISCARD ALL` leaves the generator of `random()` as it is: whoever
+    /// seeded it would know what the next session draws.
     #[must_use]
-    pub fn probe(down: &mut Lane) -> Self {
-        Self::query(down, "RESET application_name", b"RESET\0")
+    pub fn rename(down: &mut Lane, application: &str, random: [u8; 5]) -> Self {
+        Self::query(down, &format!("{}; {}", named(application), seeded(random)), &[b"SET\0", b"SET\0"])
     }
 
-    fn query(down: &mut Lane, statement: &str, tag: &'static [u8]) -> Self {
-        down.put_with(|out| frame::write(out, b'Q', |body| text(body, statement.as_bytes())));
-        Self { tag, ..Self::default() }
+    /// Asks one that another session has left whether anybody is there; its name goes back to what the connection began
+    /// with, and `random()` is seeded anew.
+    #[must_use]
+    pub fn probe(down: &mut Lane, random: [u8; 5]) -> Self {
+        Self::query(down, &format!("RESET application_name; {}", seeded(random)), &[b"RESET\0", b"SET\0"])
+    }
+
+    fn query(down: &mut Lane, statements: &str, tags: &'static [&'static [u8]]) -> Self {
+        down.put_with(|out| frame::write(out, b'Q', |body| text(body, statements.as_bytes())));
+        Self { tags, ..Self::default() }
     }
 
     /// The last word to a connection that is not needed any more (manual: Terminate).
@@ -73,7 +81,7 @@ impl Cleaning {
             up.skip(header.len);
             match header.tag {
                 // Another's answer is a late one, and ours follows it.
-                b'C' if body == self.tag && !self.completed => self.completed = true,
+                b'C' if self.tags.get(self.completed).is_some_and(|tag| body == *tag) => self.completed += 1,
                 b'N' | b'A' => {}
                 b'S' => {
                     let mut reader = Reader::new(&body);
@@ -82,12 +90,22 @@ impl Cleaning {
                     let known = parameters.iter_mut().find(|(known, _)| known == name).ok_or(NOT_CLEAN)?;
                     known.1 = value.to_vec();
                 }
-                b'Z' if self.completed && body == b"I" && up.input().is_empty() => return Ok(true),
+                b'Z' if self.completed == self.tags.len() && body == b"I" && up.input().is_empty() => return Ok(true),
                 _ => return Err(NOT_CLEAN),
             }
         }
         Ok(false)
     }
+}
+
+fn named(application: &str) -> String {
+    format!("SET application_name = '{}'", application.replace(['\'', '\\', '\0'], "?"))
+}
+
+/// `SET seed`, which takes -1 to 1.
+fn seeded(random: [u8; 5]) -> String {
+    let parts = random.iter().fold(0u64, |all, byte| all << 8 | u64::from(*byte));
+    format!("SET seed = 0.{:012}", parts % 1_000_000_000_000)
 }
 
 #[cfg(test)]
@@ -127,6 +145,31 @@ mod tests {
         let Chunk::Bytes(bytes) = down.chunk() else { panic!("nothing is asked") };
         assert_eq!(&bytes[5..], b"SET application_name = 'a?; DROP??'\0");
         assert_eq!(bytes[0], b'Q');
+        let mut down = Lane::new(1 << 20);
+        let _ = Cleaning::probe(&mut down, [0, 0, 0, 1, 2]);
+        let Chunk::Bytes(bytes) = down.chunk() else { panic!("nothing is asked") };
+        assert_eq!(&bytes[5..], b"RESET application_name; SET seed = 0.000000000258\0");
+        let mut down = Lane::new(1 << 20);
+        let _ = Cleaning::rename(&mut down, "b", [255; 5]);
+        let Chunk::Bytes(bytes) = down.chunk() else { panic!("nothing is asked") };
+        assert_eq!(&bytes[5..], b"SET application_name = 'b'; SET seed = 0.099511627775\0");
+    }
+
+    #[test]
+    fn two_statements_answer_twice_in_order() {
+        let (set, reset, idle) = (frame(b'C', b"SET\0"), frame(b'C', b"RESET\0"), frame(b'Z', b"I"));
+        for (said, clean) in [
+            ([&reset[..], &set, &idle].concat(), true),
+            ([&set[..], &reset, &idle].concat(), false),
+            ([&reset[..], &idle].concat(), false),
+            ([&reset[..], &set, &set, &idle].concat(), false),
+        ] {
+            let mut up = Lane::new(1 << 20);
+            up.slot(&mut Buffers::default())[..said.len()].copy_from_slice(&said);
+            up.received(said.len());
+            let mut cleaning = Cleaning::probe(&mut Lane::new(1 << 20), [0; 5]);
+            assert_eq!(cleaning.step(&mut up, &mut []).is_ok_and(|done| done), clean, "{said:?}");
+        }
     }
 
     #[test]

@@ -1,16 +1,20 @@
 //! The driver on glommio 0.9.
 
+use futures_lite::FutureExt as _;
 use futures_lite::future::poll_fn;
 use glommio::io::OpenOptions;
 pub(super) use glommio::io::{DmaBuffer as DirectBuffer, DmaFile as DirectFile};
 use glommio::net::TcpStream;
 use glommio::{LocalExecutorBuilder, Placement};
+use std::cell::RefCell;
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::Path;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -35,6 +39,12 @@ impl Socket {
 
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         glommio_read(Pin::new(&mut self.0), cx, buffer)
+    }
+
+    /// Ends both directions (shutdown(2)), which the runtime does at once.
+    pub(super) fn cut(&mut self) {
+        let mut shut = std::pin::pin!(self.0.shutdown(std::net::Shutdown::Both));
+        let _ = shut.as_mut().poll(&mut Context::from_waker(std::task::Waker::noop()));
     }
 
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
@@ -70,9 +80,28 @@ pub(super) async fn sleep(duration: Duration) {
     glommio::timer::sleep(duration).await;
 }
 
-/// Runs a task to its end on this core.
+thread_local! {
+    /// Told of each panic of a task.
+    static ON_PANIC: RefCell<Option<Rc<dyn Fn()>>> = const { RefCell::new(None) };
+}
+
+/// Calls this whenever a task ends by a panic.
+pub(super) fn on_panic(hook: impl Fn() + 'static) {
+    ON_PANIC.with(|place| *place.borrow_mut() = Some(Rc::new(hook)));
+}
+
+/// Runs a task to its end on this core. Its panic ends the executor if nobody wants to be told.
 pub(super) fn spawn(future: impl Future<Output = ()> + 'static) {
-    glommio::spawn_local(future).detach();
+    let work = AssertUnwindSafe(Box::pin(future)).catch_unwind();
+    let watched = async move {
+        if let Err(panic) = work.await {
+            match ON_PANIC.with(|place| place.borrow().clone()) {
+                Some(hook) => hook(),
+                None => resume_unwind(panic),
+            }
+        }
+    };
+    glommio::spawn_local(watched).detach();
 }
 
 /// Runs work that would hold up the core on the executor's helper thread.
@@ -107,7 +136,9 @@ pub(super) fn run<T: 'static>(
         .ring_depth(RING_DEPTH)
         .make()
         .map_err(io::Error::from)?;
-    Ok(executor.run(main))
+    let result = executor.run(main);
+    ON_PANIC.take();
+    Ok(result)
 }
 
 /// A listening socket of this core. Several cores listen on one address (SO_REUSEPORT).
