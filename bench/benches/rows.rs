@@ -32,6 +32,12 @@ struct Case {
 }
 
 fn main() {
+    if std::env::args().any(|argument| argument == "--help") {
+        println!(
+            "Usage: cargo bench -p bench --bench rows -- [text|binary|\"COPY text\"|\"COPY binary\"]... [WHAT IS MASKED]..."
+        );
+        return;
+    }
     let only: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let works = [
         (Work::Nothing, None),

@@ -244,6 +244,13 @@ fn dictionary(fields: &[Vec<u8>]) {
 }
 
 fn main() {
+    if std::env::args().any(|argument| argument == "--help") {
+        println!(
+            "Usage: cargo bench -p bench --bench scan -- [TEXT]...   (what stands in its first column, or a part of it)"
+        );
+        return;
+    }
+    let only: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
     let folder = Folder::new().expect("a temporary folder");
     let program = build(folder.path());
     if let Err(why) = &program {
@@ -260,6 +267,9 @@ fn main() {
         ("notes, nothing to find", 2, 0, false),
         ("notes, all with PHI", 2, 1, false),
     ] {
+        if !only.is_empty() && !only.iter().any(|part| name.contains(part.as_str())) {
+            continue;
+        }
         let mut fields = fields(numbers, identifiers);
         if cached {
             fields.truncate(BATCH);
@@ -304,5 +314,7 @@ fn main() {
         );
     }
     println!("\nratio: of batches to Hyperscan's ends of matches, its faster way");
-    dictionary(&fields(2, 0));
+    if only.is_empty() || only.iter().any(|part| "dictionary".contains(part.as_str())) {
+        dictionary(&fields(2, 0));
+    }
 }

@@ -1,12 +1,14 @@
 //! The floor: a proxy that copies bytes and knows nothing. One thread, epoll, one 256 KiB buffer for all connections.
 //!
 //! What a proxy of any kind must spend is what this one spends: a read and a write for each wake-up. Bytes that the other
-//! side does not take at once are kept for their connection, which is not read again until they are gone. Deliberately
-//! absent: TLS, limits, time-outs, anything that a proxy in service needs.
+//! side does not take at once stay in their buffer, which is the connection's until they are gone; meanwhile it is not read. So
+//! no byte is copied but by the kernel, and an idle connection has no buffer. Deliberately absent: TLS, limits, time-outs, anything that a proxy in service needs.
 
 use std::{
     io::{ErrorKind, Read, Write},
+    mem,
     net::{SocketAddr, TcpListener, TcpStream},
+    ops::Range,
 };
 
 use crate::{
@@ -26,15 +28,25 @@ struct Pair {
 struct End {
     socket: TcpStream,
     interest: Interest,
-    /// Bytes from the other end that this one has not taken.
-    waiting: Vec<u8>,
+    /// Bytes from the other end that this one has not taken: a buffer, and where in it they are.
+    waiting: Option<(Vec<u8>, Range<usize>)>,
+}
+
+/// Buffers that no connection has.
+#[derive(Debug, Default)]
+struct Spare(Vec<Vec<u8>>);
+
+impl Spare {
+    fn take(&mut self) -> Vec<u8> {
+        self.0.pop().unwrap_or_else(|| vec![0; BUFFER_BYTES])
+    }
 }
 
 impl End {
     fn new(socket: TcpStream) -> Result<Self> {
         socket.set_nodelay(true).doing("set TCP_NODELAY")?;
         socket.set_nonblocking(true).doing("make a socket non-blocking")?;
-        Ok(Self { socket, interest: Interest::READ, waiting: Vec::new() })
+        Ok(Self { socket, interest: Interest::READ, waiting: None })
     }
 
     fn want(&mut self, poller: &Poller, token: u64, interest: Interest) -> Result<()> {
@@ -56,7 +68,8 @@ pub fn serve(listener: &TcpListener, upstream: SocketAddr) -> Result<()> {
     poller.add(listener, LISTENER, Interest::READ)?;
     let mut pairs: Vec<Option<Pair>> = Vec::new();
     let mut free: Vec<usize> = Vec::new();
-    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut spare = Spare::default();
+    let mut buffer = spare.take();
     let mut ready = Vec::new();
     loop {
         poller.wait(None, &mut ready)?;
@@ -70,10 +83,10 @@ pub fn serve(listener: &TcpListener, upstream: SocketAddr) -> Result<()> {
             let Some(pair) = pairs.get_mut(index).and_then(Option::as_mut) else { continue };
             let mut open = true;
             if event.write {
-                open = drain(pair, index, side, &poller)?;
+                open = drain(pair, index, side, &poller, &mut spare)?;
             }
             if open && event.read {
-                open = forward(pair, index, side, &poller, &mut buffer)?;
+                open = forward(pair, index, side, &poller, (&mut buffer, &mut spare))?;
             }
             if !open {
                 pairs[index] = None;
@@ -117,10 +130,16 @@ const fn token(index: usize, side: usize) -> u64 {
 }
 
 /// Reads from one side and writes to the other. Says whether the pair goes on.
-fn forward(pair: &mut Pair, index: usize, side: usize, poller: &Poller, buffer: &mut [u8]) -> Result<bool> {
+fn forward(
+    pair: &mut Pair,
+    index: usize,
+    side: usize,
+    poller: &Poller,
+    (buffer, spare): (&mut Vec<u8>, &mut Spare),
+) -> Result<bool> {
     let [first, second] = &mut pair.ends;
     let (from, to) = if side == 0 { (first, second) } else { (second, first) };
-    if !to.waiting.is_empty() {
+    if to.waiting.is_some() {
         return Ok(true);
     }
     let n = match from.socket.read(buffer) {
@@ -135,7 +154,7 @@ fn forward(pair: &mut Pair, index: usize, side: usize, poller: &Poller, buffer: 
         Err(_) => return Ok(false),
     };
     if written < n {
-        to.waiting.extend_from_slice(&buffer[written..n]);
+        to.waiting = Some((mem::replace(buffer, spare.take()), written..n));
         to.want(poller, token(index, 1 - side), Interest { write: true, ..to.interest })?;
         from.want(poller, token(index, side), Interest { read: false, ..from.interest })?;
     }
@@ -143,19 +162,17 @@ fn forward(pair: &mut Pair, index: usize, side: usize, poller: &Poller, buffer: 
 }
 
 /// Writes what one side has not taken, and lets the other be read again when that is gone.
-fn drain(pair: &mut Pair, index: usize, side: usize, poller: &Poller) -> Result<bool> {
+fn drain(pair: &mut Pair, index: usize, side: usize, poller: &Poller, spare: &mut Spare) -> Result<bool> {
     let [first, second] = &mut pair.ends;
     let (to, from) = if side == 0 { (first, second) } else { (second, first) };
-    if to.waiting.is_empty() {
-        return Ok(true);
-    }
-    match to.socket.write(&to.waiting) {
-        Ok(n) => drop(to.waiting.drain(..n)),
+    let Some((bytes, rest)) = &mut to.waiting else { return Ok(true) };
+    match to.socket.write(&bytes[rest.clone()]) {
+        Ok(n) => rest.start += n,
         Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
         Err(_) => return Ok(false),
     }
-    if to.waiting.is_empty() {
-        to.waiting = Vec::new();
+    if rest.start == rest.end {
+        spare.0.extend(to.waiting.take().map(|(bytes, _)| bytes));
         to.want(poller, token(index, side), Interest { write: false, ..to.interest })?;
         from.want(poller, token(index, 1 - side), Interest { read: true, ..from.interest })?;
     }

@@ -13,8 +13,16 @@ use crate::failure::{Doing, Result};
 const WRITE_BYTES: usize = 16 << 10;
 /// Commits measured.
 const COMMITS: usize = 100;
+/// f_type of tmpfs, statfs(2).
+const TMPFS: i64 = 0x0102_1994;
 /// Longest measurement.
 const LIMIT: Duration = Duration::from_secs(3);
+
+/// This folder is in memory and not on a disk: a commit costs nothing there.
+#[must_use]
+pub fn in_memory(folder: &Path) -> bool {
+    rustix::fs::statfs(folder).is_ok_and(|found| found.f_type == TMPFS)
+}
 
 /// Microseconds that a small write and its `fdatasync` take, median and 99th percentile, into a file whose space is
 /// already there.

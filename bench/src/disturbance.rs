@@ -91,18 +91,19 @@ impl Look {
         between(self, &Self::now(), own)
     }
 
-    fn kinds(&self, own: u32) -> (HashMap<&str, i64>, i64) {
-        let mut others: HashMap<&str, i64> = HashMap::new();
-        let mut all = 0;
+    fn kinds(&self, own: u32) -> Kinds<'_> {
+        let mut kinds = Kinds::default();
         for (pid, stat) in &self.processes {
             let used = i64::try_from(stat.own + stat.waited).unwrap_or(i64::MAX);
-            all += used;
+            kinds.all += used;
             let kernel = *pid == KTHREADD || stat.parent == KTHREADD;
-            if !kernel && !self.below(*pid, own) {
-                *others.entry(&stat.name).or_default() += used;
+            if kernel {
+                kinds.kernel += used;
+            } else if !self.below(*pid, own) {
+                *kinds.others.entry(&stat.name).or_default() += used;
             }
         }
-        (others, all)
+        kinds
     }
 
     fn below(&self, mut pid: u32, root: u32) -> bool {
@@ -120,6 +121,17 @@ impl Look {
     }
 }
 
+/// Ticks by whom they were used.
+#[derive(Debug, Default)]
+struct Kinds<'a> {
+    /// Processes that are not ours, by name.
+    others: HashMap<&'a str, i64>,
+    /// Threads of the kernel.
+    kernel: i64,
+    /// Everybody.
+    all: i64,
+}
+
 /// What others did, as parts of the whole machine (1 is every processor for the whole time).
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Measure {
@@ -129,6 +141,8 @@ pub struct Measure {
     pub stolen: f64,
     /// Busy with something no process here accounts for.
     pub hidden: f64,
+    /// Threads of the kernel: information, not a reason; what they do for what is measured is in nobody's processor time.
+    pub kernel: f64,
     /// Some task waited for a processor, ours included: information, not a reason.
     pub processor_pressure: f64,
     /// Some task waited for memory.
@@ -146,15 +160,15 @@ fn between(before: &Look, after: &Look, own: u32) -> Measure {
         return Measure::default();
     }
     let part = |ticks: i64| (ticks.max(0) as f64 / total as f64).min(1.0);
-    let (others_before, all_before) = before.kinds(own);
-    let (others_after, all_after) = after.kinds(own);
+    let (first, last) = (before.kinds(own), after.kinds(own));
     // What a process used goes to its parent when it is waited for: only the sum over a family means something, and what
     // a process had used before the first look must be taken off although it ended.
     let sum = |kinds: &HashMap<&str, i64>| kinds.values().sum::<i64>();
-    let others = part(sum(&others_after) - sum(&others_before));
-    let mut who: Vec<(String, f64)> = others_after
+    let others = part(sum(&last.others) - sum(&first.others));
+    let mut who: Vec<(String, f64)> = last
+        .others
         .iter()
-        .map(|(name, used)| ((*name).to_owned(), part(used - others_before.get(name).unwrap_or(&0))))
+        .map(|(name, used)| ((*name).to_owned(), part(used - first.others.get(name).unwrap_or(&0))))
         .filter(|(_, part)| *part >= NAMED_FROM)
         .collect();
     who.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -166,7 +180,8 @@ fn between(before: &Look, after: &Look, own: u32) -> Measure {
     Measure {
         others,
         stolen: part(i64::try_from(after.machine.steal.saturating_sub(before.machine.steal)).unwrap_or(i64::MAX)),
-        hidden: part(busy - (all_after - all_before)),
+        hidden: part(busy - (last.all - first.all)),
+        kernel: part(last.kernel - first.kernel),
         processor_pressure: waited(|p| p.processor),
         memory_pressure: waited(|p| p.memory),
         io_pressure: waited(|p| p.io),
@@ -298,6 +313,7 @@ mod tests {
         let (a, b) = looks(&before, &after, 1_650, 0);
         let measure = between(&a, &b, OURS);
         assert_eq!(measure.taken(), 0.0);
+        assert!((measure.kernel - 300.0 / 2_000.0).abs() < 1e-9);
         assert!((measure.processor_pressure - 0.9).abs() < 1e-9);
         assert!(!measure.disturbed(LIMIT_DEFAULT));
     }

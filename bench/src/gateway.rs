@@ -234,7 +234,8 @@ impl Programs {
         // `target/release/bench`: cargo names the folder after the profile, `dev` excepted.
         let release = folder.file_name().is_some_and(|name| name == "release");
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "-p", "tidegate", "-p", "policy-compiler"]);
+        cargo.args(["build", "-p", "tidegate", "-p", "policy-compiler", "--manifest-path"]);
+        cargo.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"));
         if release {
             cargo.arg("--release");
         } else {

@@ -234,6 +234,9 @@ impl Session {
                 return Err(format!("a statement failed: {}", error_text(body)).into());
             }
             if self.walk.ready {
+                if self.walk.rows() != 1 {
+                    return Err(format!("a statement of one row was answered with {}", self.walk.rows()).into());
+                }
                 return Ok(true);
             }
             if n < buffer.len() && matches!(self.stream, Stream::Plain(_)) {

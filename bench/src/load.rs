@@ -8,13 +8,13 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, thread, time::Duratio
 
 use crate::{
     accounting, disk,
-    disturbance::{Decision, Look, Patience},
+    disturbance::{Decision, Look, Measure, Patience},
     failure::{Failure, Result, Stop},
     gateway::{Audit, Driver, Programs, Recording, Variant},
     machine::{self, Machine},
     peers::{self, Peer},
     piece::{self, Player},
-    postgres::Size,
+    postgres::{self, Size},
     progress::Progress,
     report::{PeerFound, Report, Sample, Settings},
     syscalls,
@@ -68,18 +68,23 @@ pub fn run(plan: &Plan, stop: &Stop) -> Result<Report> {
         )
         .into());
     }
+    if let Some(folder) = plan.peers.as_deref().filter(|folder| !folder.is_dir()) {
+        return Err(format!("there is no folder {} to look for peers in", folder.display()).into());
+    }
+    postgres::is_installed()?;
     let (found, peers) = look_for_peers(plan);
     let wants_gateway = plan.ways.is_empty() || plan.ways.iter().any(|way| way.is_gateway());
     let programs = if wants_gateway { Some(Programs::ready(plan.programs.as_deref())?) } else { None };
     let ways = if plan.ways.is_empty() { usual(&found, programs.as_ref()) } else { plan.ways.clone() };
     if let Some(missing) = ways.iter().find(|way| matches!(way, Way::Peer(peer) if !found.contains_key(peer))) {
-        return Err(format!("{missing} is not on this machine (see --peers)").into());
+        return Err(format!("{missing} is not on this machine: its program is neither in --peers nor in PATH").into());
     }
     eprintln!("starting PostgreSQL with {} rows, and the canned server", plan.extent.rows);
     let size = Size { people: plan.extent.rows, scale: plan.extent.scale };
     let ground = Ground::new(size, plan.extent.rows, programs, found, stop)?;
     let settings = Settings {
         machine,
+        audit_in_memory: disk::in_memory(ground.folder.path()),
         postgres: ground.postgres.version.clone(),
         peers,
         syscalls_by: plan.syscalls.then(syscalls::tool).flatten(),
@@ -179,7 +184,14 @@ impl Run<'_> {
                 self.progress.done(seconds);
             }
             match self.tolerate(work, case, ready)? {
-                Some(player) => players.push((case, player)),
+                Some(player) => {
+                    if work.tls
+                        && let Some(secured) = player.secured(case)?
+                    {
+                        self.report.add_tls(case.way, secured);
+                    }
+                    players.push((case, player));
+                }
                 None => self.progress.done(seconds * rounds as f64),
             }
         }
@@ -195,18 +207,17 @@ impl Run<'_> {
                 let name = work.case_name(*case);
                 self.progress.say(&format!("{work}: round {}/{rounds} {name}", round + 1));
                 let case = *case;
-                let sample = Self::piece(
-                    &mut self.patience,
-                    &self.progress,
-                    (self.ground, extent, self.own),
-                    player,
-                    work,
-                    case,
-                    self.stop,
-                );
+                let played = undisturbed(&mut self.patience, &self.progress, PAUSE, || {
+                    self.stop.check()?;
+                    let before = Look::now();
+                    let figures = player.play(work, case, self.ground, extent, self.stop)?;
+                    Ok((figures, before.since(self.own)))
+                });
                 self.progress.done(seconds);
-                match self.tolerate(work, case, sample)? {
-                    Some(sample) => self.report.add(Sample { round, ..sample }),
+                match self.tolerate(work, case, played)? {
+                    Some((figures, measure, disturbed)) => {
+                        self.report.add(Sample { work, case, round, measure, disturbed, figures });
+                    }
                     None => failed.push(at),
                 }
             }
@@ -224,39 +235,6 @@ impl Run<'_> {
             }
         }
         Ok(())
-    }
-
-    /// One piece, as often as the disturbance asks for.
-    fn piece(
-        patience: &mut Patience,
-        progress: &Progress,
-        (ground, extent, own): (&Ground, Extent, u32),
-        player: &mut Player,
-        work: Work,
-        case: Case,
-        stop: &Stop,
-    ) -> Result<Sample> {
-        let mut times = 0;
-        loop {
-            let before = Look::now();
-            let figures = player.play(work, case, ground, extent, stop)?;
-            let measure = before.since(own);
-            let decision = patience.decide(&measure, times)?;
-            if decision != Decision::Repeat {
-                return Ok(Sample {
-                    work,
-                    case,
-                    round: 0,
-                    measure,
-                    disturbed: decision == Decision::KeepDisturbed,
-                    figures,
-                });
-            }
-            progress.note(&format!("thrown away and repeated: {}", measure.words()));
-            times += 1;
-            thread::sleep(PAUSE);
-            stop.check()?;
-        }
     }
 
     fn player(&mut self, work: Work, case: Case) -> Result<Player> {
@@ -292,6 +270,26 @@ impl Run<'_> {
     }
 }
 
+/// Plays a piece as often as the disturbance asks for, with a pause before each repetition: what it gave and the disturbance,
+/// and whether that was too much and is kept because the run is forced.
+fn undisturbed<T>(
+    patience: &mut Patience,
+    progress: &Progress,
+    pause: Duration,
+    mut play: impl FnMut() -> Result<(T, Measure)>,
+) -> Result<(T, Measure, bool)> {
+    for times in 0.. {
+        let (figures, measure) = play()?;
+        match patience.decide(&measure, times)? {
+            Decision::Keep => return Ok((figures, measure, false)),
+            Decision::KeepDisturbed => return Ok((figures, measure, true)),
+            Decision::Repeat => progress.note(&format!("thrown away and repeated: {}", measure.words())),
+        }
+        thread::sleep(pause);
+    }
+    Err("a piece was repeated for ever".into())
+}
+
 /// Seconds of processor time that what answers has used, where that is ours.
 ///
 /// # Errors
@@ -300,5 +298,40 @@ pub fn server_seconds(ground: &Ground, backend: Backend) -> Result<Option<f64>> 
     match backend {
         Backend::Postgres => Ok(None),
         Backend::Canned => accounting::cpu_seconds(ground.canned.id()).map(Some),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disturbance::LIMIT_DEFAULT;
+
+    /// Plays pieces of which those with these numbers are disturbed: what came of it, and how often it was played.
+    fn played(force: bool, loud: &[usize]) -> (Result<(usize, Measure, bool)>, usize) {
+        let mut patience = Patience::new(LIMIT_DEFAULT, force, 1);
+        let mut number = 0;
+        let result = undisturbed(&mut patience, &Progress::default(), Duration::ZERO, || {
+            number += 1;
+            let others = if loud.contains(&number) { 0.5 } else { 0.01 };
+            Ok((number, Measure { others, who: vec![("cargo".to_owned(), others)], ..Measure::default() }))
+        });
+        (result, number)
+    }
+
+    #[test]
+    fn a_disturbed_piece_is_thrown_away_and_played_again() {
+        let (result, pieces) = played(false, &[1, 2]);
+        let (figures, measure, disturbed) = result.unwrap();
+        assert_eq!((figures, disturbed, pieces), (3, false, 3), "the figures of the quiet one count");
+        assert!(!measure.disturbed(LIMIT_DEFAULT));
+    }
+
+    #[test]
+    fn a_piece_that_is_always_disturbed_ends_the_run_with_who_it_was() {
+        let (result, pieces) = played(false, &[1, 2, 3, 4, 5, 6, 7]);
+        assert!(matches!(result.unwrap_err(), Failure::Disturbed(who) if who.contains("cargo 50 %")));
+        assert_eq!(pieces, 5);
+        // Unless it is forced: then it says so.
+        assert!(played(true, &[1]).0.unwrap().2);
     }
 }

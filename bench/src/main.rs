@@ -120,7 +120,7 @@ struct Load {
     #[arg(long, value_name = "NAME", num_args = 1.., value_delimiter = ',')]
     work: Vec<String>,
     /// Only these ways: direct, copy-proxy, haproxy, pgbouncer, odyssey, pgcat, pgdog, pgagroal, gateway (with -strict
-    /// -intent -off, -recorded -recorded-zstd -recorded-plain, -uring -glommio, -2cores after it). Otherwise all that are
+    /// -intent -off, -recorded -recorded-zstd -recorded-plain, -uring -glommio, -reuse, -2cores after it). Otherwise all that are
     /// on this machine, and variants of the gateway in the work in which they differ.
     #[arg(long, visible_alias = "target", value_name = "WAY", value_delimiter = ',', num_args = 1..)]
     way: Vec<Way>,
@@ -136,8 +136,8 @@ struct Load {
     /// Do not count system calls.
     #[arg(long)]
     no_syscalls: bool,
-    /// Part of the machine that others may use meanwhile; a piece in which they use more is repeated.
-    #[arg(long, value_name = "PART", default_value_t = LIMIT_DEFAULT)]
+    /// Part of the machine that others may use meanwhile, 0 to 1; a piece in which they use more is repeated.
+    #[arg(long, value_name = "PART", default_value_t = LIMIT_DEFAULT, value_parser = part)]
     limit: f64,
     /// Report although others use more, with a warning.
     #[arg(long)]
@@ -150,6 +150,11 @@ struct Load {
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
     if (0.01..=600.0).contains(&seconds) { Ok(seconds) } else { Err("must be from 0.01 to 600".to_owned()) }
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    let part: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.0..=1.0).contains(&part) { Ok(part) } else { Err("must be from 0 to 1".to_owned()) }
 }
 
 /// Others disturbed a measurement too much.

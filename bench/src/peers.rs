@@ -106,6 +106,12 @@ impl Peer {
         !matches!(self, Self::Floor | Self::Haproxy)
     }
 
+    /// It has one thread for all clients; the other has a process for each.
+    #[must_use]
+    pub const fn has_one_thread(self) -> bool {
+        !matches!(self, Self::Pgagroal)
+    }
+
     /// The program, looked for in `folder` first.
     ///
     /// # Errors

@@ -18,10 +18,11 @@ use postgres_protocol::{IsNull, message::frontend};
 use crate::{
     accounting,
     failure::{Doing, Failure, Result, Stop},
+    gateway::Recording,
     generator::{self, Generator, Mode},
     load,
     syscalls::Count,
-    target::{Backend, Ground, Target},
+    target::{Backend, Ground, Target, Way},
     wire::{Client, Format},
     work::{Bulk, Case, Extent, Figures, Kind, Mask, Work, check},
 };
@@ -36,6 +37,10 @@ const WARM_SESSIONS: usize = 20;
 const LOGIN_LIMIT: Duration = Duration::from_secs(20);
 /// For what the proxy does after the last statement.
 const SETTLE: Duration = Duration::from_secs(1);
+/// After a piece the books stay open for so long: records that nobody waited for are written within 50 ms, and belong to the piece.
+const TAIL: Duration = Duration::from_millis(80);
+/// The same where answers are recorded, whose chunks may be open for half a second.
+const TAIL_RECORDED: Duration = Duration::from_millis(700);
 /// To begin and to end a count of system calls.
 pub const COUNTING_SECONDS: f64 = 0.5;
 /// Of a warm-up, as a part of a piece.
@@ -101,7 +106,7 @@ pub fn seconds(work: Work, extent: Extent) -> f64 {
         Kind::Mixed => extent.seconds * 2.0 + 0.1,
         Kind::Idle => 3.0 + extent.sessions as f64 / 1000.0,
         Kind::Statements { clients, .. } if clients > 200 && work.backend == Backend::Postgres => extent.seconds + 4.0,
-        _ => extent.seconds + 0.1,
+        _ => extent.seconds + 0.1 + TAIL.as_secs_f64(),
     }
 }
 
@@ -158,6 +163,15 @@ impl Player {
         }
         let short = Extent { seconds: extent.seconds * WARM_PART, ..extent };
         self.play(work, case, ground, short, stop).map(drop)
+    }
+
+    /// What clients and the proxy agreed on, where clients use TLS.
+    ///
+    /// # Errors
+    /// A login fails.
+    pub fn secured(&self, case: Case) -> Result<Option<String>> {
+        let Some(target) = &self.target else { return Ok(None) };
+        Ok(Client::login(target.login(case.mask.user()))?.stream.secured())
     }
 
     /// Plays a piece.
@@ -238,6 +252,7 @@ struct Books<'a> {
     server: Option<f64>,
     ground: &'a Ground,
     backend: Backend,
+    tail: Duration,
     start: Instant,
 }
 
@@ -245,11 +260,20 @@ impl<'a> Books<'a> {
     fn open(target: &Target, ground: &'a Ground, backend: Backend) -> Result<Self> {
         let proxy = target.proxy().map(|pid| Ok::<_, Failure>((pid, accounting::cpu_seconds(pid)?))).transpose()?;
         let server = load::server_seconds(ground, backend)?;
-        Ok(Self { proxy, server, ground, backend, start: Instant::now() })
+        let tail = match target.way {
+            Way::Gateway(variant) if variant.recording != Recording::None => TAIL_RECORDED,
+            Way::Direct | Way::Peer(_) | Way::Gateway(_) => TAIL,
+        };
+        Ok(Self { proxy, server, ground, backend, tail, start: Instant::now() })
     }
 
     fn close(self, mut figures: Figures) -> Result<Figures> {
         let seconds = self.start.elapsed().as_secs_f64();
+        if let (Some(before), Some(after)) = (self.server, load::server_seconds(self.ground, self.backend)?) {
+            figures.server_busy = Some((after - before) / seconds);
+        }
+        // For all ways alike.
+        thread::sleep(self.tail);
         if let Some((pid, before)) = self.proxy {
             let used = accounting::cpu_seconds(pid)? - before;
             figures.cpu_s = Some(used);
@@ -259,9 +283,6 @@ impl<'a> Books<'a> {
                 None if figures.count > 0 => figures.cpu_us_per_statement = Some(used * 1e6 / figures.count as f64),
                 None => {}
             }
-        }
-        if let (Some(before), Some(after)) = (self.server, load::server_seconds(self.ground, self.backend)?) {
-            figures.server_busy = Some((after - before) / seconds);
         }
         Ok(figures)
     }

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, client::Resumption};
 
 use crate::{
     failure::{Doing, Result},
@@ -37,11 +37,13 @@ impl Pki {
         write_owned(&key, &made.signing_key.serialize_pem())?;
         let mut roots = RootCertStore::empty();
         roots.add(made.cert.der().clone()).doing("trust a certificate")?;
-        let client = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        let mut client = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .doing("set TLS up")?
             .with_root_certificates(roots)
             .with_no_client_auth();
+        // PostgreSQL's own clients begin every session anew.
+        client.resumption = Resumption::disabled();
         Ok(Self { certificate, key, client: Arc::new(client) })
     }
 }

@@ -28,8 +28,10 @@ pub const PASSWORD: &str = "load-harness-password";
 const CONNECTIONS: usize = 3_000;
 /// Database.
 pub const DATABASE: &str = "bench";
-/// Debian's folder of the server's programs; `PATH` is looked at as well.
+/// Debian's folder of the server's programs of the version that the gateway is developed against; `PATH` is looked at as well.
 const PROGRAMS: &[&str] = &["/usr/lib/postgresql/15/bin"];
+/// Programs of the server that are run.
+const NEEDED: [&str; 3] = ["initdb", "postgres", "pgbench"];
 
 /// How much data.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +52,22 @@ pub struct Postgres {
     /// What it keeps instead of the password.
     pub verifier: String,
     _server: Server,
+}
+
+/// A program of the server.
+///
+/// # Errors
+/// It is not installed; the message says where it is from.
+fn program(name: &str) -> Result<PathBuf> {
+    process::find(name, "postgresql-15", PROGRAMS)
+}
+
+/// Whether a server can be started here.
+///
+/// # Errors
+/// What is missing.
+pub fn is_installed() -> Result<()> {
+    NEEDED.iter().try_for_each(|name| program(name).map(drop))
 }
 
 /// A port nobody uses.
@@ -77,8 +95,7 @@ impl Postgres {
         let data = home.join("data");
         initialise(&home, &data, stop)?;
         let port = free_port()?;
-        let mut command =
-            process::command(&process::find("postgres", "postgresql-15", PROGRAMS)?, Account::Postgres, "INT")?;
+        let mut command = process::command(&program("postgres")?, Account::Postgres, "INT")?;
         command.current_dir(&home).arg("-D").arg(&data).args(["-p", &port.to_string()]);
         command.args(["-k", &home.display().to_string()]);
         let mut server = Server::start("postgres", command, &folder.path().join("postgres.log"), Signal::INT)?;
@@ -123,8 +140,7 @@ fn initialise(home: &Path, data: &Path, stop: &Stop) -> Result<()> {
     if let Some((uid, gid)) = Account::Postgres.ids()? {
         std::os::unix::fs::chown(&secret, Some(uid), Some(gid)).doing("give the password file away")?;
     }
-    let mut command =
-        process::command(&process::find("initdb", "postgresql-15", PROGRAMS)?, Account::Postgres, "TERM")?;
+    let mut command = process::command(&program("initdb")?, Account::Postgres, "TERM")?;
     command.current_dir(home).arg("-D").arg(data).arg(format!("--pwfile={}", secret.display()));
     command.args(["-U", USER, "-A", "scram-sha-256", "--no-locale", "-E", "UTF8", "--no-sync"]);
     process::run("make a PostgreSQL cluster", command, stop, Duration::from_secs(120))?;
@@ -170,8 +186,7 @@ fn fill(login: &Login, size: Size, stop: &Stop) -> Result<String> {
     client.run("create unlogged table people_library as select * from people", Format::Text)?;
     client.run("vacuum analyze people", Format::Text)?;
     client.run("vacuum analyze people_library", Format::Text)?;
-    let program: PathBuf = process::find("pgbench", "postgresql-15", PROGRAMS)?;
-    let mut command = process::command(&program, Account::Own, "TERM")?;
+    let mut command = process::command(&program("pgbench")?, Account::Own, "TERM")?;
     command.args(["-q", "-i", "-I", "dtgvp", "--unlogged-tables", "-s", &size.scale.to_string()]);
     command.args(["-h", "127.0.0.1", "-p", &login.address.port().to_string(), "-U", USER, DATABASE]);
     command.env("PGPASSWORD", PASSWORD);

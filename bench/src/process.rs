@@ -1,7 +1,8 @@
 //! Child processes: servers that are stopped by their id when their value goes, and commands under a deadline.
 //!
 //! Every child is started through `setpriv --pdeathsig`, so that it also ends when the harness is killed outright, and in a
-//! process group of its own, so that Ctrl-C reaches the harness alone, which then stops them in order.
+//! process group of its own, so that Ctrl-C reaches the harness alone, which then stops them in order. (One that is being started in
+//! the very moment in which the harness is killed outright stays: it says too late what it wants to be told.)
 
 use std::{
     fs::{self, File},

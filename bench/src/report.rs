@@ -3,6 +3,7 @@
 //! Medians over the rounds; the spread is the distance of the most from the least as a part of the median. A figure that
 //! was not measured is absent, never zero.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 
 use serde::Serialize;
@@ -21,11 +22,18 @@ use crate::{
 /// Below this part of its processors the proxy was not what limited the rate.
 const LIMITING: f64 = 0.85;
 
+/// Processors that drive the proxy: the load generator's, and the server's.
+const DRIVERS: usize = 2;
+/// In place of a rate that would mislead.
+const CROWDED: &str = "shared";
+
 /// What the run was.
 #[derive(Clone, Debug, Serialize)]
 pub struct Settings {
     /// Machine.
     pub machine: Machine,
+    /// The folder of the audit logs is in memory, where nothing waits for a disk.
+    pub audit_in_memory: bool,
     /// Version of PostgreSQL.
     pub postgres: String,
     /// Peers, found or missing.
@@ -75,6 +83,8 @@ pub struct Report {
     samples: Vec<Sample>,
     syscalls: Vec<(Work, Case, Option<f64>)>,
     failures: Vec<(Work, Case, String)>,
+    /// What clients and each way agreed on under TLS.
+    tls: Vec<(Way, String)>,
     /// Median and 99th percentile of the disk's own commits, per round, microseconds.
     commits: Vec<(f64, f64)>,
 }
@@ -142,9 +152,18 @@ impl Line {
     pub fn was_limit(&self) -> bool {
         let whole = match self.case.way {
             Way::Gateway(variant) => variant.cores as f64,
-            _ => 1.0,
+            // What it could have used nobody knows.
+            Way::Peer(peer) if !peer.has_one_thread() => return false,
+            Way::Direct | Way::Peer(_) => 1.0,
         };
         self.proxy_busy.is_some_and(|busy| busy.median >= LIMITING * whole)
+    }
+
+    /// It has several executors, and on so many processors they share theirs with the load generator and the server: its rates and
+    /// latencies would mislead.
+    #[must_use]
+    pub fn is_crowded(&self, processors: usize) -> bool {
+        matches!(self.case.way, Way::Gateway(variant) if variant.cores > 1 && processors < variant.cores + DRIVERS)
     }
 
     /// The processor time that this work is about: for each statement, or for each GB.
@@ -158,7 +177,14 @@ impl Report {
     /// Empty.
     #[must_use]
     pub const fn new(settings: Settings) -> Self {
-        Self { settings, samples: Vec::new(), syscalls: Vec::new(), failures: Vec::new(), commits: Vec::new() }
+        Self {
+            settings,
+            samples: Vec::new(),
+            syscalls: Vec::new(),
+            failures: Vec::new(),
+            tls: Vec::new(),
+            commits: Vec::new(),
+        }
     }
 
     /// Adds how long the disk's own commits took, median and 99th percentile in microseconds.
@@ -179,6 +205,13 @@ impl Report {
     /// Adds a peer's failure.
     pub fn add_failure(&mut self, work: Work, case: Case, why: String) {
         self.failures.push((work, case, why));
+    }
+
+    /// Adds what clients and a way agreed on under TLS.
+    pub fn add_tls(&mut self, way: Way, secured: String) {
+        if !self.tls.contains(&(way, secured.clone())) {
+            self.tls.push((way, secured));
+        }
     }
 
     /// Medians, in the order in which the work was done, and of the ways.
@@ -238,8 +271,8 @@ impl Report {
             .map(|(work, case, why)| json!({ "work": work, "way": case.way, "why": why }))
             .collect();
         json!({
-            "settings": self.settings, "commit_us": self.commit_us(), "medians": lines, "goals": goals::evaluate(&lines),
-            "failures": failures, "disturbance": self.most_disturbed().map(|sample| &sample.measure), "pieces": self.samples,
+            "settings": self.settings, "commit_us": self.commit_us(), "medians": lines, "goals": goals::evaluate(&lines, self.settings.machine.cores),
+            "failures": failures, "tls": self.tls, "disturbance": self.most_disturbed().map(|sample| &sample.measure), "pieces": self.samples,
         })
     }
 
@@ -286,6 +319,29 @@ impl Report {
             Some(tool) => format!("system calls of the proxy by {tool}, in pieces of their own"),
             None => "system calls were not counted".to_owned(),
         });
+        if self.settings.audit_in_memory {
+            remarks.push(
+                "the audit logs were in memory (tmpfs) and not on a disk: believe nothing about strict and intent, and set TMPDIR"
+                    .to_owned(),
+            );
+        }
+        let suites: BTreeSet<&str> = self.tls.iter().map(|(_, secured)| secured.as_str()).collect();
+        for suite in &suites {
+            let ways: Vec<String> =
+                self.tls.iter().filter(|(_, secured)| secured == suite).map(|(way, _)| way.to_string()).collect();
+            let who = if suites.len() == 1 { "everybody".to_owned() } else { ways.join(", ") };
+            remarks.push(format!("TLS of {who}: {suite}, every session anew"));
+        }
+        if suites.len() > 1 {
+            remarks.push("WARNING: ways differ in their TLS: compare those that have the same".to_owned());
+        }
+        let processors = self.settings.machine.cores;
+        if self.lines().iter().any(|line| line.is_crowded(processors)) {
+            remarks.push(format!(
+                "{CROWDED}: several executors share {processors} processors with the load generator and the server, so rates and \
+                 latencies say nothing about them; their processor time for each statement does"
+            ));
+        }
         for (work, case, why) in &self.failures {
             let first = why.lines().next().unwrap_or_default();
             remarks.push(format!("{work}: {} failed and is left out: {first}", case.way));
@@ -335,11 +391,11 @@ impl Report {
         while let Some(first) = rest.first() {
             let count = rest.iter().take_while(|line| line.work == first.work).count();
             let (these, others) = rest.split_at(count);
-            tables.push((title(first.work), table(these)));
+            tables.push((title(first.work), table(these, self.settings.machine.cores)));
             rest = others;
         }
         let mut goals = vec![["work", "goal", "asked", "measured", "outcome"].map(str::to_owned).to_vec()];
-        for goal in goals::evaluate(&lines) {
+        for goal in goals::evaluate(&lines, self.settings.machine.cores) {
             let measured = goal.measured.as_ref().map_or_else(|_| "–".to_owned(), |value| figure(*value));
             goals.push(vec![goal.work.clone(), goal.what.clone(), goal.asked(), measured, goal.outcome().to_string()]);
         }
@@ -393,7 +449,7 @@ fn title(work: Work) -> String {
 type Column<'a> = (&'static str, Box<dyn Fn(&Line) -> Option<String> + 'a>);
 
 /// The table of one work. A column that has no figure at all is left out.
-fn table(lines: &[Line]) -> Vec<Vec<String>> {
+fn table(lines: &[Line], processors: usize) -> Vec<Vec<String>> {
     let of = |way: Way| lines.iter().find(|line| line.case.way == way);
     let floor = of(Way::Peer(Peer::Floor));
     let pgbouncer = of(Way::Peer(Peer::Pgbouncer));
@@ -410,12 +466,18 @@ fn table(lines: &[Line]) -> Vec<Vec<String>> {
         ("±", Box::new(|line| line.cpu_us.or(line.cpu_s_per_gb).map(|s| percent(s.spread())))),
         ("CPU/copy", Box::new(move |line| cost_of(floor, line))),
         ("CPU/pgbouncer", Box::new(move |line| cost_of(pgbouncer, line))),
-        ("rate", Box::new(|line| line.rate.map(|s| format!("{:.0} {}", s.median, unit(line.work))))),
-        ("± ", Box::new(|line| line.rate.map(|s| percent(s.spread())))),
+        (
+            "rate",
+            Box::new(move |line| match line.is_crowded(processors) {
+                true => Some(CROWDED.to_owned()),
+                false => line.rate.map(|s| format!("{:.0} {}", s.median, unit(line.work))),
+            }),
+        ),
+        ("± ", Box::new(move |line| line.rate.filter(|_| !line.is_crowded(processors)).map(|s| percent(s.spread())))),
         (
             "rate/pgbouncer",
             Box::new(move |line| {
-                let other = pgbouncer.filter(|other| other.case != line.case)?;
+                let other = pgbouncer.filter(|other| other.case != line.case && !line.is_crowded(processors))?;
                 let ratio = ratio(line.rate.map(|s| s.median), other.rate.map(|s| s.median))?;
                 Some(format!("{ratio:.2}"))
             }),
@@ -486,6 +548,7 @@ mod tests {
 
     fn settings() -> Settings {
         Settings {
+            audit_in_memory: false,
             machine: Machine { processor: "test".to_owned(), cores: 2, memory_gib: 1.0, kernel: "6".to_owned() },
             postgres: "15".to_owned(),
             peers: vec![
@@ -544,6 +607,36 @@ mod tests {
         assert!(text.contains("| gateway |") && text.contains("1.50") && text.contains("3.5"));
         let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).collect();
         assert!(rows.iter().any(|row| row.starts_with("|---")));
+    }
+
+    #[test]
+    fn several_executors_on_few_processors_have_no_rate() {
+        let run = |cores| {
+            let machine = Machine { cores, ..settings().machine };
+            let mut report = Report::new(Settings { machine, ..settings() });
+            for (way, rate) in [("gateway", 1_111.0), ("gateway-2cores", 1_234.0)] {
+                report.add(sample("canned-prepared-64", way, Figures { rate, ..Figures::default() }));
+            }
+            report.to_string()
+        };
+        let crowded = run(2);
+        assert!(crowded.contains("1111 /s") && !crowded.contains("1234"), "{crowded}");
+        assert!(crowded.contains("share 2 processors"), "{crowded}");
+        assert!(run(4).contains("1234 /s"));
+    }
+
+    #[test]
+    fn what_ways_agreed_on_under_tls_is_said() {
+        let mut report = Report::new(settings());
+        let way = |name: &str| name.parse::<Way>().unwrap();
+        for name in ["gateway", "pgbouncer", "gateway"] {
+            report.add_tls(way(name), "TLSv1_3 A".to_owned());
+        }
+        assert!(report.to_string().contains("TLS of everybody: TLSv1_3 A"));
+        report.add_tls(way("odyssey"), "TLSv1_2 B".to_owned());
+        let text = report.to_string();
+        assert!(text.contains("TLS of gateway, pgbouncer: TLSv1_3 A") && text.contains("TLS of odyssey: TLSv1_2 B"));
+        assert!(text.contains("WARNING: ways differ"));
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl FromStr for Way {
             let peers: Vec<&str> = peers::ALL.iter().map(|peer| peer.name()).collect();
             format!(
                 "there is no way `{name}`; there are direct, {}, and gateway, with -strict -intent -off, -recorded \
-                 (and -zstd -plain), -uring -glommio, -Ncores after it",
+                 (and -zstd -plain), -uring -glommio, -reuse, -Ncores after it",
                 peers.join(", ")
             )
             .into()

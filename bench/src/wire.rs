@@ -106,6 +106,14 @@ impl Stream {
             Self::Tls(stream) => &stream.sock,
         }
     }
+
+    /// Version and suite of its TLS.
+    #[must_use]
+    pub fn secured(&self) -> Option<String> {
+        let Self::Tls(stream) = self else { return None };
+        let (version, suite) = (stream.conn.protocol_version()?, stream.conn.negotiated_cipher_suite()?.suite());
+        Some(format!("{version:?} {suite:?}"))
+    }
 }
 
 impl Read for Stream {
@@ -359,6 +367,11 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
+    /// Rows so far.
+    pub(crate) const fn rows(&self) -> u64 {
+        self.answer.rows
+    }
+
     /// Takes bytes of the answer.
     pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
         self.answer.bytes += bytes.len() as u64;

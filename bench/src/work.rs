@@ -295,7 +295,7 @@ impl Work {
                 Kind::Churn => reuse,
                 _ if reuse => false,
                 Kind::Statements { mode, clients } if cores > 1 => {
-                    self.backend == Backend::Canned && mode == Mode::Prepared && clients == 64
+                    self.backend == Backend::Canned && mode == Mode::Prepared && clients >= 64 && !self.tls
                 }
                 Kind::Statements { .. } if audit == Audit::Strict => !self.tls,
                 Kind::Statements { mode, clients } if recording == Recording::None => {
@@ -486,7 +486,9 @@ mod tests {
             ["direct", "copy-proxy", "pgbouncer", "gateway", "gateway-strict", "gateway-uring"]
         );
         assert_eq!(cases("simple-16", false).last().unwrap(), "gateway-strict");
-        assert!(cases("canned-prepared-64", false).contains(&"gateway-2cores".to_owned()));
+        for many in ["canned-prepared-64", "canned-prepared-512"] {
+            assert!(cases(many, false).contains(&"gateway-2cores".to_owned()));
+        }
         assert_eq!(cases("tls-canned-prepared-16", false), ["pgbouncer", "gateway", "gateway-uring"]);
         assert_eq!(cases("tls-canned-bulk", false).len(), 3);
         assert_eq!(cases("idle", false), ["copy-proxy", "pgbouncer", "gateway", "gateway-uring"]);

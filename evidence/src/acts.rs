@@ -184,7 +184,7 @@ pub struct SampleArgs {
     /// Audit directory, or a pack's `headers.bin`
     pub from: PathBuf,
     /// Chosen by whoever asks, after the root is known
-    #[cfg_attr(feature = "clap", arg(long, value_name = "TEXT", default_value = ""))]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "TEXT", default_value = "", hide_default_value = true))]
     pub nonce: String,
     /// Records
     #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = 25))]
@@ -218,7 +218,7 @@ pub enum EvidenceCommand {
         #[cfg_attr(feature = "clap", arg(long, short, value_name = "FILE"))]
         output: PathBuf,
         /// The auditor's nonce for the sample
-        #[cfg_attr(feature = "clap", arg(long, value_name = "TEXT", default_value = ""))]
+        #[cfg_attr(feature = "clap", arg(long, value_name = "TEXT", default_value = "", hide_default_value = true))]
         nonce: String,
         /// Records of the sample
         #[cfg_attr(feature = "clap", arg(long, value_name = "N", default_value_t = 25))]
@@ -227,7 +227,7 @@ pub enum EvidenceCommand {
         #[cfg_attr(feature = "clap", arg(long, value_name = "FILE"))]
         key: Option<PathBuf>,
         /// Why, for the record of the export
-        #[cfg_attr(feature = "clap", arg(long, value_name = "TEXT", default_value = ""))]
+        #[cfg_attr(feature = "clap", arg(long, value_name = "TEXT", default_value = "", hide_default_value = true))]
         reason: String,
     },
     /// Check an unpacked pack: manifest, population, signature

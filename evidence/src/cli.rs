@@ -117,7 +117,7 @@ pub struct ExportArgs {
     #[cfg_attr(feature = "clap", arg(long))]
     pub texts: bool,
     /// Why, for the record of the export
-    #[cfg_attr(feature = "clap", arg(long, value_name = "TEXT", default_value = ""))]
+    #[cfg_attr(feature = "clap", arg(long, value_name = "TEXT", default_value = "", hide_default_value = true))]
     pub reason: String,
 }
 

@@ -148,7 +148,7 @@ pub fn text(rules: &Rules, results: &[Outcome], quiet: bool, paint: Paint) -> St
         let _ = writeln!(out, "{} {text}", paint.yellow("note"));
     }
     let failed = results.iter().filter(|r| !r.failures.is_empty()).count();
-    let count = format!("{} tests", results.len());
+    let count = if results.len() == 1 { "1 test".to_owned() } else { format!("{} tests", results.len()) };
     let end = if failed == 0 {
         paint.green(&format!("{count} passed"))
     } else {

@@ -54,7 +54,7 @@ pub async fn connect(options: &Options) -> Result<Client, Error> {
         config.password(password);
     }
     let failed = |e: tokio_postgres::Error| match Error::from(e) {
-        Error::Server(m) => Error::Server(format!("{}: {m}", options.address)),
+        Error::Server(m) => Error::Server(format!("{}: {m}{}", options.address, way_out(&m))),
         other => other,
     };
     if options.tls == UpstreamTls::Disable {
@@ -69,5 +69,47 @@ pub async fn connect(options: &Options) -> Result<Client, Error> {
         let (client, connection) = config.connect(tls).await.map_err(failed)?;
         tokio::spawn(async move { drop(connection.await) });
         Ok(client)
+    }
+}
+
+/// What can be done about the usual mistakes of a first connection.
+fn way_out(error: &str) -> &'static str {
+    if error.contains("does not support TLS") {
+        "; where nobody can listen, `tls: disable` of the target (or --tls disable) does without"
+    } else if error.contains("UnknownIssuer") {
+        "; name the authority with --ca"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_server_without_tls_is_told_with_the_way_to_do_without() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = std::thread::spawn(move || {
+            let (mut socket, _) = listener.accept().unwrap();
+            // SSLRequest, and the answer of a server that has none.
+            socket.read_exact(&mut [0; 8]).unwrap();
+            socket.write_all(b"N").unwrap();
+        });
+        let options = Options {
+            address: address.clone(),
+            database: "d".into(),
+            user: "u".into(),
+            password: None,
+            tls: UpstreamTls::Require,
+            ca: None,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let error = runtime.block_on(connect(&options)).map(drop).unwrap_err().to_string();
+        server.join().unwrap();
+        assert!(error.starts_with(&address) && error.contains("--tls disable"), "{error}");
     }
 }

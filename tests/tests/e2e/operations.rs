@@ -98,6 +98,25 @@ fn what_cannot_be_measured_is_said() {
 }
 
 #[test]
+fn what_was_measured_is_shown_when_the_gateway_goes_away() {
+    let gateway = Setup::new(Bundle::clinic(), Postgres::shared()).start();
+    let away = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Some statements have gone through by then.
+            wait_until("it measures", LIMIT, || gateway.metric("tidegate_statements_total") > 50.0);
+            gateway.kill();
+        });
+        let mut command = Command::new(program("tidegate"));
+        command.arg("bench").arg("--config").arg(gateway.folder.path().join("tidegate.yaml"));
+        command.args(["--user", "ana", "--tls", "disable", "--time", "9s", "--no-disk"]);
+        run(command.env("PGPASSWORD", PASSWORD), b"", LIMIT)
+    });
+    assert_eq!(away.code, 1, "{}", away.both());
+    assert!(away.text().contains("did not run: "), "{}", away.both());
+    assert!(away.text().contains("this machine:"), "{}", away.both());
+}
+
+#[test]
 fn status_shows_what_each_stage_takes() {
     let gateway = Setup::new(Bundle::clinic(), Postgres::shared()).start();
     clients::rows(&gateway.endpoint("ana"), "select count(*) from clinic.departments").success();

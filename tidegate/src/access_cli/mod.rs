@@ -58,7 +58,7 @@ enum GrantsCommand {
         /// Id, for instance TG-7F3K9QXM
         id: String,
         /// Why
-        #[arg(long, value_name = "TEXT", default_value = "")]
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         reason: String,
     },
 }
@@ -101,7 +101,7 @@ enum ApprovalsCommand {
         /// Id
         id: String,
         /// Why
-        #[arg(long, value_name = "TEXT", default_value = "")]
+        #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
         reason: String,
     },
 }
@@ -127,7 +127,7 @@ pub struct BreakGlassArgs {
     /// Target
     target: String,
     /// Role; the first that there is if absent
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     role: String,
     /// How long, at most an hour
     #[arg(long = "for", value_name = "TIME", default_value = "30m", value_parser = crate::units::duration)]

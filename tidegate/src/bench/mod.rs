@@ -21,11 +21,13 @@ use std::{
     sync::Arc,
     time::Duration,
 };
+use tokio_postgres::Client;
 use zeroize::Zeroizing;
 
 use crate::{config::Config, problems::Problems, secrets::SecretSource, status, tls, units};
 use report::{Line, Report};
 use way::{Door, Way};
+use work::{Run, SILENCE_MAX};
 
 /// Every measurement is made in so many pieces, the ways in turn.
 const ROUNDS: u32 = 3;
@@ -95,7 +97,7 @@ pub fn run(file: &Path, arguments: &BenchArgs) -> ExitCode {
         Ok(report) => {
             let text = if arguments.json { format!("{:#}\n", report.json()) } else { report.table() };
             print!("{text}");
-            ExitCode::SUCCESS
+            if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
             eprintln!("tidegate bench: {error}");
@@ -112,12 +114,21 @@ fn measured(file: &Path, arguments: &BenchArgs) -> Result<Report, String> {
         let password = arguments.direct_password_file.as_deref().map(secret).transpose()?;
         ways.push(Way::direct(direct, password.as_ref().map(|password| &password[..]), arguments.ca.as_deref())?);
     }
-    let page = config.as_ref().and_then(|_| status::address(file).ok());
+    // The configuration is that of another gateway where one on another machine is named.
+    let local = ways[0].address().ip().is_loopback() || arguments.address.is_none();
+    let page = config.as_ref().filter(|_| local).map(|_| status::address(file));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("no runtime: {error}"))?;
     let mut report = Report::new(&ways);
+    let page = match page {
+        Some(Ok(page)) => Some(page),
+        Some(Err(why)) => {
+            report.no_figures = Some(why);
+            None
+        }
+        None => None,
+    };
     runtime.block_on(all(arguments, &ways, page, &mut report))?;
-    let local = ways[0].address().ip().is_loopback() || arguments.address.is_none();
     if let Some(config) = config.as_ref().filter(|_| local) {
         if !arguments.no_disk {
             report.disk = Some(machine::disk(&config.audit.directory.value, arguments.time));
@@ -187,6 +198,26 @@ fn password(file: Option<&Path>) -> Result<Zeroizing<Vec<u8>>, String> {
     Ok(Zeroizing::new(asked.into_bytes()))
 }
 
+/// The work, unless it is not over long after its time.
+async fn in_time(span: Duration, work: impl Future<Output = Result<Run, String>>) -> Result<Run, String> {
+    let limit = span + SILENCE_MAX;
+    let over = |_| Err(format!("no answer within {} s", limit.as_secs()));
+    tokio::time::timeout(limit, work).await.unwrap_or_else(over)
+}
+
+/// So many connections of each way; or the way that cannot be gone, and why.
+async fn open(ways: &[Way], clients: u64) -> Result<Vec<Vec<Arc<Client>>>, (&Way, String)> {
+    let mut open = Vec::new();
+    for way in ways {
+        let mut connections = Vec::new();
+        for _ in 0..clients {
+            connections.push(Arc::new(way.connect().await.map_err(|error| (way, error))?));
+        }
+        open.push(connections);
+    }
+    Ok(open)
+}
+
 /// Everything that goes through connections.
 async fn all(arguments: &BenchArgs, ways: &[Way], page: Option<SocketAddr>, report: &mut Report) -> Result<(), String> {
     let piece = arguments.time / ROUNDS;
@@ -195,21 +226,23 @@ async fn all(arguments: &BenchArgs, ways: &[Way], page: Option<SocketAddr>, repo
     counts.dedup();
     let before = page.and_then(metrics::read);
     for clients in counts {
-        let mut open = Vec::new();
-        for way in ways {
-            let mut connections = Vec::new();
-            for _ in 0..clients {
-                let client = way.connect().await.map_err(|error| format!("{}: {error}", way.name()))?;
-                connections.push(Arc::new(client));
+        let open = match open(ways, clients).await {
+            Ok(open) => open,
+            // What was measured before is worth something.
+            Err((way, error)) if !report.lines.is_empty() => {
+                let mut line = Line::new("connect", way.name(), clients);
+                line.refused = Some(error);
+                report.lines.push(line);
+                continue;
             }
-            open.push(connections);
-        }
+            Err((way, error)) => return Err(format!("{} ({}): {error}", way.name(), way.told())),
+        };
         for kind in work::KINDS {
             let mut lines: Vec<Line> = ways.iter().map(|way| Line::new(kind.name(), way.name(), clients)).collect();
             for _ in 0..ROUNDS {
                 for ((way, connections), line) in ways.iter().zip(&open).zip(&mut lines) {
                     let from = page.filter(|_| way.is_gateway()).and_then(metrics::read);
-                    match work::statements(connections, *kind, piece).await {
+                    match in_time(piece, work::statements(connections, *kind, piece)).await {
                         Ok(run) => line.add(run),
                         Err(error) => line.refused = Some(error),
                     }
@@ -230,7 +263,7 @@ async fn all(arguments: &BenchArgs, ways: &[Way], page: Option<SocketAddr>, repo
             }
             let between = page.filter(|_| way.is_gateway()).and_then(metrics::read);
             bulk[i].add_cpu(from, between.clone());
-            match work::logins(way, piece).await {
+            match in_time(piece, work::logins(way, piece)).await {
                 Ok(run) => logins[i].add(run),
                 Err(error) => logins[i].refused = Some(error),
             }
@@ -241,7 +274,7 @@ async fn all(arguments: &BenchArgs, ways: &[Way], page: Option<SocketAddr>, repo
     report.lines.extend(logins);
     if let Some(door) = ways[0].door().filter(|door| door.tls.is_some()) {
         let mut line = Line::new("TLS handshake", ways[0].name(), 1);
-        match work::handshakes(door, arguments.time).await {
+        match in_time(arguments.time, work::handshakes(door, arguments.time)).await {
             Ok(run) => line.add(run),
             Err(error) => line.refused = Some(error),
         }

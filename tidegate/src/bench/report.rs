@@ -92,13 +92,20 @@ pub(super) struct Report {
     /// Mean microseconds by stage, and how often.
     pub(super) stages: Vec<(String, f64, f64)>,
     pub(super) disk: Option<Disk>,
+    /// Why the gateway's own figures are not there, although it is on this machine.
+    pub(super) no_figures: Option<String>,
     pub(super) checks: Vec<Check>,
 }
 
 impl Report {
     pub(super) fn new(ways: &[Way]) -> Self {
         let ways = ways.iter().map(|way| (way.name(), way.told())).collect();
-        Self { ways, lines: Vec::new(), stages: Vec::new(), disk: None, checks: Vec::new() }
+        Self { ways, lines: Vec::new(), stages: Vec::new(), disk: None, no_figures: None, checks: Vec::new() }
+    }
+
+    /// All of the work ran.
+    pub(super) fn is_complete(&self) -> bool {
+        self.lines.iter().all(|line| line.refused.is_none())
     }
 
     /// For people.
@@ -139,6 +146,9 @@ impl Report {
                 added.map_or_else(String::new, |added| format!("{added:+.0}")),
             );
             let _ = writeln!(out, "{}", text.trim_end());
+        }
+        if let Some(why) = &self.no_figures {
+            let _ = writeln!(out, "\nneither processor time nor stages of the gateway: {why}");
         }
         if !self.stages.is_empty() {
             let _ = writeln!(out, "\nstages in the gateway meanwhile, mean:");

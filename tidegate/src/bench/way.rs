@@ -14,6 +14,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 const APPLICATION: &str = "tidegate bench";
 /// Longest wait for a connection.
 const CONNECT: Duration = Duration::from_secs(10);
+/// The same for all of a login.
+const LOGIN: Duration = Duration::from_secs(20);
 
 /// Where the gateway listens.
 #[derive(Clone, Debug)]
@@ -84,8 +86,13 @@ impl Way {
         }
     }
 
-    /// A new connection.
+    /// A new connection, logged in.
     pub(super) async fn connect(&self) -> Result<Client, String> {
+        let over = |_| Err(format!("no login within {} s", LOGIN.as_secs()));
+        tokio::time::timeout(LOGIN, self.log_in()).await.unwrap_or_else(over)
+    }
+
+    async fn log_in(&self) -> Result<Client, String> {
         match &self.tls {
             None => {
                 let (client, connection) = self.config.connect(NoTls).await.map_err(|error| said(&error))?;

@@ -5,6 +5,7 @@ use std::{
     future::poll_fn,
     pin::pin,
     sync::Arc,
+    task::Poll,
     time::{Duration, Instant},
 };
 use tokio::{
@@ -23,6 +24,10 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 const ROW_TEXT_BYTES: usize = 200;
 /// A row's frame: tag, length, number of columns, and a length for each of two.
 const ROW_FRAME_BYTES: usize = 1 + 4 + 2 + 2 * 4;
+/// A piece of work that is not over so long after its time has failed.
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// Longest time to make a row of the bulk read.
+const ROW_MADE_MAX: Duration = Duration::from_micros(10);
 /// Longest latency kept, in nanoseconds.
 const LATENCY_NS_MAX: u64 = 600_000_000_000;
 
@@ -112,18 +117,35 @@ async fn one_client(client: Arc<Client>, kind: Kind, until: Instant) -> Result<H
     Ok(latencies)
 }
 
-/// Rows that the server makes up, over a connection of their own.
+/// Rows that the server makes up, over a connection of their own. It may make all of them before it sends the first.
 pub(super) async fn bulk(way: &Way, rows: u64) -> Result<Run, String> {
     let client = way.connect().await?;
     let text = format!("SELECT g, repeat('x', {ROW_TEXT_BYTES}) FROM generate_series(1, {rows}) AS g");
     let since = Instant::now();
     let mut stream = pin!(client.simple_query_raw(&text).await.map_err(|error| said(&error))?);
     let (mut count, mut bytes) = (0, 0);
-    while let Some(message) = poll_fn(|cx| futures_core::Stream::poll_next(stream.as_mut(), cx)).await {
-        if let SimpleQueryMessage::Row(row) = message.map_err(|error| said(&error))? {
-            let values: usize = (0..row.len()).filter_map(|i| row.get(i)).map(str::len).sum();
-            bytes += (ROW_FRAME_BYTES + values) as u64;
-            count += 1;
+    let limit = SILENCE_MAX + ROW_MADE_MAX * u32::try_from(rows).unwrap_or(u32::MAX);
+    let mut silence = pin!(tokio::time::sleep(limit));
+    let mut seen = 0;
+    loop {
+        let next = poll_fn(|cx| match futures_core::Stream::poll_next(stream.as_mut(), cx) {
+            Poll::Ready(message) => Poll::Ready(Some(message)),
+            Poll::Pending => silence.as_mut().poll(cx).map(|()| None),
+        });
+        match next.await {
+            Some(None) => break,
+            Some(Some(message)) => {
+                if let SimpleQueryMessage::Row(row) = message.map_err(|error| said(&error))? {
+                    let values: usize = (0..row.len()).filter_map(|i| row.get(i)).map(str::len).sum();
+                    bytes += (ROW_FRAME_BYTES + values) as u64;
+                    count += 1;
+                }
+            }
+            None if count > seen => {
+                seen = count;
+                silence.as_mut().reset(tokio::time::Instant::now() + limit);
+            }
+            None => return Err(format!("no row for {} s", limit.as_secs())),
         }
     }
     if count != rows {
