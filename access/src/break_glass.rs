@@ -6,8 +6,7 @@
 
 use crate::cache::{News, kind};
 use crate::engine::{AccessError, Engine, actor, request_id};
-use crate::model::{AccessGrant, Person, Review, Reviewed};
-use crate::votes::matches;
+use crate::model::{AccessGrant, Person, Requestable, Review, Reviewed};
 use audit::record::SessionId;
 use audit::{Body, OwnedAccess};
 
@@ -21,11 +20,8 @@ pub const REVIEWS: usize = 2;
 impl Engine {
     /// Roles that this person can take in an emergency on a target.
     #[must_use]
-    pub fn emergencies(&self, person: &Person, target: &str) -> Vec<crate::model::Requestable> {
-        let fits = |rule: &&crate::model::Requestable| {
-            rule.targets.iter().any(|glob| matches(glob, target)) && Self::is_member(person, &rule.groups)
-        };
-        self.policy().break_glass.iter().filter(fits).cloned().collect()
+    pub fn emergencies(&self, person: &Person, target: &str) -> Vec<Requestable> {
+        Self::open_to(person, target, &self.policy().break_glass)
     }
 
     /// Takes a role in an emergency; `role` empty is the first that there is.

@@ -176,11 +176,15 @@ impl Engine {
     /// Roles that this person can ask for on a target.
     #[must_use]
     pub fn requestable(&self, person: &Person, target: &str) -> Vec<Requestable> {
-        let policy = self.policy();
+        Self::open_to(person, target, &self.policy().requestable)
+    }
+
+    /// Those of these rules that are for this person and this target.
+    pub(crate) fn open_to(person: &Person, target: &str, rules: &[Requestable]) -> Vec<Requestable> {
         let fits = |rule: &&Requestable| {
             rule.targets.iter().any(|glob| matches(glob, target)) && Self::is_member(person, &rule.groups)
         };
-        policy.requestable.iter().filter(fits).cloned().collect()
+        rules.iter().filter(fits).cloned().collect()
     }
 
     /// Asks for a role on a target. A rule that needs no votes gives it at once.

@@ -2,13 +2,12 @@
 //! judgement at hand.
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use lineage::catalog::{Column, Relation, RelationKind};
-use lineage::{Catalog, FactsCache, analyse, normalise};
-use policy::model::*;
-use policy::{Bundle, Decision, Epoch, Grant, Keys, Model, preview};
+use lineage::{FactsCache, analyse, normalise};
+use paths::{clinic, rules};
+use policy::Decision;
+use policy::model::{Block, Hold, InTransaction, Selector};
 
 const SHORT: &str = "SELECT abalance FROM pgbench_accounts WHERE aid = 73423;";
 const SHORT_OTHER: &str = "SELECT abalance FROM pgbench_accounts WHERE aid = 5120099;";
@@ -61,54 +60,14 @@ fn normal_form(c: &mut Criterion) {
     group.finish();
 }
 
-/// About a kilobyte with three joins over protected tables; it is allowed.
-const JOINED: &str = "WITH recent AS (SELECT e.patient_id, e.department, e.admitted_on, e.charge, row_number() OVER \
-    (PARTITION BY e.patient_id ORDER BY e.encounter_id DESC) AS place FROM clinic.encounters e WHERE e.charge > 100 \
-    AND e.department IN ('cardiology', 'oncology', 'surgery')), costs AS (SELECT r.patient_id, sum(r.charge) AS total, \
-    count(*) AS stays FROM recent r WHERE r.place <= 5 GROUP BY r.patient_id HAVING count(*) > 1) \
-    SELECT p.patient_id, p.ssn, upper(p.last_name) AS name, p.first_name || ' ' || p.last_name AS whole, p.state, \
-    d.beds, c.total, c.stays, n.author, n.note, CASE WHEN c.total > 10000 THEN 'high' WHEN c.total > 1000 THEN 'middle' \
-    ELSE 'low' END AS band, coalesce(p.city, 'unknown') AS city, round(c.total / c.stays, 2) AS mean FROM clinic.patients p \
-    JOIN costs c ON c.patient_id = p.patient_id JOIN recent l ON l.patient_id = p.patient_id AND l.place = 1 \
-    JOIN clinic.departments d ON d.name = l.department LEFT JOIN clinic.notes n ON n.patient_id = p.patient_id \
-    WHERE p.state IN ('MA', 'NY', 'CA') AND d.beds > 10 ORDER BY c.total DESC, p.patient_id LIMIT 100";
-
-const TABLES: &[(&str, &[&str])] = &[
-    ("departments", &["name", "beds"]),
-    ("encounters", &["encounter_id", "patient_id", "admitted_on", "department", "icd10", "age_at_visit", "charge"]),
-    ("notes", &["note_id", "encounter_id", "patient_id", "author", "written_on", "note"]),
-    (
-        "patients",
-        &[
-            "patient_id",
-            "mrn",
-            "ssn",
-            "first_name",
-            "last_name",
-            "dob",
-            "sex",
-            "phone",
-            "email",
-            "street",
-            "city",
-            "state",
-            "zip",
-            "insurance_member_id",
-            "created_at",
-        ],
-    ),
-];
-
 /// Rules that hold what the statements here are not: by effect and by object.
 fn holds() -> Vec<Hold> {
     let rule = |n: usize| Block {
         name: format!("hold-{n}"),
         effects: if n.is_multiple_of(2) { 0 } else { lineage::Effects::DELETE.0 },
         objects: vec![Selector {
-            target: "*".into(),
-            schema: "*".into(),
             relation: if n.is_multiple_of(2) { format!("ledger_{n}") } else { "*".to_owned() },
-            column: "*".into(),
+            ..rules::column("*")
         }],
         words: vec![],
         patterns: vec![],
@@ -129,88 +88,12 @@ fn holds() -> Vec<Hold> {
     (0..30).map(rule).map(hold).collect()
 }
 
-fn grant(holds: Vec<Hold>) -> Grant {
-    let relations = TABLES.iter().zip(20_000..).map(|((name, columns), oid)| Relation {
-        oid,
-        schema: "clinic".into(),
-        name: (*name).into(),
-        kind: RelationKind::Table,
-        columns: columns
-            .iter()
-            .zip(1..)
-            .map(|(name, number)| Column {
-                number,
-                name: (*name).into(),
-                type_oid: 25,
-                type_name: String::new(),
-                comment: None,
-            })
-            .collect(),
-        comment: None,
-        definition: None,
-        depends_on: vec![],
-        parents: vec![],
-        filled_by: Vec::new(),
-        estimated_rows: -1,
-    });
-    let all = || "*".to_owned();
-    let class = |name: &str| Class {
-        name: name.into(),
-        identifier: None,
-        description: String::new(),
-        detectors: vec![],
-        line: 0,
-    };
-    let binding = |column: &str, class| Binding {
-        by: BindingBy::Selector(Selector { target: all(), schema: all(), relation: all(), column: column.into() }),
-        class: Some(class),
-        line: 0,
-    };
-    let model = Model {
-        targets: vec![Target {
-            name: "w".into(),
-            protocol: WireProtocol::Postgres,
-            address: "db:5432".into(),
-            tls: UpstreamTls::Disable,
-            database: "w".into(),
-            account: "g".into(),
-            audit: AuditMode::Async,
-            line: 0,
-        }],
-        classes: vec![class("ssn"), class("name"), class("note")],
-        bindings: vec![binding("ssn", 0), binding("*_name", 1), binding("note", 2), binding("author", 1)],
-        redactions: vec![Redaction::KeepLast { count: 4, fill: '*' }, Redaction::Null],
-        roles: vec![Role {
-            name: "r".into(),
-            groups: vec![all()],
-            targets: vec![all()],
-            treatment: vec![0, 1, 1],
-            unclassified: Unclassified::Clear,
-            trusted_functions: vec![],
-            channels: vec![],
-            mode: Mode::Enforce,
-            comparisons: vec![],
-            budgets: vec![],
-            derive: Derive::Refuse,
-            request: None,
-            break_glass: None,
-            line: 0,
-        }],
-        holds,
-        ..Model::default()
-    };
-    let catalog = Catalog { relations: relations.collect(), ..Catalog::default() };
-    let bundle = Bundle::load(&Bundle::encode(&model).expect("a valid model")).expect("a valid bundle");
-    let epoch = Arc::new(Epoch::resolve(Arc::new(bundle), 0, &catalog, &Keys::new()));
-    preview(&epoch, "r").expect("the role is there")
-}
-
 fn decide(c: &mut Criterion) {
-    let held = grant(holds());
-    let grant = grant(Vec::new());
+    let grant = |holds| rules::grant(&clinic::epoch(holds), clinic::TWO);
+    let (held, grant) = (grant(holds()), grant(Vec::new()));
     let mut group = c.benchmark_group("decide");
     for (name, text) in
-        [("short", "SELECT patient_id, ssn FROM clinic.patients WHERE patient_id = $1"), ("1 KB, three joins", JOINED)]
+        [("short", "SELECT id, ssn FROM clinic.people WHERE id = $1"), ("report, three joins", clinic::REPORT)]
     {
         let facts = analyse(text).expect("understood");
         assert!(matches!(grant.decide(text, &facts, &()), Decision::Allow(_)), "{name} is allowed");

@@ -1,87 +1,16 @@
 //! One value through each redaction, text of eleven bytes unless the type says otherwise.
 
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use policy::model::*;
-use policy::{Bundle, ColumnShape, Epoch, Format, Keys, Model, Plan, preview};
+use paths::rules::{self, KEY, Protected};
+use policy::model::Redaction;
+use policy::{Format, Plan};
 
-/// A model with one class that is treated so.
+/// What rules that treat a column of this type so make of it.
 fn plan(redaction: Redaction, type_oid: u32) -> Plan {
-    let relation = lineage::catalog::Relation {
-        oid: 20_000,
-        schema: "s".into(),
-        name: "t".into(),
-        kind: lineage::catalog::RelationKind::Table,
-        columns: vec![lineage::catalog::Column {
-            number: 1,
-            name: "c".into(),
-            type_oid,
-            type_name: String::new(),
-            comment: None,
-        }],
-        comment: None,
-        definition: None,
-        depends_on: vec![],
-        parents: vec![],
-        filled_by: Vec::new(),
-        estimated_rows: -1,
-    };
-    let all = || "*".to_owned();
-    let model = Model {
-        targets: vec![Target {
-            name: "w".into(),
-            protocol: WireProtocol::Postgres,
-            address: "db:5432".into(),
-            tls: UpstreamTls::Disable,
-            database: "w".into(),
-            account: "g".into(),
-            audit: AuditMode::Async,
-            line: 0,
-        }],
-        classes: vec![Class {
-            name: "c".into(),
-            identifier: None,
-            description: String::new(),
-            detectors: vec![],
-            line: 0,
-        }],
-        bindings: vec![Binding {
-            by: BindingBy::Selector(Selector { target: all(), schema: all(), relation: all(), column: all() }),
-            class: Some(0),
-            line: 0,
-        }],
-        redactions: vec![redaction],
-        roles: vec![Role {
-            name: "r".into(),
-            groups: vec![all()],
-            targets: vec![all()],
-            treatment: vec![0],
-            unclassified: Unclassified::Clear,
-            trusted_functions: vec![],
-            channels: vec![],
-            mode: Mode::Enforce,
-            comparisons: Vec::new(),
-            budgets: Vec::new(),
-            derive: Derive::Refuse,
-            request: None,
-            break_glass: None,
-            line: 0,
-        }],
-        ..Model::default()
-    };
-    let catalog = lineage::Catalog { relations: vec![relation], ..lineage::Catalog::default() };
-    let bundle = Bundle::encode(&model)
-        .and_then(|b| Bundle::load(&b).map_err(|e| policy::BuildError::Inconsistent(e.to_string())));
-    let mut keys = Keys::new();
-    keys.insert("k", b"a secret for benchmarks".to_vec());
-    let epoch = Arc::new(Epoch::resolve(Arc::new(bundle.expect("a valid model")), 0, &catalog, &keys));
-    let grant = preview(&epoch, "r").expect("the role is there");
-    let text = "select c from t";
-    let facts = lineage::analyse(text).expect("plain SQL");
-    let policy::Decision::Allow(allowed) = grant.decide(text, &facts, &()) else { panic!("allowed by construction") };
-    grant.plan(&allowed[0], &[ColumnShape { name: b"c", table: 20_000, attribute: 1, type_oid }]).expect("attributed")
+    let protected = Protected { columns: "*", detectors: &[], redaction };
+    rules::plan(&[protected], rules::table("s", "t", 20_000, &[("c", type_oid)]))
 }
 
 fn redact(c: &mut Criterion) {
@@ -94,7 +23,7 @@ fn redact(c: &mut Criterion) {
         ("keep-last", Redaction::KeepLast { count: 4, fill: star }, 25, Format::Text, b"123-45-6789"),
         ("keep-first-utf8", Redaction::KeepFirst { count: 1, fill: star }, 25, Format::Text, "Zoë Müller".as_bytes()),
         ("fill", Redaction::Fill { fill: star }, 25, Format::Text, b"123-45-6789"),
-        ("token", Redaction::Token { key: "k".into(), length: 32 }, 25, Format::Text, b"123-45-6789"),
+        ("token", Redaction::Token { key: KEY.into(), length: 32 }, 25, Format::Text, b"123-45-6789"),
         ("year-text", Redaction::Year, 1082, Format::Text, b"1952-05-21"),
         ("year-binary", Redaction::Year, 1082, Format::Binary, &[0, 0, 1, 44]),
         ("age-binary", Redaction::AgeCap, 23, Format::Binary, &[0, 0, 0, 95]),

@@ -11,18 +11,8 @@ use std::path::Path;
 use std::process::Command;
 
 use bench::folder::Folder;
+use paths::rules::EIGHT;
 use scan::{Detector, Hit, Shapes, Words};
-
-const EIGHT: &[Detector] = &[
-    Detector::Ssn,
-    Detector::Phone,
-    Detector::Email,
-    Detector::Card,
-    Detector::Mrn,
-    Detector::Date,
-    Detector::Ip,
-    Detector::Url,
-];
 
 const ROUNDS: usize = 5;
 const SECONDS: f64 = 0.4;

@@ -5,33 +5,14 @@
 
 use std::path::Path;
 
-use audit::Ring;
 use audit::record::{Clock, Record, SessionId};
 use audit::segment::{self, HEADER_PAGE_BYTES, SegmentHeader};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use paths::records;
 use verifier::{Options, verify_logs};
 
 const SEGMENT: u64 = 16 << 20;
 const SEGMENTS: u64 = 16;
-const TEXT: &[u8] = b"SELECT id, name, ssn, birth_date, note FROM clinic.patients WHERE mrn = $1 ORDER BY id LIMIT 100";
-
-fn intent(statement: u64) -> Record<'static> {
-    Record::Intent {
-        session: SessionId([7; 16]),
-        statement,
-        text: TEXT,
-        via: "execute",
-        fingerprint: 0x1234_5678_9abc_def0,
-        effects: 5,
-        bundle: [3; 32],
-        catalog_epoch: 4,
-        parameters: Some([9; 32]),
-        row_limit: 0,
-        sealed_text: &[],
-        tables: &[],
-        sealed_parameters: &[],
-    }
-}
 
 fn done(statement: u64) -> Record<'static> {
     Record::Result {
@@ -76,7 +57,7 @@ fn write_log(directory: &Path) -> std::io::Result<(u64, u64)> {
     std::fs::create_dir_all(&folder)?;
     let header =
         SegmentHeader { node: [1; 16], core: 0, cores: 1, epoch: 1, epoch_nonce: [2; 16], segment_bytes: SEGMENT };
-    let mut ring = Ring::new([1; 16], 0, 1, [2; 16], [0; 32], 1, 1 << 20);
+    let mut ring = records::ring(1, 1 << 20);
     let mut clock = Clock { wall_ns: 1_795_335_274_000_000_000, mono_ns: 1 };
     let (mut out, mut statement, mut bytes, mut records) = (Vec::new(), 0, 0, 1);
     let _ = ring.append(clock, &Record::EpochStart { build: "bench", previous: [0; 32], clean: true, torn_bytes: 0 });
@@ -86,7 +67,7 @@ fn write_log(directory: &Path) -> std::io::Result<(u64, u64)> {
             statement += 1;
             records += 2;
             (clock.wall_ns, clock.mono_ns) = (clock.wall_ns + 1000, clock.mono_ns + 1000);
-            let _ = ring.append(clock, &intent(statement));
+            let _ = ring.append(clock, &records::intent(statement));
             let _ = ring.append(clock, &done(statement));
         }
         out.clear();

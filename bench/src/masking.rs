@@ -3,34 +3,30 @@
 //! Eight columns of text, about 325 bytes a row with the framing, lengths that differ from row to row, none of it real.
 //! Plain functions, for benchmarks that measure time and for gates that count instructions. Deliberately absent: sockets.
 
-use std::sync::Arc;
-
 use contract::CopyFormat;
-use lineage::catalog::{Catalog, Column, Relation, RelationKind};
-use policy::model::{
-    AuditMode, Binding, BindingBy, Class, Derive, Detector, Mode, Redaction, Role, Selector, Target, Unclassified,
-    UpstreamTls, WireProtocol,
-};
-use policy::{Bundle, ColumnShape, Decision, Epoch, Keys, Model, Plan, preview};
+use paths::rules::{self, EIGHT, KEY, Protected};
+use policy::Plan;
+use policy::model::{Detector, Redaction};
 use postgres::frame;
 
 use crate::conversation::{Conversation, Needs};
 
-/// Names of the columns.
-const COLUMNS: [&str; 8] = ["id", "name", "ssn", "email", "phone", "born", "city", "note"];
-const TEXT_OID: u32 = 25;
-const TABLE_OID: u32 = 20_000;
-/// The detectors of a scanned note.
-const EIGHT: &[Detector] = &[
-    Detector::Ssn,
-    Detector::Phone,
-    Detector::Email,
-    Detector::Card,
-    Detector::Mrn,
-    Detector::Date,
-    Detector::Ip,
-    Detector::Url,
+/// PostgreSQL's `text`.
+const TEXT: u32 = 25;
+/// Names and types of the columns.
+const COLUMNS: [(&str, u32); 8] = [
+    ("id", TEXT),
+    ("name", TEXT),
+    ("ssn", TEXT),
+    ("email", TEXT),
+    ("phone", TEXT),
+    ("born", TEXT),
+    ("city", TEXT),
+    ("note", TEXT),
 ];
+
+/// What becomes of a column: its index, the redaction, what it is scanned for.
+type Treated = (usize, Redaction, &'static [Detector]);
 
 /// What becomes of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,24 +60,25 @@ impl Work {
     }
 
     /// What becomes of each column, by its index.
-    fn redactions(self) -> Vec<(usize, Redaction, Vec<Detector>)> {
+    fn redactions(self) -> Vec<Treated> {
+        const NONE: &[Detector] = &[];
         let fill = || Redaction::Fill { fill: '*' };
         let last = |count| Redaction::KeepLast { count, fill: '*' };
         let first = |count| Redaction::KeepFirst { count, fill: '*' };
-        let whole = |list: Vec<(usize, Redaction)>| list.into_iter().map(|(i, r)| (i, r, Vec::new())).collect();
+        let whole = |list: Vec<(usize, Redaction)>| list.into_iter().map(|(i, r)| (i, r, NONE)).collect();
         let six = || vec![(1, first(1)), (2, last(4)), (3, fill()), (4, last(4)), (5, first(4)), (6, fill())];
-        let mut all: Vec<(usize, Redaction, Vec<Detector>)> = match self {
+        let mut all: Vec<Treated> = match self {
             Self::Nothing => Vec::new(),
             Self::Two => whole(vec![(2, last(4)), (3, fill())]),
             Self::Six | Self::SixAndNote | Self::SixAndAll => whole(six()),
             Self::Resized => {
-                let token = Redaction::Token { key: "k".into(), length: 16 };
+                let token = Redaction::Token { key: KEY.into(), length: 16 };
                 whole(vec![(2, token), (3, Redaction::Constant("hidden".into()))])
             }
         };
         match self {
-            Self::SixAndNote => all.push((7, fill(), EIGHT.to_vec())),
-            Self::SixAndAll => all.push((7, fill(), Detector::SHAPES.to_vec())),
+            Self::SixAndNote => all.push((7, fill(), EIGHT)),
+            Self::SixAndAll => all.push((7, fill(), Detector::SHAPES)),
             _ => {}
         }
         all
@@ -116,94 +113,14 @@ impl Work {
     }
 }
 
-fn plan(redactions: &[(usize, Redaction, Vec<Detector>)]) -> Plan {
-    let columns = COLUMNS.iter().zip(1..).map(|(name, number)| Column {
-        number,
-        name: (*name).into(),
-        type_oid: TEXT_OID,
-        type_name: String::new(),
-        comment: None,
-    });
-    let relation = Relation {
-        oid: TABLE_OID,
-        schema: "s".into(),
-        name: "people".into(),
-        kind: RelationKind::Table,
-        columns: columns.collect(),
-        comment: None,
-        definition: None,
-        depends_on: vec![],
-        parents: vec![],
-        filled_by: Vec::new(),
-        estimated_rows: -1,
+fn plan(redactions: &[Treated]) -> Plan {
+    let protected = |(column, redaction, detectors): &Treated| Protected {
+        columns: COLUMNS[*column].0,
+        detectors,
+        redaction: redaction.clone(),
     };
-    let all = || "*".to_owned();
-    let class_of = |i: usize| u16::try_from(i).expect("a few");
-    let model = Model {
-        targets: vec![Target {
-            name: "w".into(),
-            protocol: WireProtocol::Postgres,
-            address: "db:5432".into(),
-            tls: UpstreamTls::Disable,
-            database: "w".into(),
-            account: "g".into(),
-            audit: AuditMode::Async,
-            line: 0,
-        }],
-        classes: redactions
-            .iter()
-            .map(|(column, _, detectors)| Class {
-                name: COLUMNS[*column].into(),
-                identifier: None,
-                description: String::new(),
-                detectors: detectors.clone(),
-                line: 0,
-            })
-            .collect(),
-        bindings: redactions
-            .iter()
-            .enumerate()
-            .map(|(class, (column, ..))| {
-                let column = COLUMNS[*column].to_owned();
-                let by = BindingBy::Selector(Selector { target: all(), schema: all(), relation: all(), column });
-                Binding { by, class: Some(class_of(class)), line: 0 }
-            })
-            .collect(),
-        redactions: redactions.iter().map(|(_, redaction, _)| redaction.clone()).collect(),
-        roles: vec![Role {
-            name: "r".into(),
-            groups: vec![all()],
-            targets: vec![all()],
-            treatment: (0..redactions.len()).map(class_of).collect(),
-            unclassified: Unclassified::Clear,
-            trusted_functions: vec![],
-            channels: vec![],
-            mode: Mode::Enforce,
-            comparisons: Vec::new(),
-            budgets: Vec::new(),
-            derive: Derive::Refuse,
-            request: None,
-            break_glass: None,
-            line: 0,
-        }],
-        ..Model::default()
-    };
-    let catalog = Catalog { relations: vec![relation], ..Catalog::default() };
-    let bundle = Bundle::encode(&model).expect("a valid model");
-    let bundle = Bundle::load(&bundle).expect("a valid bundle");
-    let mut keys = Keys::new();
-    keys.insert("k", b"a secret for benchmarks".to_vec());
-    let epoch = Arc::new(Epoch::resolve(Arc::new(bundle), 0, &catalog, &keys));
-    let grant = preview(&epoch, "r").expect("the role is there");
-    let text = "select id, name, ssn, email, phone, born, city, note from people";
-    let facts = lineage::analyse(text).expect("plain SQL");
-    let Decision::Allow(allowed) = grant.decide(text, &facts, &()) else { panic!("allowed by construction") };
-    let shapes: Vec<ColumnShape<'_>> = COLUMNS
-        .iter()
-        .zip(1..)
-        .map(|(name, attribute)| ColumnShape { name: name.as_bytes(), table: TABLE_OID, attribute, type_oid: TEXT_OID })
-        .collect();
-    grant.plan(&allowed[0], &shapes).expect("attributed")
+    let protected: Vec<_> = redactions.iter().map(protected).collect();
+    rules::plan(&protected, rules::table("s", "people", 20_000, &COLUMNS))
 }
 
 const NOTES: &[&str] = &[

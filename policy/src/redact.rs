@@ -6,20 +6,20 @@
 //! A redaction is prepared once per column ([`Step::prepare`]), so that types are not looked at per value.
 //! Deliberately absent: framing of values, and finding what to redact inside free text (the scanner does that).
 
-use contract::{Kept, Values};
+use contract::Values;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::array_values::{self, Element};
 use crate::byte_values::{self, Bytes};
 use crate::constants::{self, Written};
-use crate::in_place;
+use crate::in_place::{self, Clock};
 use crate::json_values;
 use crate::model::Redaction;
 use crate::number_values::{self, Number};
 use crate::numeric::Numeric;
 use crate::pg_types::{element_of, oid};
-use scan::dates;
+use scan::{Unfilled, dates};
 
 /// How a value is written on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -355,13 +355,21 @@ impl Step {
     pub(crate) fn apply_batch(&self, format: Format, values: &mut Values<'_>) {
         match self {
             Self::Null => values.nulls(),
+            Self::Constant { text, binary } => match if format == Format::Text { text } else { binary } {
+                Some(bytes) => values.all(bytes),
+                None => values.nulls(),
+            },
             Self::Mask { keep, fill: Filler { bytes: [fill, ..], len: 1 }, padded: false } => {
-                let kept = match *keep {
-                    Keep::None => Kept::Nothing,
-                    Keep::First(n) => Kept::First(usize::from(n)),
-                    Keep::Last(n) => Kept::Last(usize::from(n)),
+                let unfilled = match *keep {
+                    Keep::None => Unfilled::default(),
+                    Keep::First(n) => Unfilled::first(n.into()),
+                    Keep::Last(n) => Unfilled::last(n.into()),
                 };
-                values.each_filled(kept, *fill, |value, out| self.apply(format, value, out).into());
+                values.each_of_many(
+                    |bytes, fields| scan::fill_short(bytes, fields.iter().map(contract::Field::span), unfilled, *fill),
+                    |value| in_place::mask(value, *keep, *fill),
+                    |value, out| self.apply(format, value, out).into(),
+                );
             }
             Self::Mask { keep, fill: Filler { bytes: [fill, ..], len: 1 }, padded: true } => values.each_in_place(
                 |value| {
@@ -370,6 +378,17 @@ impl Step {
                 },
                 |value, out| self.apply(format, value, out).into(),
             ),
+            Self::YearOfDate | Self::YearOfTimestamp { .. } if format == Format::Text => {
+                let clock = match self {
+                    Self::YearOfTimestamp { zone: true } => Clock::Utc,
+                    Self::YearOfTimestamp { zone: false } => Clock::Local,
+                    _ => Clock::None,
+                };
+                values.each_in_place(
+                    |value| in_place::year(value, clock),
+                    |value, out| self.apply(format, value, out).into(),
+                );
+            }
             _ => values.each(|value, out| self.apply(format, value, out).into()),
         }
     }

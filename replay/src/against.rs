@@ -245,7 +245,7 @@ impl Judge<'_> {
                     role: actor.role,
                     key,
                     grant,
-                    names: Names::new(""),
+                    names: Names::default(),
                     plain: true,
                     waiting: BTreeMap::new(),
                 };

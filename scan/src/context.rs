@@ -519,14 +519,28 @@ const WORDS: &[(&str, u64)] = &[
 
 const SLOTS: usize = 2048;
 
+/// Words are met from their last letter to their first, and so is the hash made.
+const SEED: u32 = 0xcbf2_9ce4;
+
+#[inline(always)]
+const fn hash_letter(hash: u32, letter: u8) -> u32 {
+    (hash ^ letter as u32).wrapping_mul(0x0100_0193)
+}
+
+#[inline(always)]
+const fn slot(hash: u32, len: usize) -> usize {
+    let hash = hash ^ len as u32;
+    ((hash ^ (hash >> 15)) as usize) % SLOTS
+}
+
 const fn hash(word: &[u8]) -> usize {
-    let mut h = 0xcbf2_9ce4u32 ^ word.len() as u32;
-    let mut i = 0;
-    while i < word.len() {
-        h = (h ^ word[i] as u32).wrapping_mul(0x0100_0193);
-        i += 1;
+    let mut h = SEED;
+    let mut i = word.len();
+    while i > 0 {
+        i -= 1;
+        h = hash_letter(h, word[i]);
     }
-    ((h ^ (h >> 15)) as usize) % SLOTS
+    slot(h, word.len())
 }
 
 /// Open addressing: index into [`WORDS`] plus one, 0 for nothing.
@@ -546,7 +560,13 @@ static TABLE: [u16; SLOTS] = {
 
 /// What a lower-case word says; 0 for a word that says nothing.
 pub(crate) fn meaning(word: &[u8]) -> u64 {
-    let mut at = hash(word);
+    meaning_at(hash(word), word)
+}
+
+/// The same of a word whose slot is known.
+#[inline]
+fn meaning_at(slot: usize, word: &[u8]) -> u64 {
+    let mut at = slot;
     loop {
         let entry = usize::from(TABLE.get(at).copied().unwrap_or(0));
         match entry.checked_sub(1).and_then(|i| WORDS.get(i)) {
@@ -599,10 +619,11 @@ impl Context {
                     i = from;
                 }
                 _ if b.is_ascii_alphabetic() || b >= 0x80 => {
-                    let (from, len) = word_before(text, i, &mut word);
+                    let (from, len, slot) = word_before(text, i, &mut word);
                     // `700 cc` is a measure.
                     let unit = len <= 2 && after_number(text, from);
-                    let bits = if unit { 0 } else { meaning(word.get(word.len() - len..).unwrap_or_default()) };
+                    let word = word.get(word.len() - len..).unwrap_or_default();
+                    let bits = if unit { 0 } else { meaning_at(slot, word) };
                     if words == 0 {
                         found.near = bits;
                     }
@@ -638,8 +659,8 @@ pub(crate) fn day_before(text: &[u8], at: usize) -> bool {
     let near = |b: &u8| b.is_ascii_alphabetic() || *b >= 0x80;
     let before = text.get(at.saturating_sub(8)..at).unwrap_or_default();
     let Some(back) = before.iter().rev().position(near) else { return true };
-    let (_, len) = word_before(text, at - back, &mut word);
-    meaning(word.get(word.len() - len..).unwrap_or_default()) & (DAY | BIRTH) != 0
+    let (_, len, slot) = word_before(text, at - back, &mut word);
+    meaning_at(slot, word.get(word.len() - len..).unwrap_or_default()) & (DAY | BIRTH) != 0
 }
 
 fn after_number(text: &[u8], at: usize) -> bool {
@@ -659,34 +680,47 @@ fn token_start(text: &[u8], end: usize, floor: usize) -> usize {
     end - text.get(floor..end).unwrap_or_default().iter().rev().take_while(|b| part(b)).count().max(1)
 }
 
-/// The word that ends at `end`, in lower case at the end of `into`; where it begins, and its length there. A word longer than
-/// `into` is cut in front.
-fn word_before(text: &[u8], end: usize, into: &mut [u8; 26]) -> (usize, usize) {
+/// ASCII letters in lower case, 0 for everything else.
+static LETTERS: [u8; 256] = {
+    let mut letters = [0u8; 256];
+    let mut b = 0;
+    while b < 256 {
+        if (b as u8).is_ascii_alphabetic() {
+            letters[b] = (b as u8).to_ascii_lowercase();
+        }
+        b += 1;
+    }
+    letters
+};
+
+/// The word that ends at `end`, in lower case at the end of `into`; where it begins, its length there, and its slot. A word
+/// longer than `into` is cut in front.
+#[inline]
+fn word_before(text: &[u8], end: usize, into: &mut [u8; 26]) -> (usize, usize, usize) {
     let mut i = end;
     let mut len = 0;
+    let mut hash = SEED;
     while i > 0 && len < into.len() {
         let Some(&b) = text.get(i - 1) else { break };
-        let (letter, width) = if b.is_ascii_alphabetic() {
-            (b.to_ascii_lowercase(), 1)
-        } else if b & 0xc0 == 0x80 && i >= 2 && text.get(i - 2) == Some(&0xc3) {
-            (unaccented(b), 2)
-        } else if b >= 0x80 {
-            (b'?', 1)
-        } else {
-            break;
+        let (letter, width) = match LETTERS[usize::from(b)] {
+            0 if b < 0x80 => break,
+            0 if b & 0xc0 == 0x80 && i >= 2 && text.get(i - 2) == Some(&0xc3) => (unaccented(b), 2),
+            0 => (b'?', 1),
+            letter => (letter, 1),
         };
         // `patientId`: a capital after a small letter begins a word.
         let begins = b.is_ascii_uppercase() && i >= 2 && text.get(i - 2).is_some_and(u8::is_ascii_lowercase);
         len += 1;
-        if let Some(slot) = into.len().checked_sub(len).and_then(|at| into.get_mut(at)) {
-            *slot = letter;
+        hash = hash_letter(hash, letter);
+        if let Some(place) = into.len().checked_sub(len).and_then(|at| into.get_mut(at)) {
+            *place = letter;
         }
         i -= width;
         if begins {
             break;
         }
     }
-    (i, len)
+    (i, len, slot(hash, len))
 }
 
 /// The base letter of the second byte of a Latin-1 letter in UTF-8.
@@ -707,6 +741,7 @@ const fn unaccented(second: u8) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn words_are_distinct_and_found() {
@@ -716,6 +751,20 @@ mod tests {
         }
         assert_eq!(meaning(b"xylophone"), 0);
         assert_eq!(meaning(b""), 0);
+    }
+
+    proptest! {
+        /// The slot that is made on the way back is that of the word.
+        #[test]
+        fn a_word_is_found_where_it_is_looked_for(text in "[ -~\u{e9}\u{fc}\u{4e00}]{0,40}", known in 0..WORDS.len()) {
+            for text in [text.clone(), text + WORDS[known].0] {
+                let mut into = [0; 26];
+                let (_, len, slot) = word_before(text.as_bytes(), text.len(), &mut into);
+                let word = &into[26 - len..];
+                prop_assert_eq!(slot, hash(word));
+                prop_assert_eq!(meaning_at(slot, word), meaning(word));
+            }
+        }
     }
 
     #[test]

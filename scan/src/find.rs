@@ -123,34 +123,24 @@ enum Fold {
     No,
 }
 
-/// Puts windows on the bytes that were sifted out of a part of a text: `each` is given where a window begins in the text and
-/// which of its bytes count. Before `next` all bytes have been in a window.
+/// Puts windows on the bytes that were sifted out of the block that begins at `begin` of a text of `len` bytes: `each` is
+/// given where a window begins in the text and which of its bytes count. Before `next` all bytes have been in a window.
 #[inline(always)]
-fn each_window(
-    words: &[u64; RUN],
-    part: usize,
-    size: usize,
-    len: usize,
-    next: &mut usize,
-    mut each: impl FnMut(usize, u64),
-) {
-    for (i, word) in words.iter().enumerate().take(size.div_ceil(BLOCK)) {
-        let begin = part + i * BLOCK;
-        let mut bits = *word;
-        while bits != 0 {
-            if *next > begin {
-                bits = if *next - begin < BLOCK { bits & (u64::MAX << (*next - begin)) } else { 0 };
-                if bits == 0 {
-                    break;
-                }
+fn each_window(begin: usize, sifted: u64, len: usize, next: &mut usize, mut each: impl FnMut(usize, u64)) {
+    let mut bits = sifted;
+    while bits != 0 {
+        if *next > begin {
+            bits = if *next - begin < BLOCK { bits & (u64::MAX << (*next - begin)) } else { 0 };
+            if bits == 0 {
+                break;
             }
-            let first = begin + bits.trailing_zeros() as usize;
-            let base = first.saturating_sub(BEHIND);
-            let whole = len - base <= BLOCK;
-            let own = u64::MAX << (first - base);
-            *next = base + if whole { BLOCK } else { BLOCK - AHEAD };
-            each(base, if whole { own } else { own & (u64::MAX >> AHEAD) });
         }
+        let first = begin + bits.trailing_zeros() as usize;
+        let base = first.saturating_sub(BEHIND);
+        let whole = len - base <= BLOCK;
+        let own = u64::MAX << (first - base);
+        *next = base + if whole { BLOCK } else { BLOCK - AHEAD };
+        each(base, if whole { own } else { own & (u64::MAX >> AHEAD) });
     }
 }
 
@@ -173,10 +163,13 @@ fn walk(level: Level, shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>, fold: Fo
         return folded(level, shapes, text, hits);
     }
     let mut visit = Visit::new(shapes, 0, text, hits.len());
-    each_window(&words, 0, text.len(), text.len(), &mut 0, |base, own| {
-        let (numbers, days, signs) = level.mark(&view.window(base, text.len() - base), &reach);
-        visit.window(base, numbers & own, days & own, signs & own, hits);
-    });
+    let mut next = 0;
+    for (block, sifted) in words.iter().enumerate().take(text.len().div_ceil(BLOCK)) {
+        each_window(block * BLOCK, *sifted, text.len(), &mut next, |base, own| {
+            let (numbers, days, signs) = level.mark(&view.window(base, text.len() - base), &reach);
+            visit.window(base, numbers & own, days & own, signs & own, hits);
+        });
+    }
 }
 
 /// Which part of which field a lane's window is on.
@@ -189,8 +182,21 @@ struct Place {
     own: u64,
 }
 
+/// A block of a field in which there are bytes that could matter.
+#[derive(Clone, Copy, Default)]
+struct Sifted {
+    field: u32,
+    /// Its number in the field.
+    block: u32,
+    bytes: u64,
+}
+
+/// Sifted blocks that are kept at most before windows are put on them.
+const SIFTED: usize = 8 * RUN;
+
 /// Goes through the fields twice: bytes that could matter first, then windows on these, by marks. `found` is called after
-/// each field that has hits; what it leaves in `hits` stays.
+/// each field that has hits; what it leaves in `hits` stays. Blocks with such bytes are first listed without a branch on
+/// whether there are any, which would be guessed wrong as often as not.
 fn sweep(
     level: Level,
     shapes: Shapes,
@@ -207,25 +213,36 @@ fn sweep(
     let mut short = [0u8; BLOCK];
     let view = View::of(buffer, &mut short);
     let visits = Visits { level, shapes, buffer, fields, found, hits, visit: None };
+    let windows = [view.window(0, 0); LANES];
     let mut sweep =
-        Sweep { level, reach, visits, windows: [view.window(0, 0); LANES], places: Default::default(), lanes: 0 };
+        Sweep { level, reach, visits, view, windows, places: Default::default(), lanes: 0, field: 0, next: 0 };
     let mut words = [0; RUN];
+    let (mut sifted, mut count) = ([Sifted::default(); SIFTED], 0);
     for (field, range) in fields.iter().enumerate() {
         let len = buffer.get(range.clone()).map_or(0, <[u8]>::len);
-        let mut next = 0;
         for part in (0..len).step_by(RUN * BLOCK) {
             let size = (len - part).min(RUN * BLOCK);
             let foreign = level.sift(&view, range.start + part, size, reach.macs != 0, &mut words);
             if foreign && fold == Fold::Yes {
+                sweep.look(sifted.get(..count).unwrap_or_default());
+                count = 0;
                 sweep.flush();
                 sweep.visits.foreign(field);
                 break;
             }
-            each_window(&words, part, size, len, &mut next, |base, own| {
-                sweep.push(view.window(range.start + base, len - base), Place { field, base, own });
-            });
+            for (i, bytes) in words.iter().enumerate().take(size.div_ceil(BLOCK)) {
+                if let Some(slot) = sifted.get_mut(count) {
+                    *slot = Sifted { field: field as u32, block: (part / BLOCK + i) as u32, bytes: *bytes };
+                }
+                count += usize::from(*bytes != 0);
+            }
+            if count > SIFTED - RUN {
+                sweep.look(sifted.get(..count).unwrap_or_default());
+                count = 0;
+            }
         }
     }
+    sweep.look(sifted.get(..count).unwrap_or_default());
     sweep.flush();
     sweep.visits.leave();
 }
@@ -235,12 +252,31 @@ struct Sweep<'a, F> {
     level: Level,
     reach: Reach,
     visits: Visits<'a, F>,
+    view: View<'a>,
     windows: [Window<'a>; LANES],
     places: [Place; LANES],
     lanes: usize,
+    /// Where the last window lies, and how far bytes have been in one.
+    field: u32,
+    next: usize,
 }
 
 impl<'a, F: FnMut(usize, &mut Vec<Hit>)> Sweep<'a, F> {
+    /// Puts windows on sifted blocks.
+    #[inline]
+    fn look(&mut self, sifted: &[Sifted]) {
+        for Sifted { field, block, bytes } in sifted {
+            let mut next = if *field == self.field { self.next } else { 0 };
+            let field = *field as usize;
+            let (start, end) = self.visits.fields.get(field).map_or((0, 0), |range| (range.start, range.end));
+            let len = end - start;
+            each_window(*block as usize * BLOCK, *bytes, len, &mut next, |base, own| {
+                self.push(self.view.window(start + base, len - base), Place { field, base, own });
+            });
+            (self.field, self.next) = (field as u32, next);
+        }
+    }
+
     #[inline]
     fn push(&mut self, window: Window<'a>, place: Place) {
         if let Some(slot) = self.windows.get_mut(self.lanes) {

@@ -9,6 +9,7 @@ mod context;
 pub mod dates;
 mod detector;
 mod dictionary;
+mod fills;
 mod find;
 mod likely;
 mod marks;
@@ -21,6 +22,7 @@ mod words;
 
 pub use automaton::{Automaton, TooLarge, is_word, whole_word};
 pub use detector::Detector;
+pub use fills::{FILLED_MAX, Unfilled, fill_short};
 pub use find::{Hit, Shapes, batch, collect, find, unite};
 pub use unicode::Folded;
 pub use words::{FEW, Words};

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use wide::u8x16;
 
+use crate::fills::{Unfilled, fill_narrow};
 use crate::marks::{Marks, Reach, mark, mark_one};
 
 /// Bytes of a window.
@@ -331,6 +332,22 @@ impl Level {
             Self::Narrow => words_by(hay, words, word_bytes),
             #[cfg(target_arch = "x86_64")]
             Self::Wide(wide) => wide.words(hay, words),
+        }
+    }
+
+    /// See [`crate::fills::fill_short`].
+    #[inline]
+    pub(crate) fn fill(
+        self,
+        bytes: &mut [u8],
+        values: impl Iterator<Item = (u32, u32)>,
+        unfilled: Unfilled,
+        fill: u8,
+    ) -> u64 {
+        match self {
+            Self::Narrow => fill_narrow(bytes, values, unfilled, fill),
+            #[cfg(target_arch = "x86_64")]
+            Self::Wide(wide) => wide.fill(bytes, values, unfilled, fill),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Bit planes by the wide registers of x86-64 processors that have them.
+//! Bit planes, and fills of short values, by the wide registers of x86-64 processors that have them.
 //!
 //! The only file of the crate with `unsafe`: a value of [`Wide`] can be had from [`Wide::all`] alone, which asks the processor,
 //! so that a call through it never meets an instruction that is not there; blocks are read through references to whole arrays.
@@ -6,15 +6,17 @@
 #![allow(unsafe_code)]
 
 use std::arch::x86_64::{
-    __m128i, __m256i, __m512i, _mm_loadu_si128, _mm256_add_epi8, _mm256_alignr_epi8, _mm256_and_si256,
-    _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_movemask_epi8,
+    __m128i, __m256i, __m512i, _bzhi_u32, _bzhi_u64, _mm_loadu_si128, _mm256_add_epi8, _mm256_alignr_epi8,
+    _mm256_and_si256, _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8,
+    _mm256_cmpgt_epi8, _mm256_loadu_si256, _mm256_mask_blend_epi8, _mm256_movemask_epi8, _mm256_movepi8_mask,
     _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
-    _mm256_srli_epi16, _mm512_alignr_epi8, _mm512_alignr_epi64, _mm512_and_si512, _mm512_broadcast_i32x4,
-    _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_movepi8_mask, _mm512_or_si512,
-    _mm512_set1_epi8, _mm512_setzero_si512, _mm512_shuffle_epi8, _mm512_srli_epi16, _mm512_sub_epi8,
-    _mm512_test_epi8_mask,
+    _mm256_srli_epi16, _mm256_storeu_si256, _mm512_alignr_epi8, _mm512_alignr_epi64, _mm512_and_si512,
+    _mm512_broadcast_i32x4, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_mask_blend_epi8,
+    _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8, _mm512_setzero_si512, _mm512_shuffle_epi8,
+    _mm512_srli_epi16, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_test_epi8_mask,
 };
 
+use crate::fills::{LARGE, SMALL, Unfilled, fill_by};
 use crate::marks::{Marks, Reach};
 use crate::planes::{
     BLOCK, Few, RUN, SINGLE, TRIPLES, View, Window, Words, class, mark_by, marks_by, sift_by, words_by,
@@ -65,6 +67,23 @@ impl Wide {
             Registers::Avx512 => unsafe { words_avx512(hay, words) },
             // SAFETY: the value says that the processor has AVX2, BMI and POPCNT.
             Registers::Avx2 => unsafe { words_avx2(hay, words) },
+        }
+    }
+
+    /// Short values of a column, filled.
+    #[inline]
+    pub(crate) fn fill(
+        self,
+        bytes: &mut [u8],
+        values: impl Iterator<Item = (u32, u32)>,
+        unfilled: Unfilled,
+        fill: u8,
+    ) -> u64 {
+        match self.0 {
+            // SAFETY: the value says that the processor has AVX-512 F, BW and VL, BMI and POPCNT.
+            Registers::Avx512 => unsafe { fill_avx512(bytes, values, unfilled, fill) },
+            // SAFETY: the value says that the processor has AVX2, BMI and POPCNT.
+            Registers::Avx2 => unsafe { fill_avx2(bytes, values, unfilled, fill) },
         }
     }
 
@@ -274,6 +293,90 @@ fn words_avx2(hay: &[u8], words: &mut Words) -> bool {
         all
     })
 }
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,popcnt")]
+fn fill_avx512(bytes: &mut [u8], values: impl Iterator<Item = (u32, u32)>, unfilled: Unfilled, fill: u8) -> u64 {
+    let (short, long) = (_mm256_set1_epi8(fill.cast_signed()), _mm512_set1_epi8(fill.cast_signed()));
+    let small = |window: &mut [u8; SMALL], len, from, to| {
+        let place = window.as_mut_ptr().cast::<__m256i>();
+        let first = |n| _bzhi_u32(u32::MAX, n);
+        // SAFETY: an array of 32 bytes is readable in whole; the load needs no alignment.
+        let bytes = unsafe { _mm256_loadu_si256(place) };
+        if _mm256_movepi8_mask(bytes) & first(len) != 0 {
+            return false;
+        }
+        let filled = _mm256_mask_blend_epi8(first(to) & !first(from), bytes, short);
+        // SAFETY: the array is ours to write in whole; the store needs no alignment.
+        unsafe { _mm256_storeu_si256(place, filled) };
+        true
+    };
+    let large = |window: &mut [u8; LARGE], len, from, to| {
+        let place = window.as_mut_ptr().cast::<__m512i>();
+        let first = |n| _bzhi_u64(u64::MAX, n);
+        // SAFETY: an array of 64 bytes is readable in whole; the load needs no alignment.
+        let bytes = unsafe { _mm512_loadu_si512(place) };
+        if _mm512_movepi8_mask(bytes) & first(len) != 0 {
+            return false;
+        }
+        let filled = _mm512_mask_blend_epi8(first(to) & !first(from), bytes, long);
+        // SAFETY: the array is ours to write in whole; the store needs no alignment.
+        unsafe { _mm512_storeu_si512(place, filled) };
+        true
+    };
+    fill_by(bytes, values, unfilled, small, large)
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+fn fill_avx2(bytes: &mut [u8], values: impl Iterator<Item = (u32, u32)>, unfilled: Unfilled, fill: u8) -> u64 {
+    let fills = _mm256_set1_epi8(fill.cast_signed());
+    // SAFETY: an array of 32 bytes is readable in whole; the load needs no alignment.
+    let places = unsafe { _mm256_loadu_si256(PLACES.as_ptr().cast::<__m256i>()) };
+    // Ones in the first `n` bytes, where `n` is at most 32.
+    let first = |n: u32| _mm256_cmpgt_epi8(_mm256_set1_epi8(n as i8), places);
+    let foreign = |bytes, len| _mm256_movemask_epi8(_mm256_and_si256(bytes, first(len)));
+    let blended = |bytes, from, to| _mm256_blendv_epi8(bytes, fills, _mm256_andnot_si256(first(from), first(to)));
+    let small = |window: &mut [u8; SMALL], len, from, to| {
+        let place = window.as_mut_ptr().cast::<__m256i>();
+        // SAFETY: an array of 32 bytes is readable in whole; the load needs no alignment.
+        let bytes = unsafe { _mm256_loadu_si256(place) };
+        if foreign(bytes, len) != 0 {
+            return false;
+        }
+        // SAFETY: the array is ours to write in whole; the store needs no alignment.
+        unsafe { _mm256_storeu_si256(place, blended(bytes, from, to)) };
+        true
+    };
+    let large = |window: &mut [u8; LARGE], len: u32, from: u32, to: u32| {
+        let [low, high] = [0, 1].map(|half| {
+            let place = window.as_ptr().cast::<__m256i>();
+            // SAFETY: an array of 64 bytes has two halves of 32; the load needs no alignment.
+            unsafe { _mm256_loadu_si256(place.add(half)) }
+        });
+        let (before, behind) = (|n: u32| n.min(32), |n: u32| n.saturating_sub(32));
+        if foreign(low, before(len)) | foreign(high, behind(len)) != 0 {
+            return false;
+        }
+        let place = window.as_mut_ptr().cast::<__m256i>();
+        // SAFETY: the array is ours to write in whole, and has two halves of 32; the store needs no alignment.
+        unsafe {
+            _mm256_storeu_si256(place, blended(low, before(from), before(to)));
+            _mm256_storeu_si256(place.add(1), blended(high, behind(from), behind(to)));
+        }
+        true
+    };
+    fill_by(bytes, values, unfilled, small, large)
+}
+
+/// The place of each byte of a half block.
+const PLACES: [u8; 32] = {
+    let mut places = [0; 32];
+    let mut at = 0;
+    while at < 32 {
+        places[at] = at as u8;
+        at += 1;
+    }
+    places
+};
 
 #[cfg(test)]
 mod tests {

@@ -61,7 +61,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     ("clinic", &[]),
-    ("paths", &["contract", "postgres", "lineage", "policy", "audit", "session"]),
+    ("paths", &["contract", "postgres", "lineage", "scan", "policy", "audit", "session"]),
     (
         "bench",
         &[
@@ -94,7 +94,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "useful",
         ],
     ),
-    ("gate", &["contract", "postgres", "lineage", "scan", "policy", "audit", "session"]),
+    ("gate", &["paths"]),
     (
         "fuzz-targets",
         &[

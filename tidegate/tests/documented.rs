@@ -2,7 +2,7 @@
 //!
 //! Settings are taken from the source: what sections are opened with, and what is taken out of them.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 /// What a setting's name is the first argument of, or the first after the section.
 const READERS: &[&str] = &["take(", "demand(", "value(", "given("];
@@ -38,18 +38,20 @@ fn settings(source: &str) -> Vec<String> {
     found
 }
 
-fn sources(folder: &Path, into: &mut Vec<(String, String)>) {
-    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
-        let path = entry.path();
+/// Files that read sections, with their text.
+fn sources(folder: &Path, into: &mut Vec<(String, String)>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
         if path.is_dir() {
-            sources(&path, into);
+            sources(&path, into)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
+            let text = fs::read_to_string(&path)?;
             if text.contains("Section::open") {
                 into.push((path.display().to_string(), text));
             }
         }
     }
+    Ok(())
 }
 
 #[test]
@@ -57,7 +59,7 @@ fn every_setting_is_in_the_manual() {
     let home = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manual = fs::read_to_string(home.join("../docs/manual.md")).unwrap();
     let mut files = Vec::new();
-    sources(&home.join("src"), &mut files);
+    sources(&home.join("src"), &mut files).unwrap();
     let mut all: BTreeMap<String, &str> = BTreeMap::new();
     for (file, text) in &files {
         all.extend(settings(text).into_iter().map(|name| (name, file.as_str())));

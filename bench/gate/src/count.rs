@@ -9,7 +9,7 @@ use std::path::Path as FilePath;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use crate::paths::{PATHS, Path, Step};
+use paths::{PATHS, Path, Step};
 
 /// A deliberate slowdown does every step of this many once more.
 const SLOW_EVERY: u64 = 10;

@@ -5,18 +5,17 @@
 mod against;
 mod count;
 mod limits;
-mod paths;
 
 use std::fs;
 use std::path::{Path as FilePath, PathBuf};
 use std::process::{Command, ExitCode};
 
 use clap::Parser;
+use paths::{PATHS, Path};
 use serde::Serialize;
 
 use count::Counted;
 use limits::{Limit, Limits, Verdict};
-use paths::{PATHS, Path};
 
 /// Counts instructions of the pure paths under callgrind and compares them with limits that are written down.
 #[derive(Parser)]

@@ -27,7 +27,7 @@ use zeroize::Zeroizing;
 /// Seconds that a password for databases lives unless something else is asked for.
 pub(super) const PASSWORD_SECONDS: u64 = 3600;
 /// Longest purpose, in bytes.
-pub(super) const PURPOSE_BYTES_MAX: usize = 500;
+const PURPOSE_BYTES_MAX: usize = 500;
 
 pub(super) fn routes() -> Router<Arc<Desk>> {
     Router::new()
@@ -254,6 +254,17 @@ struct Credential<'a> {
     targets: Vec<&'a str>,
 }
 
+/// What a credential is for: a target that is here, or any; and words that fit into a record.
+pub(super) fn may_be_for(desk: &Desk, target: &str, purpose: &str) -> Result<(), Problem> {
+    if !target.is_empty() && !desk.settings.gate.targets.iter().any(|known| known == target) {
+        return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such target"));
+    }
+    if purpose.len() > PURPOSE_BYTES_MAX || purpose.chars().any(char::is_control) {
+        return Err(Problem::bad("`purpose` has 500 bytes at most and no control characters"));
+    }
+    Ok(())
+}
+
 async fn credentials(
     State(desk): State<Arc<Desk>>,
     headers: HeaderMap,
@@ -261,12 +272,7 @@ async fn credentials(
 ) -> Result<Response, Problem> {
     let (sign_in, person) = signed_in(&desk, &headers).await?;
     let gate = &desk.settings.gate;
-    if !asked.target.is_empty() && !gate.targets.contains(&asked.target) {
-        return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such target"));
-    }
-    if asked.purpose.len() > PURPOSE_BYTES_MAX || asked.purpose.chars().any(char::is_control) {
-        return Err(Problem::bad("`purpose` has 500 bytes at most and no control characters"));
-    }
+    may_be_for(&desk, &asked.target, &asked.purpose)?;
     let password = mint::password()?;
     let (engine, secret, salt) = (Arc::clone(&desk.engine), password.clone(), person.salt.clone());
     let Credentials { target, purpose, ttl } = asked;

@@ -55,7 +55,7 @@ impl Wanted {
         query.finish()
     }
 
-    pub(super) fn purpose(&self, desk: &Desk) -> Result<Purpose, Problem> {
+    fn purpose(&self, desk: &Desk) -> Result<Purpose, Problem> {
         let Some(request) = &self.request else {
             return Ok(Purpose::Page(inside(self.back.as_deref().unwrap_or("/")).to_owned()));
         };
@@ -125,15 +125,10 @@ async fn leave(
     headers: HeaderMap,
 ) -> Response {
     let left = async {
-        desk.limits.spend(source)?;
-        // The loading of an image on another site's page is not somebody who signs in.
-        if headers.get("sec-fetch-dest").is_some_and(|to| to != "document") {
-            return Err(Problem::bad("a sign-in begins by going to its address"));
-        }
-        let purpose = wanted.purpose(&desk)?;
-        if let Some(question) = unasked(&purpose, &wanted, &headers) {
-            return Ok(question);
-        }
+        let purpose = match begun(&desk, source, &wanted, &headers)? {
+            Begun::For(purpose) => purpose,
+            Begun::Asks(question) => return Ok(question),
+        };
         let provider = desk.providers.people().find(|p| p.issuer().name == name).cloned();
         let provider = provider.ok_or_else(|| Problem::bad("there is no such identity provider"))?;
         let back = desk.at(&format!("{CALLBACK}/{name}"));
@@ -150,9 +145,31 @@ async fn leave(
     left.await.unwrap_or_else(|problem| failed(&problem))
 }
 
+/// What becomes of somebody who goes to the address of a provider.
+pub(super) enum Begun {
+    /// They sign in for this.
+    For(Purpose),
+    /// They are asked first.
+    Asks(Response),
+}
+
+/// The beginning of every sign-in at a provider.
+pub(super) fn begun(desk: &Desk, source: Source, wanted: &Wanted, headers: &HeaderMap) -> Result<Begun, Problem> {
+    desk.limits.spend(source)?;
+    // The loading of an image on another site's page is not somebody who signs in.
+    if headers.get("sec-fetch-dest").is_some_and(|to| to != "document") {
+        return Err(Problem::bad("a sign-in begins by going to its address"));
+    }
+    let purpose = wanted.purpose(desk)?;
+    Ok(match unasked(&purpose, wanted, headers) {
+        Some(question) => Begun::Asks(question),
+        None => Begun::For(purpose),
+    })
+}
+
 /// A command line signs somebody in only after they were asked here whether they started it: another site's page, or a
 /// link, leads to the question.
-pub(super) fn unasked(purpose: &Purpose, wanted: &Wanted, headers: &HeaderMap) -> Option<Response> {
+fn unasked(purpose: &Purpose, wanted: &Wanted, headers: &HeaderMap) -> Option<Response> {
     let asked = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin");
     let skipped = matches!(purpose, Purpose::CommandLine(..)) && !asked;
     skipped.then(|| go(&format!("/login?{}", wanted.query()), None))

@@ -5,7 +5,7 @@
 
 use super::{
     Desk, Problem,
-    api::{Body, PASSWORD_SECONDS, PURPOSE_BYTES_MAX, signed_in, told},
+    api::{Body, PASSWORD_SECONDS, may_be_for, signed_in, told},
     waiting,
 };
 use crate::{PublicKey, serial};
@@ -44,12 +44,7 @@ async fn certificates(
 ) -> Result<Response, Problem> {
     let (sign_in, person) = signed_in(&desk, &headers).await?;
     let gate = &desk.settings.gate;
-    if !wanted.target.is_empty() && !gate.targets.contains(&wanted.target) {
-        return Err(Problem::new(StatusCode::NOT_FOUND, "not_found", "there is no such target"));
-    }
-    if wanted.purpose.len() > PURPOSE_BYTES_MAX || wanted.purpose.chars().any(char::is_control) {
-        return Err(Problem::bad("`purpose` has 500 bytes at most and no control characters"));
-    }
+    may_be_for(&desk, &wanted.target, &wanted.purpose)?;
     let key = PublicKey::from_pem(&wanted.public_key)
         .ok_or_else(|| Problem::bad("`public_key` is a P-256 key in PEM (openssl ec -pubout)"))?;
     let of = Arc::clone(&desk);

@@ -14,7 +14,7 @@
 use super::{
     Arrived, Desk, Problem,
     attempts::{ATTEMPT_SECONDS, ATTEMPTS_MAX, Purpose, hash},
-    browser::{Wanted, busy, failed, go, guarded},
+    browser::{Begun, Wanted, begun, busy, failed, go, guarded},
     cookies,
     limits::Source,
     now,
@@ -209,15 +209,10 @@ async fn start(
     headers: HeaderMap,
 ) -> Response {
     let left = async {
-        desk.limits.spend(source)?;
-        // The loading of an image on another site's page is not somebody who signs in.
-        if headers.get("sec-fetch-dest").is_some_and(|to| to != "document") {
-            return Err(Problem::bad("a sign-in begins by going to its address"));
-        }
-        let purpose = wanted.purpose(&desk)?;
-        if let Some(question) = super::browser::unasked(&purpose, &wanted, &headers) {
-            return Ok(question);
-        }
+        let purpose = match begun(&desk, source, &wanted, &headers)? {
+            Begun::For(purpose) => purpose,
+            Begun::Asks(question) => return Ok(question),
+        };
         let of = Arc::clone(&desk);
         let (address, cookie) = waiting(move || configured(&of)?.begin(&of, &name, purpose)).await?;
         Ok(go(&address, Some(desk.attempt_cookie(cookie.expose()))))

@@ -24,7 +24,7 @@ use contract::{Fault, Greeting as _, Lane, Peer};
 use futures_lite::FutureExt as _;
 use futures_lite::future::poll_fn;
 use postgres::{Greet, Serve, TlsOffer};
-use session::{Admitted, Granted, Host as _, Login, LoginNext, Proven, Session, SessionInfo, Verdicts};
+use session::{Admitted, Granted, Host as _, Login, LoginNext, Proven, Session, SessionInfo, Startup, Verdicts};
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -343,7 +343,6 @@ async fn open(
         return None;
     }
     let settings = &core.settings.targets[target];
-    let path = request.parameters.iter().find(|(name, _)| name == "search_path").map(|(_, path)| path);
     let channels = {
         let roles = &grant.epoch().bundle().model().roles;
         let patterns = match grant.mode() {
@@ -385,8 +384,7 @@ async fn open(
         account: account.unwrap_or_else(|| settings.account.clone()),
         mode: core.mode(target),
         wait_max_ns: u64::try_from(core.settings.audit_wait_max.as_nanos()).unwrap_or(u64::MAX),
-        // An empty one is one's own too.
-        path: path.map_or_else(String::new, |path| if path.is_empty() { " ".to_owned() } else { path.clone() }),
+        startup: Startup::of(&request.parameters),
         purpose: purpose(&proven, granted.as_ref()),
         hold_max_ns: u64::try_from(limits.hold_max.as_nanos()).unwrap_or(u64::MAX),
         hold_notice_ns: u64::try_from(limits.hold_notice.as_nanos()).unwrap_or(u64::MAX),

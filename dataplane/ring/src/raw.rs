@@ -32,6 +32,10 @@ const GROUP: u16 = 0;
 const NOBODY: u64 = u64::MAX;
 /// Alignment of memory for files and of the buffer ring: a page, enough for any device.
 const ALIGNMENT: usize = 4096;
+/// Were a send not to complete in the call that submits it, that call would keep others waiting for it: once, and not
+/// for longer than this. Much shorter, and the processor's timer is set anew for every wait, which costs a virtual machine
+/// more than all else in it.
+const PROMPT_LIMIT: Duration = Duration::from_millis(50);
 /// What is under way when a ring ends may take this long to be cancelled.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
@@ -274,8 +278,11 @@ pub(crate) struct Ring<T> {
     pool: Rc<Pool>,
     /// What the submission queue had no room for.
     backlog: VecDeque<squeue::Entry>,
-    /// Sends that were queued since the last call: each completes within it.
-    immediate: usize,
+    /// Sends that are queued or under way. They do not wait for room (MSG_DONTWAIT), so the call that submits them
+    /// completes them.
+    sends: usize,
+    /// That has been so.
+    prompt: bool,
 }
 
 impl<T: Clone> Ring<T> {
@@ -299,7 +306,7 @@ impl<T: Clone> Ring<T> {
             Some(libc::EINVAL) => too_old("buffer rings", "5.19"),
             _ => refused(&error),
         })?;
-        Ok(Self { ring, operations: Table::default(), pool, backlog: VecDeque::new(), immediate: 0 })
+        Ok(Self { ring, operations: Table::default(), pool, backlog: VecDeque::new(), sends: 0, prompt: true })
     }
 
     /// The provided buffers.
@@ -314,7 +321,7 @@ impl<T: Clone> Ring<T> {
 
     /// Queues an operation; its completions are the target's. It begins with the next [`Ring::enter`].
     pub(crate) fn push(&mut self, operation: Operation, target: T) -> Key {
-        self.immediate += usize::from(matches!(operation, Operation::Send(..)));
+        self.sends += usize::from(matches!(operation, Operation::Send(..)));
         let key = self.operations.insert(UnderWay { target, operation });
         if let Some(under_way) = self.operations.get(key) {
             let entry = entry(&under_way.operation).user_data(key.number());
@@ -366,12 +373,11 @@ impl<T: Clone> Ring<T> {
                 return Ok(());
             }
         }
-        let immediate = std::mem::take(&mut self.immediate);
         match wait {
             // What has completed already is looked at first.
             Some(limit) if self.ring.completion().is_empty() => {
-                // Were a send not to complete at once, the wait for it would keep others from being seen.
-                let limit = if immediate > 0 { limit.min(Duration::from_millis(1)) } else { limit };
+                let immediate = if self.prompt { self.sends } else { 0 };
+                let limit = if immediate > 0 { limit.min(PROMPT_LIMIT) } else { limit };
                 let time = Timespec::new().sec(limit.as_secs()).nsec(limit.subsec_nanos());
                 let arguments = SubmitArgs::new().timespec(&time);
                 go_on(self.ring.submitter().submit_with_args(1 + immediate, &arguments))
@@ -387,7 +393,7 @@ impl<T: Clone> Ring<T> {
 
     /// Takes the completions that are there.
     pub(crate) fn reap(&mut self, into: &mut Vec<Completion<T>>) {
-        let Self { ring, operations, pool, .. } = self;
+        let Self { ring, operations, pool, sends, .. } = self;
         for entry in ring.completion() {
             let (number, result, flags) = (entry.user_data(), entry.result(), entry.flags());
             let key = Key::of_number(number);
@@ -413,12 +419,18 @@ impl<T: Clone> Ring<T> {
                 into.push(Completion { target, result, more, outcome: taken.unwrap_or(Outcome::Plain) });
             } else if let Some(UnderWay { target, operation }) = operations.remove(key) {
                 let left = match operation {
-                    Operation::Send(_, bytes) => Outcome::Sent(bytes),
+                    Operation::Send(_, bytes) => {
+                        *sends -= 1;
+                        Outcome::Sent(bytes)
+                    }
                     Operation::Write(_, buffer, ..) => Outcome::Written(buffer),
                     _ => Outcome::Plain,
                 };
                 into.push(Completion { target, result, more, outcome: taken.unwrap_or(left) });
             }
+        }
+        if self.sends > 0 && self.backlog.is_empty() && self.ring.submission().is_empty() {
+            self.prompt = false;
         }
     }
 }
@@ -557,6 +569,38 @@ mod tests {
     #[should_panic(expected = "cannot grow")]
     fn aligned_memory_does_not_grow() {
         AlignedBuffer::new(10).set_len(ALIGNMENT + 1);
+    }
+
+    #[test]
+    fn sends_complete_in_the_call_that_submits_them_and_nobody_waits_twice_for_one_that_does_not() {
+        // Miri knows no ring.
+        if cfg!(miri) {
+            return;
+        }
+        let mut ring = Ring::<usize>::new(8, 64).unwrap();
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let ours = Rc::new(OwnedFd::from(ours));
+        let mut reaped = Vec::new();
+        // The last of them finds no room.
+        let sizes = [1, 4 << 20, 4 << 20];
+        for (i, bytes) in sizes.into_iter().enumerate() {
+            ring.push(Operation::Send(Rc::clone(&ours), vec![0; bytes]), i);
+        }
+        ring.enter(None).unwrap();
+        ring.reap(&mut reaped);
+        let results: Vec<_> = reaped.drain(..).map(|done| (done.target, done.result)).collect();
+        assert!(matches!(results[..], [(0, 1), (1, 1..), (2, r)] if r == -libc::EAGAIN), "{results:?}");
+        assert_eq!((ring.sends, ring.prompt), (0, true));
+        // One that never answers.
+        ring.sends += 1;
+        ring.push(Operation::Poll(Rc::new(theirs.into()), libc::POLLIN as u32), 3);
+        for prompt in [true, false] {
+            assert_eq!(ring.prompt, prompt);
+            ring.enter(Some(Duration::from_secs(3600))).unwrap();
+            ring.reap(&mut reaped);
+            assert_eq!((reaped.pop().map(|done| done.target), ring.prompt), (Some(3), false));
+            ring.push(Operation::Poll(Rc::clone(&ours), libc::POLLHUP as u32), 3);
+        }
     }
 
     /// What the kernel does with the ring of buffers: takes the oldest.

@@ -1,7 +1,7 @@
 //! What is asked about a statement that a rule holds, what is answered, and the digest that an approval is bound to.
 //!
 //! Invariants: the digest covers everything that decides what the statement does and what of it is shown: the exact text,
-//! parameters with types and formats, who asks and as what, search path, transaction, rules and masking; nothing of it is
+//! parameters with types and formats, who asks and as what, the session's settings, transaction, rules and masking; nothing of it is
 //! normalised. Equal facts give equal bytes (RFC 8949 section 4.2.1). Deliberately absent: waiting (see `held`), and who
 //! may vote.
 
@@ -44,8 +44,8 @@ pub struct HoldAsked {
     pub text: Zeroizing<Vec<u8>>,
     /// Parameters, shown as the session's rules allow.
     pub parameters: Vec<String>,
-    /// Parameters as they came, for an estimate; empty where none is wanted. `None`: names in the text may mean something
-    /// else to another session, or the parameters are not known, so that there is no estimate.
+    /// Parameters as they came, for an estimate; empty where none is wanted. `None`: names or literals in the text may mean
+    /// something else to another session, or the parameters are not known, so that there is no estimate.
     pub sent: Option<Vec<Sent>>,
     /// Tables that it names.
     pub tables: Vec<String>,
@@ -134,8 +134,8 @@ pub(crate) struct Bound<'a> {
     pub(crate) operation: (&'a str, u32),
     pub(crate) text: &'a [u8],
     pub(crate) given: &'a contract::Given,
-    /// Search path, as a digest of what set it.
-    pub(crate) path: &'a [u8; 32],
+    /// Parameters of the session, search path and date style among them.
+    pub(crate) settings: &'a [u8; 32],
     pub(crate) in_transaction: bool,
     pub(crate) bundle: &'a [u8; 32],
     /// Output columns, their classes and what becomes of them.
@@ -184,7 +184,7 @@ impl Bound<'_> {
         head(&mut out, ARRAY, 4);
         text(&mut out, "UTF8");
         text(&mut out, "on");
-        bytes(&mut out, self.path);
+        bytes(&mut out, self.settings);
         text(&mut out, if self.in_transaction { "open" } else { "idle" });
         next(&mut out);
         bytes(&mut out, self.bundle);

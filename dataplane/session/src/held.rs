@@ -183,6 +183,9 @@ impl<S: Serving<Verdicts>> Session<S> {
                 if !self.serving.is_settled(&mut self.down) {
                     return Ok(Next::Wait);
                 }
+                if self.settings.wait() && !self.serving.in_transaction() {
+                    self.settings.settle(self.serving.failures());
+                }
                 if let Err(refusal) = self.question(host, parked) {
                     return Ok(Next::Refuse(refusal));
                 }
@@ -341,7 +344,7 @@ impl<S: Serving<Verdicts>> Session<S> {
     fn for_estimate(&self, given: &Given, rows_over: u64) -> Option<Vec<approval::Sent>> {
         let known = given.digest.is_none() || given.values.is_some();
         let sent = || if rows_over > 0 { approval::sent(given) } else { Vec::new() };
-        (known && !self.names.own_path).then(sent)
+        (known && !self.names.own_path && self.settings.are_plain()).then(sent)
     }
 
     /// What becomes of the columns of the results.
@@ -383,7 +386,7 @@ impl<S: Serving<Verdicts>> Session<S> {
     fn digest(&self, parked: &Parked, given: &Given, masking: &[(String, String, String)]) -> [u8; 32] {
         let info = &self.info;
         let rule = self.rule(parked).map(|hold| hold.rule.name).unwrap_or_default();
-        let path = self.names.path_of(&parked.asked);
+        let settings = self.settings.digest(&parked.asked);
         let bound = Bound {
             issuer: &info.issuer,
             subject: &info.subject,
@@ -394,7 +397,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             operation: (if parked.via == Via::Simple { "simple" } else { "execute" }, parked.row_limit),
             text: self.parked_text(parked),
             given,
-            path: &path,
+            settings: &settings,
             in_transaction: self.serving.in_transaction(),
             bundle: self.grant.epoch().bundle().digest(),
             masking,

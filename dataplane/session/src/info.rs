@@ -1,6 +1,7 @@
 //! What is constant for a session.
 
 use crate::durability::Durability;
+use crate::settings::Startup;
 use audit::record::SessionId;
 use sealing::SessionKey;
 use std::rc::Rc;
@@ -34,8 +35,8 @@ pub struct SessionInfo {
     pub mode: Durability,
     /// Nanoseconds that something waits for its record before it fails.
     pub wait_max_ns: u64,
-    /// The search path that the client asked for, or empty.
-    pub path: String,
+    /// What the client asked for when it began.
+    pub startup: Startup,
     /// Purpose that was stated, or of the grant that gave the role.
     pub purpose: String,
     /// Nanoseconds that a statement waits for approval before it fails.

@@ -2,6 +2,7 @@
 
 use crate::host::Host;
 use crate::names::{self, NamesOfText};
+use crate::settings;
 use audit::record::ClearColumn;
 use contract::{Admitted, Column, CopyOut, Format, Judge, Redacted, Redactor, Refusal, Values, Via};
 use lineage::{Effects, Facts, SessionUse, Statement};
@@ -102,6 +103,8 @@ pub struct Judged {
     pub(crate) fingerprint: u64,
     /// It can change the search path.
     pub(crate) moves_path: bool,
+    /// It can change parameters of the session.
+    pub(crate) sets: bool,
     copies_out: Option<Rc<[CopyOut]>>,
     /// What running it costs, and what with.
     pub(crate) spending: Option<Spending>,
@@ -149,7 +152,9 @@ impl Judged {
             SessionUse::Fetch(name) => Some((NameKind::Cursor, name.clone(), names.cursor(name))),
             _ => None,
         });
-        let stands_for = stands_for.collect();
+        let stands_for: Vec<_> = stands_for.collect();
+        let runs = stands_for.iter().filter_map(|(_, _, statement)| statement.as_ref());
+        let sets = facts.statements.iter().chain(runs).any(|statement| settings::changes(statement));
         let spending = grant.spending(&allowed);
         let purse = spending.is_some().then(|| purse.clone());
         let guarded = allowed.iter().any(|a| a.guarded);
@@ -176,6 +181,7 @@ impl Judged {
             effects,
             fingerprint,
             moves_path,
+            sets,
             spending,
             purse,
             observed,

@@ -26,6 +26,7 @@ mod refused;
 mod release;
 mod sealed;
 mod serve;
+mod settings;
 mod shelf;
 
 pub use approval::{HoldAnswer, HoldAsked, HoldQuestion, Sent};
@@ -37,4 +38,5 @@ pub use login::{Admitted, Login, LoginNext, WHOEVER};
 pub use names::{Names, NamesOfText, changes as changes_names, moves_path};
 pub use sealed::{Mark, Moment};
 pub use serve::{Progress, Session};
+pub use settings::Startup;
 pub use shelf::{Shelf, Shelves};

@@ -4,8 +4,7 @@
 //! is not in the map is unknown, and policy refuses what uses it.
 
 use lineage::facts::FunctionStanding;
-use lineage::{Effects, Facts, SessionUse, Statement};
-use sha2::{Digest as _, Sha256};
+use lineage::{Effects, SessionUse, Statement};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -22,12 +21,6 @@ pub struct Names {
     temporary: HashSet<String>,
     /// The session has, or may have, another search path than its account is given.
     pub own_path: bool,
-    /// What set it, in order, as a digest.
-    path: [u8; 32],
-    /// Something may have set the path, and it is not known whether it holds.
-    unsettled: bool,
-    /// A statement that sets it is on its way: its number, and what it makes of the path if it does so alone.
-    moving: Option<(u64, [u8; 32])>,
 }
 
 impl policy::Names for Names {
@@ -98,68 +91,10 @@ impl policy::Names for NamesOfText<'_> {
 }
 
 impl Names {
-    /// Of a new session that asked for this search path, if it asked for one.
+    /// Of a new session, which may have asked for another search path than its account is given.
     #[must_use]
-    pub fn new(path: &str) -> Self {
-        let mut names = Self { own_path: !path.is_empty(), ..Self::default() };
-        if names.own_path {
-            names.path = Sha256::new().chain_update(b"login").chain_update(path).finalize().into();
-        }
-        names
-    }
-
-    /// What set the search path, as a digest: of two sessions of the same account with the same, one path is the other's.
-    /// While something may have set it and nothing says what became of that, the digest is of this question alone.
-    #[must_use]
-    pub fn path_of(&self, question: &str) -> [u8; 32] {
-        if self.unsettled {
-            return Sha256::new()
-                .chain_update(b"unsettled")
-                .chain_update(self.path)
-                .chain_update(question)
-                .finalize()
-                .into();
-        }
-        self.path
-    }
-
-    /// A text that can change the search path goes upstream.
-    pub fn path_moves(&mut self, number: u64, text: &[u8]) {
-        let after = |before: &[u8; 32]| Sha256::new().chain_update(before).chain_update(text).finalize().into();
-        let local = text.windows(5).any(|word| word.eq_ignore_ascii_case(b"local"));
-        self.moving = (!local).then(|| (number, after(&[0; 32])));
-        self.path = after(&self.path);
-        self.unsettled = true;
-    }
-
-    /// Others of the account get another path from now on, and this session keeps its own.
-    pub fn path_is_old(&mut self) {
-        self.own_path = true;
-        self.path = Sha256::new().chain_update(b"old").chain_update(self.path).finalize().into();
-    }
-
-    /// This statement may have set the path.
-    #[must_use]
-    pub fn is_moving(&self, number: u64) -> bool {
-        self.moving.is_some_and(|(moving, _)| moving == number)
-    }
-
-    /// The statement succeeded; `lasting` if nothing can take it back. One that sets the path and does nothing else makes
-    /// what was before it irrelevant.
-    pub fn path_moved(&mut self, number: u64, lasting: bool, facts: &Facts) {
-        let alone = match facts.statements.as_slice() {
-            // What RESET and DEFAULT go back to is the login's.
-            [only] => only.kind == "SET" && matches!(&only.session, SessionUse::Set { value: Some(_), .. }),
-            _ => false,
-        };
-        if let Some((moving, path)) = self.moving.take()
-            && moving == number
-            && lasting
-            && alone
-        {
-            self.unsettled = false;
-            self.path = path;
-        }
+    pub fn new(own_path: bool) -> Self {
+        Self { own_path, ..Self::default() }
     }
 
     /// Names of relations mean to this session what they mean to every other of its account.

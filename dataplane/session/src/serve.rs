@@ -12,6 +12,7 @@ use crate::names::{self, Names};
 use crate::refused::{Refused, block};
 use crate::release::{Book, Gate};
 use crate::sealed::{Mark, Moment, Parameters};
+use crate::settings::Settings;
 use crate::shelf::Shelf;
 use audit::record::{Actor, MaskedColumn, Record, Recorded};
 use contract::{Ask, Done, Fault, Lane, Outcome, Peer, Plans, Refusal, Serving, Step, Verdict, Via};
@@ -71,6 +72,7 @@ pub struct Session<S> {
     pub(crate) grant: Grant,
     pub(crate) info: SessionInfo,
     pub(crate) names: Names,
+    pub(crate) settings: Settings,
     /// The grant's, as of when it was admitted.
     pub(crate) key: GrantKey,
     /// Judgements that hold for this session.
@@ -106,7 +108,8 @@ impl<S: Serving<Verdicts>> Session<S> {
         up: Lane,
         host: &H,
     ) -> Result<Self, Fault> {
-        let names = Names::new(&info.path);
+        let names = Names::new(info.startup.own_path);
+        let settings = Settings::new(info.startup);
         let book = Book::new(info.mode);
         let (key, shelf) = (grant.key(), shelf(host, &grant, &names));
         let mut session = Self {
@@ -116,6 +119,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             grant,
             info,
             names,
+            settings,
             key,
             shelf,
             now_ns: Cell::new(0),
@@ -185,6 +189,9 @@ impl<S: Serving<Verdicts>> Session<S> {
                 progress.again = true;
                 break;
             }
+        }
+        if self.settings.wait() && self.serving.is_idle() {
+            self.settings.settle(self.serving.failures());
         }
         let mut steps = 0;
         loop {
@@ -322,13 +329,7 @@ impl<S: Serving<Verdicts>> Session<S> {
     fn forward<H: Host>(&mut self, host: &H, token: Rc<Judged>, number: u64, recorded: Recorded) -> Result<(), Fault> {
         drop(recorded);
         self.close_names(&token);
-        if token.moves_path {
-            let text = match token.via {
-                Via::Simple => self.serving.text(&self.down),
-                Via::Prepare | Via::Execute => token.text.as_bytes(),
-            };
-            self.names.path_moves(number, text);
-        }
+        self.follow_settings(&token, number);
         if !self.names.own_path && token.moves_path {
             // Whatever becomes of it, from here on a name without a schema may mean that of any.
             self.names.own_path = true;
@@ -338,6 +339,24 @@ impl<S: Serving<Verdicts>> Session<S> {
         }
         let verdict = Verdict::Forward { token, number, now_ns: self.now(host) };
         self.serving.resolve(&mut self.down, &mut self.up, verdict)
+    }
+
+    /// What parameters of the session are after it is known only when its transaction has ended well.
+    fn follow_settings(&mut self, token: &Judged, number: u64) {
+        if !token.sets && !self.settings.wait() {
+            return;
+        }
+        let open = self.serving.in_transaction();
+        if open {
+            self.settings.disturb();
+        }
+        if token.sets {
+            let text = match token.via {
+                Via::Simple => self.serving.text(&self.down),
+                Via::Prepare | Via::Execute => token.text.as_bytes(),
+            };
+            self.settings.change(number, text, &token.facts, self.serving.failures(), open);
+        }
     }
 
     /// SQL-level cursors and protocol portals share their names: what may be replaced is forgotten before it is.
@@ -549,8 +568,8 @@ impl<S: Serving<Verdicts>> Session<S> {
                     self.named(token, statement);
                 }
             }
-            if self.names.is_moving(done.number) {
-                self.names.path_moved(done.number, !self.serving.in_transaction(), &token.facts);
+            if self.settings.wait() {
+                self.settings.succeeded(done.number);
             }
             if token.effects.intersects(CATALOG_EFFECTS) {
                 host.catalog_changed(self.info.target);
@@ -647,7 +666,8 @@ impl<S: Serving<Verdicts>> Session<S> {
             .map_err(|_| Fault::downstream("this identity is no longer admitted to the target").with_state("57P01"))?;
         if grant.epoch().search_path() != self.grant.epoch().search_path() {
             // The account is given another path now; this session still has the one of its login.
-            self.names.path_is_old();
+            self.names.own_path = true;
+            self.settings.are_old();
         }
         self.grant = grant;
         self.key = self.grant.key();

@@ -25,4 +25,4 @@ pub use protocol::{
     Verdict, Via,
 };
 pub use reader::Reader;
-pub use values::{Fate, Field, Kept, Values};
+pub use values::{Fate, Field, MANY, Values};

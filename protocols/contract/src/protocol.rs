@@ -364,6 +364,8 @@ pub trait Serving<J: Judge> {
     fn is_skipping(&self) -> bool;
     /// The database keeps locks of what ran before the held statement until something that comes behind it.
     fn in_transaction(&self) -> bool;
+    /// Errors of the database so far. What was done since its transaction began was taken back by one.
+    fn failures(&self) -> u64;
     /// The token that the held run of something prepared has by now, or why it must not run. `None`: a text is held.
     fn held_token(&self) -> Option<Result<J::Token, Refusal>>;
     /// What the held run of something prepared is given. `None` if its parameters were not kept.

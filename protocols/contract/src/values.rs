@@ -12,7 +12,9 @@
 
 use crate::Redacted;
 use std::ops::Range;
-use wide::u8x16;
+
+/// Values that are given to [`Values::each_of_many`] at a time: a bit for each.
+pub const MANY: usize = 64;
 
 /// Length of a field that is NULL.
 const NULL_LEN: u32 = u32::MAX;
@@ -75,6 +77,13 @@ impl Field {
     pub const fn range(&self) -> Range<usize> {
         let start = self.start as usize;
         start..start + if self.is_null() { 0 } else { self.len as usize }
+    }
+
+    /// First byte and length; `u32::MAX` is NULL's.
+    #[inline(always)]
+    #[must_use]
+    pub const fn span(&self) -> (u32, u32) {
+        (self.start, self.len)
     }
 
     /// What became of it.
@@ -181,36 +190,38 @@ impl<'a> Values<'a> {
         self.each_in_place(|_| false, |value, scratch| redact(value, scratch));
     }
 
-    /// Fills each value of ASCII but for the bytes that are kept; of a value that would be kept whole nothing is. What is not
-    /// ASCII becomes what `redact` says.
+    /// Like [`Values::each_in_place`], but `many` is first given [`MANY`] values at a time, and says by bits which of them it
+    /// left as they were: the others are changed. It may write only to values, each in its own length.
     #[inline]
-    pub fn each_filled(&mut self, kept: Kept, fill: u8, mut redact: impl FnMut(&[u8], &mut Vec<u8>) -> Redacted) {
-        let fills = u8x16::new([fill; 16]);
-        for field in self.fields.iter_mut() {
-            if field.is_null() {
-                continue;
+    pub fn each_of_many(
+        &mut self,
+        mut many: impl FnMut(&mut [u8], &[Field]) -> u64,
+        mut change: impl FnMut(&mut [u8]) -> bool,
+        mut redact: impl FnMut(&[u8], &mut Vec<u8>) -> Redacted,
+    ) {
+        for fields in self.fields.chunks_mut(MANY) {
+            let mut left = many(self.bytes, fields);
+            while let Some(field) = fields.get_mut(left.trailing_zeros() as usize) {
+                left &= left - 1;
+                self.resized |= each(self.bytes, field, self.aside, self.scratch, &mut change, &mut redact);
             }
-            let (start, len) = (field.start as usize, field.len as usize);
-            let (from, to) = kept.filled(len);
-            // Most values are short: their window is changed as a whole, without a branch for each length. What lies in it
-            // behind the value stays as it is.
-            if len <= WINDOW
-                && let Some(window) = self.bytes.get_mut(start..).and_then(<[u8]>::first_chunk_mut::<WINDOW>)
-            {
-                if fill_window(window, len, from, to, fills) {
-                    continue;
+        }
+    }
+
+    /// All become these bytes.
+    pub fn all(&mut self, new: &[u8]) {
+        let mut kept: Option<Field> = None;
+        for field in self.fields.iter_mut().filter(|field| !field.is_null()) {
+            match (self.bytes.get_mut(field.range()), kept) {
+                (None, _) => field.fate = NULLED,
+                (Some(value), _) if value.len() == new.len() => value.copy_from_slice(new),
+                (_, Some(kept)) => (field.fate, field.new_len) = (kept.fate, kept.new_len),
+                (_, None) => {
+                    field.set_aside(new, self.aside);
+                    kept = Some(*field);
                 }
-            } else if let Some(value) = self.bytes.get_mut(start..).and_then(|rest| rest.get_mut(..len))
-                && value.is_ascii()
-            {
-                if let Some(filled) = value.get_mut(from..to) {
-                    filled.fill(fill);
-                }
-                continue;
             }
-            let value = self.bytes.get(field.range()).unwrap_or_default();
-            let redacted = redact(value, self.scratch);
-            self.resized |= settle(field, self.bytes, redacted, self.scratch, self.aside);
+            self.resized |= field.fate != THERE;
         }
     }
 
@@ -223,86 +234,33 @@ impl<'a> Values<'a> {
         mut redact: impl FnMut(&[u8], &mut Vec<u8>) -> Redacted,
     ) {
         for field in self.fields.iter_mut() {
-            if field.is_null() {
-                continue;
-            }
-            let Some(value) = self.bytes.get_mut(field.range()) else {
-                field.fate = NULLED;
-                self.resized = true;
-                continue;
-            };
-            if change(value) {
-                continue;
-            }
-            let redacted = redact(value, self.scratch);
-            self.resized |= settle(field, self.bytes, redacted, self.scratch, self.aside);
+            self.resized |= each(self.bytes, field, self.aside, self.scratch, &mut change, &mut redact);
         }
     }
 }
 
-/// Which bytes of a value are not filled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kept {
-    /// None.
-    Nothing,
-    /// So many at its beginning.
-    First(usize),
-    /// So many at its end.
-    Last(usize),
-}
-
-impl Kept {
-    /// From where to where a value of `len` bytes is filled.
-    #[inline(always)]
-    const fn filled(self, len: usize) -> (usize, usize) {
-        match self {
-            Self::First(n) if n < len => (n, len),
-            Self::Last(n) if n < len => (0, len - n),
-            Self::Nothing | Self::First(_) | Self::Last(_) => (0, len),
-        }
-    }
-}
-
-/// Bytes of a window.
-const WINDOW: usize = 32;
-/// From place `WINDOW - n` on, a window whose first `n` bytes are all ones.
-const FIRST: [u8; 2 * WINDOW] = {
-    let mut masks = [0; 2 * WINDOW];
-    let mut at = 0;
-    while at < WINDOW {
-        masks[at] = 0xff;
-        at += 1;
-    }
-    masks
-};
-
-/// The two halves of a window whose first `n` bytes are all ones.
-#[inline(always)]
-fn first(n: usize) -> [u8x16; 2] {
-    let mask = FIRST.get(WINDOW - n.min(WINDOW)..).and_then(<[u8]>::first_chunk::<WINDOW>).unwrap_or(&[0; WINDOW]);
-    halves(mask)
-}
-
-#[inline(always)]
-fn halves(window: &[u8; WINDOW]) -> [u8x16; 2] {
-    let [a, b] = std::array::from_fn(|i| window.as_chunks::<16>().0.get(i).copied().unwrap_or_default());
-    [u8x16::new(a), u8x16::new(b)]
-}
-
-/// Fills `from..to` of a window if its first `len` bytes are ASCII; whether they are.
-#[inline(always)]
-fn fill_window(window: &mut [u8; WINDOW], len: usize, from: usize, to: usize, fill: u8x16) -> bool {
-    let bytes = halves(window);
-    let value = first(len);
-    if ((bytes[0] & value[0]) | (bytes[1] & value[1])).to_bitmask() != 0 {
+/// Changes one value; whether it has another place now.
+#[inline]
+fn each(
+    bytes: &mut [u8],
+    field: &mut Field,
+    aside: &mut Vec<u8>,
+    scratch: &mut Vec<u8>,
+    change: &mut impl FnMut(&mut [u8]) -> bool,
+    redact: &mut impl FnMut(&[u8], &mut Vec<u8>) -> Redacted,
+) -> bool {
+    if field.is_null() {
         return false;
     }
-    let (before, until) = (first(from), first(to));
-    for (i, part) in window.as_chunks_mut::<16>().0.iter_mut().enumerate() {
-        let filled = until[i] & !before[i];
-        *part = ((bytes[i] & !filled) | (fill & filled)).to_array();
+    let Some(value) = bytes.get_mut(field.range()) else {
+        field.fate = NULLED;
+        return true;
+    };
+    if change(value) {
+        return false;
     }
-    true
+    let redacted = redact(value, scratch);
+    settle(field, bytes, redacted, scratch, aside)
 }
 
 /// Whether the field has another place now.
@@ -357,6 +315,51 @@ mod tests {
         let fates: Vec<Fate> = fields.iter().map(Field::fate).collect();
         let (there, null) = (Fate::There, Fate::Null);
         assert_eq!(fates, [there.clone(), there.clone(), Fate::Aside(0..5), there, null, Fate::Aside(5..6)]);
+    }
+
+    #[test]
+    fn what_many_left_is_changed_one_by_one() {
+        let mut bytes = *b"abcdefgh";
+        let mut fields = [Field::new(0, 2), Field::new(2, 1), Field::null(3), Field::new(3, 2), Field::new(5, 9)];
+        let (mut aside, mut scratch) = (Vec::new(), Vec::new());
+        let mut values = Values::new(&mut bytes, &mut fields, &mut aside, &mut scratch);
+        values.each_of_many(
+            |bytes, fields| {
+                bytes[fields[0].range()].fill(b'*');
+                u64::MAX << 1
+            },
+            |value| {
+                let one = value.len() == 1;
+                if one {
+                    value.fill(b'-');
+                }
+                one
+            },
+            |value, scratch| {
+                scratch.clear();
+                scratch.extend_from_slice(&[value, b"!"].concat());
+                Redacted::Scratch
+            },
+        );
+        assert!(values.resized());
+        assert_eq!((&bytes, aside.as_slice()), (b"**-defgh", &b"de!"[..]));
+        let fates = fields.map(|f| f.fate());
+        assert_eq!(fates, [Fate::There, Fate::There, Fate::There, Fate::Aside(0..3), Fate::Null]);
+    }
+
+    #[test]
+    fn all_become_the_same_and_what_is_as_long_stays_in_its_place() {
+        let mut bytes = *b"abcdefgh";
+        let mut fields =
+            [Field::new(0, 2), Field::new(2, 3), Field::null(3), Field::new(5, 0), Field::new(5, 3), Field::new(7, 2)];
+        let (mut aside, mut scratch) = (Vec::new(), Vec::new());
+        let mut values = Values::new(&mut bytes, &mut fields, &mut aside, &mut scratch);
+        values.all(b"xyz");
+        assert!(values.resized());
+        assert_eq!((&bytes, aside.as_slice()), (b"abxyzxyz", &b"xyz"[..]));
+        let (there, same) = (Fate::There, Fate::Aside(0..3));
+        let fates = fields.map(|f| f.fate());
+        assert_eq!(fates, [same.clone(), there.clone(), there.clone(), same, there, Fate::Null]);
     }
 
     #[test]

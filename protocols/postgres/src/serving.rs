@@ -364,6 +364,8 @@ pub struct Serve<J: Judge> {
     cycles_sent: u64,
     cycles_done: u64,
     transaction: u8,
+    /// Errors of the database.
+    failures: u64,
     /// A statement that may read COPY data was forwarded, and the end of the data was not.
     copying: bool,
     /// A guarded statement ran in this transaction.
@@ -438,6 +440,7 @@ impl<J: Judge> Serve<J> {
             cycles_sent: 0,
             cycles_done: 0,
             transaction: b'I',
+            failures: 0,
             copying: false,
             guarded: false,
             copy_out: None,
@@ -689,6 +692,10 @@ impl<J: Judge> Serving<J> for Serve<J> {
 
     fn in_transaction(&self) -> bool {
         self.transaction != b'I' || self.ran
+    }
+
+    fn failures(&self) -> u64 {
+        self.failures
     }
 
     fn held_token(&self) -> Option<Result<J::Token, Refusal>> {

@@ -27,10 +27,37 @@ pub(super) const DETECTORS: Shapes = Shapes::of(&[
     Detector::Code,
 ]);
 
+/// All but record and plan numbers: those that need not be long, or have a shape of their own.
+const OF_OTHER_SHAPES: Shapes = Shapes::of(&[
+    Detector::Npi,
+    Detector::Dea,
+    Detector::Mbi,
+    Detector::Account,
+    Detector::Iban,
+    Detector::Vin,
+    Detector::Plate,
+    Detector::Device,
+    Detector::License,
+    Detector::Code,
+]);
+
+/// What this module finds for the set is the whole token and known by its label, so that it adds nothing to a hit that covers
+/// the token.
+pub(super) const fn are_whole_tokens(shapes: Shapes) -> bool {
+    !shapes.meets(OF_OTHER_SHAPES)
+}
+
 type Add<'a> = dyn FnMut((usize, usize), Detector) + 'a;
 
-/// Looks at a token with a digit in it.
-pub(super) fn verify(shapes: Shapes, text: &[u8], token: &Token, groups: &Groups, add: &mut Add<'_>) {
+/// Looks at a token with a digit in it; `whole_tokens` as [`are_whole_tokens`] says, or not to rely on it.
+pub(super) fn verify(
+    shapes: Shapes,
+    text: &[u8],
+    token: &Token,
+    groups: &Groups,
+    whole_tokens: bool,
+    add: &mut Add<'_>,
+) {
     let Some(all) = text.get(token.start..token.end) else { return };
     let before = byte(text, token.start, 1);
     let after = text.get(token.end).copied();
@@ -53,8 +80,12 @@ pub(super) fn verify(shapes: Shapes, text: &[u8], token: &Token, groups: &Groups
         groups
     };
     let whole = (token.start, token.end);
-    let context = told(text, token, all);
     let shape = Shape::of(text, token, groups);
+    // Labels alone make none of these of what does not look like one.
+    if shape == Shape::None && whole_tokens {
+        return;
+    }
+    let context = told(text, token, all);
     if shapes.has(Detector::Dea) && (is_dea(all) || (context.tells(say::DEA) && token.digits >= 5)) {
         add(whole, Detector::Dea);
     }

@@ -105,16 +105,15 @@ impl Token {
             }
         }
         let all = text.get(start..end)?;
-        let count = |is: fn(&u8) -> bool| all.iter().filter(|b| is(b)).count();
-        Some(Self {
-            start,
-            end,
-            digits: count(u8::is_ascii_digit),
-            upper: count(u8::is_ascii_uppercase),
-            lower: count(u8::is_ascii_lowercase),
-            joins: count(|b| matches!(b, b'-' | b'_')),
-            prefix: all.iter().take_while(|b| b.is_ascii_alphabetic()).count(),
-        })
+        let mut token = Self { start, end, digits: 0, upper: 0, lower: 0, joins: 0, prefix: 0 };
+        for byte in all {
+            token.digits += usize::from(byte.is_ascii_digit());
+            token.upper += usize::from(byte.is_ascii_uppercase());
+            token.lower += usize::from(byte.is_ascii_lowercase());
+            token.joins += usize::from(matches!(byte, b'-' | b'_'));
+            token.prefix += usize::from(token.digits + token.joins == 0);
+        }
+        Some(token)
     }
 
     /// `300mg`: at most three digits, then small letters.

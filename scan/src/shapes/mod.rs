@@ -32,7 +32,7 @@ pub(crate) fn verify(shapes: Shapes, text: &[u8], at: usize, hits: &mut Vec<Hit>
     match text.get(at) {
         Some(b'@') => sign(shapes, text, at, hits),
         Some(b':') => colon(shapes, text, at, hits),
-        _ => digit(shapes, text, at, hits),
+        _ => digit(shapes, text, at, hits, codes::are_whole_tokens(shapes)),
     }
 }
 
@@ -67,7 +67,10 @@ fn colon(shapes: Shapes, text: &[u8], at: usize, hits: &mut Vec<Hit>) {
     }
 }
 
-fn digit(shapes: Shapes, text: &[u8], at: usize, hits: &mut Vec<Hit>) {
+/// `whole`: what is known by its label alone is always a whole token ([`codes::are_whole_tokens`]), so that labels need not
+/// be read where a hit covers the token already.
+fn digit(shapes: Shapes, text: &[u8], at: usize, hits: &mut Vec<Hit>, whole: bool) {
+    let known = hits.len();
     let mut add = |(start, end): (usize, usize), detector: Detector| hits.push(Hit { start, end, detector });
     let previous = byte(text, at, 1);
     if shapes.has(Detector::Email)
@@ -134,6 +137,41 @@ fn digit(shapes: Shapes, text: &[u8], at: usize, hits: &mut Vec<Hit>) {
         && !dated
         && let Some(token) = Token::round(text, at)
     {
-        codes::verify(shapes, text, &token, &groups, &mut add);
+        let covered = |hit: &Hit| hit.start <= token.start && token.end <= hit.end;
+        if whole && hits.get(known..).unwrap_or_default().iter().any(covered) {
+            return;
+        }
+        let mut add = |(start, end): (usize, usize), detector| hits.push(Hit { start, end, detector });
+        codes::verify(shapes, text, &token, &groups, whole, &mut add);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::find::unite;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Labels that are not read would have changed nothing.
+        #[test]
+        fn what_is_left_out_makes_no_difference(
+            text in "((MRN|chart|policy no\\.|member|call|SSN|seen|card|dob|mg) ?:? ?|[0-9]{1,4}[-/ .]?|[A-Z]{1,3}-?|x|, ){1,14}",
+            known in proptest::sample::subsequence(
+                vec![Detector::Ssn, Detector::Phone, Detector::Card, Detector::Date, Detector::Ip, Detector::Zip], 0..=6),
+            labelled in proptest::sample::subsequence(vec![Detector::Mrn, Detector::Plan], 1..=2),
+        ) {
+            let shapes = Shapes::of(&[known, labelled].concat());
+            prop_assert!(codes::are_whole_tokens(shapes));
+            let bytes = text.as_bytes();
+            for at in (0..bytes.len()).filter(|at| bytes[*at].is_ascii_digit()) {
+                let (mut short, mut long) = (Vec::new(), Vec::new());
+                digit(shapes, bytes, at, &mut short, true);
+                digit(shapes, bytes, at, &mut long, false);
+                unite(&mut short);
+                unite(&mut long);
+                prop_assert_eq!(&short, &long, "{:?} at {}", text, at);
+            }
+        }
     }
 }

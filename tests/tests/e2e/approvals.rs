@@ -322,11 +322,14 @@ fn what_changes_between_approval_and_run_does_not_run() {
     assert_eq!(court.state("dora", &id), "approved");
 
     // One byte, a setting of the session, a transaction, the way it is sent: not what was approved.
-    let attempts: [(&str, &[&str], Vec<u8>); 6] = [
+    let attempts: [(&str, &[&str], Vec<u8>); 9] = [
         ("one byte", &[], query("DELETE FROM held_rows WHERE id = 8")),
         ("one blank", &[], query("DELETE FROM held_rows WHERE id = 7 ")),
         ("search_path", &["SET search_path = other, public"], query(text)),
         ("search_path in a transaction", &["BEGIN; SET LOCAL search_path = other; COMMIT"], query(text)),
+        ("date style", &["SET DateStyle = 'SQL, DMY'"], query(text)),
+        ("a time zone that was taken back", &["BEGIN; SET TimeZone = 'Asia/Tokyo'", "ROLLBACK"], query(text)),
+        ("a setting of a function's", &["SELECT set_config('app.tenant', '7', false)"], query(text)),
         ("in a transaction", &["BEGIN"], query(text)),
         ("prepared", &[], [parse("", text), bind("", "", &[], 0), execute("", 0), sync()].concat()),
     ];

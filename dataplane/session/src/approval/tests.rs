@@ -4,7 +4,7 @@ use super::*;
 use contract::{Format, Given};
 use std::collections::HashSet;
 
-const PATH: [u8; 32] = [1; 32];
+const SOME: [u8; 32] = [1; 32];
 const OTHER: [u8; 32] = [2; 32];
 
 fn bound<'a>(given: &'a Given, masking: &'a [(String, String, String)]) -> Bound<'a> {
@@ -18,9 +18,9 @@ fn bound<'a>(given: &'a Given, masking: &'a [(String, String, String)]) -> Bound
         operation: ("simple", 0),
         text: b"DELETE FROM t",
         given,
-        path: &PATH,
+        settings: &SOME,
         in_transaction: false,
-        bundle: &PATH,
+        bundle: &SOME,
         masking,
     }
 }
@@ -35,8 +35,8 @@ fn every_fact_changes_the_digest() {
         values: None,
     };
     let typed =
-        [given(&[23], &[], Some(PATH)), given(&[25], &[], Some(PATH)), given(&[23], &[Format::Binary], Some(PATH))];
-    let changed = [given(&[23], &[], Some(OTHER)), given(&[23], &[Format::Text], Some(PATH))];
+        [given(&[23], &[], Some(SOME)), given(&[25], &[], Some(SOME)), given(&[23], &[Format::Binary], Some(SOME))];
+    let changed = [given(&[23], &[], Some(OTHER)), given(&[23], &[Format::Text], Some(SOME))];
     let masks = [
         [("a".to_owned(), "ssn".to_owned(), "null".to_owned())],
         [("a".to_owned(), "ssn".to_owned(), "clear".to_owned())],
@@ -55,7 +55,7 @@ fn every_fact_changes_the_digest() {
         Bound { operation: ("execute", 0), ..base() },
         Bound { operation: ("simple", 1), ..base() },
         Bound { text: b"DELETE FROM t ", ..base() },
-        Bound { path: &OTHER, ..base() },
+        Bound { settings: &OTHER, ..base() },
         Bound { in_transaction: true, ..base() },
         Bound { bundle: &OTHER, ..base() },
     ];

@@ -296,6 +296,7 @@ fn digest(start: &Start, before: &[&str], bytes: &[u8]) -> [u8; 32] {
 #[test]
 fn anything_that_changes_is_something_else() {
     let usual = Start::default();
+    let began = |name, value| Start { startup: [(name, value)], ..Start::default() };
     let one = query("TRUNCATE p");
     let mut all = vec![
         digest(&usual, &[], &one),
@@ -304,9 +305,13 @@ fn anything_that_changes_is_something_else() {
         digest(&usual, &["SET search_path = b"], &one),
         digest(&usual, &["SET search_path = a", "SET LOCAL search_path = b"], &one),
         digest(&usual, &["SET LOCAL search_path = b"], &one),
-        digest(&usual, &["RESET search_path"], &one),
-        digest(&Start { path: "a", ..Start::default() }, &["RESET search_path"], &one),
-        digest(&Start { path: "a", ..Start::default() }, &[], &one),
+        digest(&began("search_path", "a"), &[], &one),
+        digest(&began("DateStyle", "SQL, DMY"), &[], &one),
+        digest(&usual, &["SET DateStyle = 'SQL, DMY'"], &one),
+        digest(&usual, &["SET DateStyle = 'SQL, MDY'"], &one),
+        digest(&usual, &["SET app.tenant = '7'"], &one),
+        digest(&usual, &["SET app.tenant = '7'", "SET DateStyle = 'SQL, DMY'"], &one),
+        digest(&usual, &["SET DateStyle = 'SQL, DMY'", "SET DateStyle FROM CURRENT"], &one),
         digest(&Start { subject: "bob", ..Start::default() }, &[], &one),
         digest(&usual, &["BEGIN"], &one),
         digest(&usual, &[], &extended("TRUNCATE p", &[], None)),
@@ -319,8 +324,36 @@ fn anything_that_changes_is_something_else() {
     let path = ["SET search_path = b", "SET search_path = a"];
     assert_eq!(digest(&usual, &path, &one), digest(&usual, &["SET search_path = a"], &one));
     assert_eq!(digest(&usual, &["SELECT 1"], &one), digest(&usual, &[], &one));
-    // A SET that fails changes nothing.
-    assert_ne!(digest(&usual, &["SET search_path = 'fails'"], &one), digest(&usual, &["SET search_path = a"], &one));
+    let settings = ["SET app.tenant = '7'", "SET DateStyle = 'SQL, DMY'", "RESET app.tenant"];
+    assert_eq!(digest(&usual, &settings, &one), digest(&usual, &["SET DateStyle = 'SQL, DMY'"], &one));
+    for nothing in ["RESET search_path", "SET search_path = 'fails'", "SET application_name = 'x'", "DISCARD ALL"] {
+        assert_eq!(digest(&usual, &[nothing], &one), digest(&usual, &[], &one), "{nothing}");
+    }
+    let reset = digest(&began("search_path", "a"), &["RESET search_path"], &one);
+    assert_eq!(reset, digest(&began("search_path", "a"), &[], &one));
+    // What is not known is this question's alone.
+    let doubt = digest(&usual, &["SET LOCAL search_path = b"], &one);
+    for unknown in [
+        &["SELECT set_config('DateStyle', 'SQL, DMY', false)"][..],
+        &["SET DateStyle FROM CURRENT"],
+        &["SET DateStyle = 'SQL, DMY'; SELECT 1"],
+    ] {
+        assert_eq!(digest(&usual, unknown, &one), doubt, "{unknown:?}");
+    }
+    // In the extended protocol too, if nothing else is in its transaction and nothing takes it back.
+    let set = extended("SET DateStyle = 'SQL, DMY'", &[], None);
+    let after = |bytes: &[&[u8]]| digest(&usual, &[], &[&bytes.concat(), &one[..]].concat());
+    let sync = tag(b'S');
+    assert_eq!(after(&[&set, &sync]), digest(&usual, &["SET DateStyle = 'SQL, DMY'"], &one));
+    for taken_back in [
+        &[&set, &extended("SELECT 'fails'", &[], None), &sync][..],
+        &[&set, &extended("ROLLBACK", &[], None), &sync],
+        &[&extended("BEGIN", &[], None), &set, &extended("ROLLBACK", &[], None), &sync],
+        &[&set],
+    ] {
+        let parts: Vec<&[u8]> = taken_back.iter().map(|part| &part[..]).collect();
+        assert!(!all.contains(&after(&parts)) || after(&parts) == doubt);
+    }
     let before = all.len();
     all.sort_unstable();
     all.dedup();

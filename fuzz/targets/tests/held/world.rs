@@ -14,7 +14,7 @@ use policy::{Bundle, Epoch, Keys};
 use postgres::{Serve, frame};
 use session::{
     Durability, HoldAnswer, HoldAsked, HoldQuestion, Host, Progress, Session, SessionInfo, Shelf, Shelves, Stage,
-    Unrecorded, Verdicts,
+    Startup, Unrecorded, Verdicts,
 };
 
 pub(crate) const SECOND: u64 = 1_000_000_000;
@@ -229,14 +229,21 @@ pub(crate) struct Start {
     pub(crate) rules: &'static str,
     pub(crate) role: &'static str,
     pub(crate) mode: Durability,
-    pub(crate) path: &'static str,
+    pub(crate) startup: [(&'static str, &'static str); 1],
     pub(crate) subject: &'static str,
     pub(crate) common: Rc<Common>,
 }
 
 impl Default for Start {
     fn default() -> Self {
-        Self { rules: RULES, role: "r", mode: Durability::Strict, path: "", subject: "ana", common: Rc::default() }
+        Self {
+            rules: RULES,
+            role: "r",
+            mode: Durability::Strict,
+            startup: [("application_name", "")],
+            subject: "ana",
+            common: Rc::default(),
+        }
     }
 }
 
@@ -288,7 +295,7 @@ impl World {
             account: "a".into(),
             mode: start.mode,
             wait_max_ns: 30 * SECOND,
-            path: start.path.into(),
+            startup: Startup::of(&start.startup.map(|(name, value)| (name.to_owned(), value.to_owned()))),
             purpose: "a ticket".into(),
             hold_max_ns: HOLD_MAX,
             hold_notice_ns: NOTICE,

@@ -606,6 +606,7 @@ impl<J: Judge> Serve<J> {
     }
 
     fn error(&mut self, up: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
+        self.failures += 1;
         let fields = Fields::read(&up.input()[HEADER_BYTES..header.len]);
         let state = fields.state;
         let replacement = match self.owed.front_mut() {

@@ -30,6 +30,8 @@ pub(super) struct Walk {
     ends: Vec<u32>,
     /// For each column how far the place of its value is from that of the next planned one: nothing, or a stride.
     steps: Vec<u32>,
+    /// For each planned column how many others stand between it and the one before.
+    hops: Vec<u32>,
     /// Most rows of a batch, which is also how many places of fields a column has.
     stride: usize,
     /// Columns of a row.
@@ -38,6 +40,9 @@ pub(super) struct Walk {
     wanted: usize,
     /// Planned columns.
     planned: usize,
+    /// Planned columns of the batch in which some value is no longer as long as it was, one bit each; those from the 64th on
+    /// count as such.
+    resized: u64,
     /// Values by planned column, then by row; one more column for what is behind the last planned one.
     fields: Vec<Field>,
     /// Of the batch, where rows are lines.
@@ -90,7 +95,12 @@ impl Walk {
         self.wanted = planned.last().map_or(0, |last| usize::from(*last) + 1);
         self.steps.clear();
         self.steps.resize(width, 0);
+        self.hops.clear();
+        self.ends.reserve(self.stride);
+        let mut next = 0;
         for column in planned {
+            self.hops.push(u32::from(column.checked_sub(next).ok_or(OTHER_WIDTH)?));
+            next = column.saturating_add(1);
             *self.steps.get_mut(usize::from(*column)).ok_or(OTHER_WIDTH)? = self.stride as u32;
         }
         let places = (planned.len() + 1) * self.stride;
@@ -108,40 +118,47 @@ impl Walk {
     #[inline]
     pub(super) fn find(&mut self, input: &[u8], tag: u8, exact: bool) -> Result<usize, Fault> {
         self.ends.clear();
-        let steps = self.steps.get(..if exact { self.steps.len() } else { self.wanted }).ok_or(OTHER_WIDTH)?;
-        let fields = self.fields.as_mut_slice();
+        u32::try_from(input.len()).map_err(|_| MALFORMED)?;
+        let (stride, hops, fields) = (self.stride, self.hops.as_slice(), self.fields.as_mut_slice());
+        let wanted = u64::from(tag) << 56 | u64::from(self.width) << 8;
         let mut at = 0;
-        for row in 0..self.stride {
-            let Some(&[t, a, b, c, d]) = input[at..].first_chunk::<HEADER_BYTES>() else { break };
-            let end = at + 1 + u32::from_be_bytes([a, b, c, d]) as usize;
-            if t != tag || at >= BYTES_MAX {
+        for row in 0..stride {
+            if at >= BYTES_MAX {
                 break;
             }
-            let Some(frame) = input.get(at + HEADER_BYTES..end) else { break };
-            let Some((count, mut rest)) = frame.split_first_chunk::<2>() else { return Err(OTHER_WIDTH) };
-            if u16::from_be_bytes(*count) != self.width {
-                return Err(OTHER_WIDTH);
-            }
+            let rest = input.get(at..).unwrap_or_default();
+            // Tag, length and number of columns in one load, and the first and the last in one comparison.
+            let Some(header) = rest.first_chunk::<8>().map(|header| u64::from_be_bytes(*header)) else {
+                other(rest, tag)?;
+                break;
+            };
+            let end = at + 1 + (header >> 24) as u32 as usize;
+            let (true, Some(mut rest)) = (header & HEADER == wanted, input.get(at + HEADER_BYTES + 2..end)) else {
+                other(rest, tag)?;
+                break;
+            };
             let mut place = row;
-            for step in steps {
-                let Some((length, behind)) = rest.split_first_chunk::<4>() else { return Err(MALFORMED) };
-                let length = u32::from_be_bytes(*length);
-                // Written for every column; one that is not planned is overwritten by the next that is.
-                if let Some(field) = fields.get_mut(place) {
-                    *field = Field::new((end - behind.len()) as u32, length);
+            for hop in hops {
+                for _ in 0..*hop {
+                    rest = value(rest)?.1;
                 }
-                place += *step as usize;
-                // One comparison for NULL and for what is too long.
-                rest = match behind.get(length as usize..) {
-                    Some(rest) => rest,
-                    None if length == u32::MAX => behind,
-                    None => return Err(MALFORMED),
-                };
+                let begin = end - rest.len() + 4;
+                let (length, behind) = value(rest)?;
+                if let Some(field) = fields.get_mut(place) {
+                    *field = Field::new(begin as u32, length);
+                }
+                place += stride;
+                rest = behind;
             }
-            if exact && !rest.is_empty() {
-                return Err(MALFORMED);
+            if exact {
+                for _ in self.wanted..self.steps.len() {
+                    rest = value(rest)?.1;
+                }
+                if !rest.is_empty() {
+                    return Err(MALFORMED);
+                }
             }
-            self.ends.push(u32::try_from(end).map_err(|_| MALFORMED)?);
+            self.ends.push(end as u32);
             at = end;
         }
         Ok(at)
@@ -204,17 +221,20 @@ impl Walk {
     ) -> bool {
         let mut any = false;
         let columns = self.fields.chunks_exact_mut(self.stride.max(1)).take(self.planned);
-        for field in columns.flat_map(|fields| fields.iter_mut().take(self.ends.len())).filter(|f| !f.is_null()) {
-            let value = match field.fate() {
-                Fate::Null => continue,
-                Fate::There => batch.get(field.range()).unwrap_or_default(),
-                Fate::Aside(range) => self.aside.get(range).unwrap_or_default(),
-            };
-            if special(value) {
-                self.scratch.clear();
-                write(value, &mut self.scratch);
-                field.set_aside(&self.scratch, &mut self.aside);
-                any = true;
+        for (planned, fields) in columns.enumerate() {
+            for field in fields.iter_mut().take(self.ends.len()).filter(|f| !f.is_null()) {
+                let value = match field.fate() {
+                    Fate::Null => continue,
+                    Fate::There => batch.get(field.range()).unwrap_or_default(),
+                    Fate::Aside(range) => self.aside.get(range).unwrap_or_default(),
+                };
+                if special(value) {
+                    self.scratch.clear();
+                    write(value, &mut self.scratch);
+                    field.set_aside(&self.scratch, &mut self.aside);
+                    self.resized |= bit(planned);
+                    any = true;
+                }
             }
         }
         any
@@ -224,13 +244,17 @@ impl Walk {
     pub(super) fn redact<R: Redactor>(&mut self, batch: &mut [u8], plan: &R, formats: &Formats) -> bool {
         self.aside.clear();
         let rows = self.ends.len();
+        self.resized = 0;
         let mut resized = false;
         let columns = self.fields.chunks_exact_mut(self.stride.max(1));
         for ((i, column), fields) in plan.planned().iter().enumerate().zip(columns) {
             let Some(fields) = fields.get_mut(..rows) else { continue };
             let mut values = Values::new(batch, fields, &mut self.aside, &mut self.scratch);
             plan.redact_batch(i, formats.of(usize::from(*column)), &mut values);
-            resized |= values.resized();
+            if values.resized() {
+                resized = true;
+                self.resized |= bit(i);
+            }
         }
         resized
     }
@@ -249,7 +273,7 @@ impl Walk {
             // Where the row begins in the output, once something before it is known.
             let mut header = None;
             let mut grown = 0i64;
-            for planned in 0..self.planned {
+            for planned in (0..self.planned).filter(|planned| *planned >= BITS || self.resized & bit(*planned) != 0) {
                 let Some(field) = self.fields.get(planned * self.stride + row) else { return Err(MALFORMED) };
                 let new = match field.fate() {
                     Fate::There => continue,
@@ -294,6 +318,41 @@ impl Walk {
             *self = Self::default();
         }
     }
+}
+
+/// Columns that have a bit.
+const BITS: usize = u64::BITS as usize;
+
+/// The bit of a planned column; none of those that have none.
+#[inline(always)]
+fn bit(planned: usize) -> u64 {
+    if planned < BITS { 1 << planned } else { 0 }
+}
+
+/// Of the first eight bytes of a frame, tag and number of columns.
+const HEADER: u64 = 0xff00_0000_00ff_ff00;
+
+/// The length of the value that begins there, and what is behind the value.
+#[inline(always)]
+fn value(rest: &[u8]) -> Result<(u32, &[u8]), Fault> {
+    let Some((length, behind)) = rest.split_first_chunk::<4>() else { return Err(MALFORMED) };
+    let length = u32::from_be_bytes(*length);
+    // One comparison for NULL and for what is too long.
+    match behind.get(length as usize..) {
+        Some(behind) => Ok((length, behind)),
+        None if length == u32::MAX => Ok((length, behind)),
+        None => Err(MALFORMED),
+    }
+}
+
+/// What begins there is not a whole row of this tag; if it is a whole frame of it, it is wrong.
+#[cold]
+fn other(rest: &[u8], tag: u8) -> Result<(), Fault> {
+    let whole = rest.first_chunk::<HEADER_BYTES>().is_some_and(|&[t, a, b, c, d]| {
+        let end = 1 + u32::from_be_bytes([a, b, c, d]) as usize;
+        t == tag && (HEADER_BYTES..=rest.len()).contains(&end)
+    });
+    if whole { Err(OTHER_WIDTH) } else { Ok(()) }
 }
 
 /// What a value is written in.

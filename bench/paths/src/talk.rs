@@ -1,6 +1,6 @@
 //! One session with its client and its database, all in this process, over the session's own lanes.
 //!
-//! A dialogue is learned once against [`Database`] and then replayed: what is counted is the session, its lanes, its
+//! A dialogue is learned once against [`Database`] and then replayed: what is measured is the session, its lanes, its
 //! rules and the record in the ring, and of this file a copy of the bytes into the lanes. Deliberately absent: sockets, TLS,
 //! tasks, the disk.
 
@@ -8,30 +8,30 @@ use std::hint::black_box;
 use std::rc::Rc;
 
 use audit::record::SessionId;
-use contract::{Buffers, Chunk, Lane, Limits};
+use contract::{Chunk, Lane, Limits};
 use postgres::Serve;
-use session::{Durability, Session, SessionInfo, Verdicts};
+use session::{Durability, Session, SessionInfo, Startup, Verdicts};
 
-use super::clinic;
-use super::database::Database;
-use super::host::Core;
+use crate::database::Database;
+use crate::host::Core;
+use crate::rules;
 
 const SECOND: u64 = 1_000_000_000;
 
 /// What a client says, and what the database answered, in its turns.
 #[derive(Debug)]
-pub(super) struct Cycle {
+pub struct Cycle {
     request: Vec<u8>,
     answers: Vec<Vec<u8>>,
-    /// What the client got.
+    /// What the client got, bytes.
     got: usize,
 }
 
 /// The session.
-pub(super) struct Talk {
-    core: Core,
+#[derive(Debug)]
+pub struct Talk {
+    core: Rc<Core>,
     session: Session<Serve<Verdicts>>,
-    buffers: Buffers,
     strict: bool,
     /// Where drained bytes are kept, while a dialogue is learned.
     kept: Option<[Vec<u8>; 2]>,
@@ -43,10 +43,9 @@ impl Talk {
     ///
     /// # Panics
     /// When it does not begin.
-    pub(super) fn new(role: &str, mode: Durability) -> Self {
-        let epoch = clinic::epoch();
-        let grant = clinic::grant(&epoch, role);
-        let core = Core::new(epoch);
+    #[must_use]
+    pub fn new(core: &Rc<Core>, role: &str, mode: Durability) -> Self {
+        let grant = rules::grant(core.epoch(), role);
         let info = SessionInfo {
             id: SessionId([7; 16]),
             source: "192.0.2.7:50123".into(),
@@ -54,14 +53,14 @@ impl Talk {
             issuer: "https://idp.example.org".into(),
             subject: "ana".into(),
             user: "ana".into(),
-            application: "gate".into(),
+            application: "paths".into(),
             target: 0,
             target_name: "clinic".into(),
             database: "clinic".into(),
             account: "gateway".into(),
             mode,
             wait_max_ns: 30 * SECOND,
-            path: String::new(),
+            startup: Startup::default(),
             purpose: String::new(),
             hold_max_ns: 600 * SECOND,
             hold_notice_ns: 20 * SECOND,
@@ -71,17 +70,16 @@ impl Talk {
         let limits = Limits::default();
         let serving = Serve::new(limits, Rc::new(|_: &[u8]| false));
         let (down, up) = (Lane::new(limits.buffer_bytes_max), Lane::new(limits.buffer_bytes_max));
-        let session = Session::open(serving, grant, info, down, up, &core);
+        let session = Session::open(serving, grant, info, down, up, core.as_ref());
         let session = session.unwrap_or_else(|fault| panic!("the session does not begin: {fault}"));
-        let strict = mode == Durability::Strict;
-        Self { core, session, buffers: Buffers::default(), strict, kept: None, got: 0 }
+        Self { core: Rc::clone(core), session, strict: mode == Durability::Strict, kept: None, got: 0 }
     }
 
     /// Goes through a dialogue with the database, and learns it.
     ///
     /// # Panics
     /// When the client gets nothing, or an error.
-    pub(super) fn learn(&mut self, request: &[u8], database: &Database) -> Cycle {
+    pub fn learn(&mut self, request: &[u8], database: &Database) -> Cycle {
         self.got = 0;
         self.kept = Some(Default::default());
         self.feed(request, true);
@@ -104,8 +102,8 @@ impl Talk {
     /// Goes through it again.
     ///
     /// # Panics
-    /// When the client does not get as many bytes as before: then something else would be counted.
-    pub(super) fn replay(&mut self, cycle: &Cycle) {
+    /// When the client does not get as many bytes as before: then something else would be measured.
+    pub fn replay(&mut self, cycle: &Cycle) {
         self.got = 0;
         self.feed(&cycle.request, true);
         for answer in &cycle.answers {
@@ -116,23 +114,27 @@ impl Talk {
     }
 
     /// Rows from the database, as many bytes at once as the lane takes.
-    pub(super) fn rows(&mut self, bytes: &[u8]) {
+    ///
+    /// # Panics
+    /// When the session breaks down.
+    pub fn rows(&mut self, bytes: &[u8]) {
         self.feed(bytes, false);
         self.core.make_room();
     }
 
     /// What the client gets for these bytes of the database.
     #[cfg(test)]
-    pub(super) fn shown(&mut self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn shown(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.kept = Some(Default::default());
         self.feed(bytes, false);
         self.kept.take().map(|[_, client]| client).unwrap_or_default()
     }
 
+    /// Bytes arrive, a lane's worth at a time, and are worked on; then the session rests, as on its core.
     fn feed(&mut self, mut bytes: &[u8], from_client: bool) {
         while !bytes.is_empty() {
             let lane = if from_client { &mut self.session.down } else { &mut self.session.up };
-            let slot = lane.slot(&mut self.buffers);
+            let slot = lane.slot(&mut self.core.buffers.borrow_mut());
             let n = slot.len().min(bytes.len());
             assert!(n > 0, "the lane takes no more");
             slot[..n].copy_from_slice(&bytes[..n]);
@@ -140,18 +142,21 @@ impl Talk {
             bytes = &bytes[n..];
             self.turn();
         }
+        let mut buffers = self.core.buffers.borrow_mut();
+        self.session.down.rest(&mut buffers);
+        self.session.up.rest(&mut buffers);
     }
 
     fn turn(&mut self) {
         loop {
-            let progress = match self.session.advance(&self.core) {
+            let progress = match self.session.advance(self.core.as_ref()) {
                 Ok(progress) => progress,
                 Err(fault) => panic!("the session broke down: {fault}"),
             };
             if self.strict && (progress.waits_for.is_some() || progress.holds_for.is_some()) {
                 self.core.commit();
                 if progress.holds_for.is_some() {
-                    self.session.release(&self.core);
+                    self.session.release(self.core.as_ref());
                 }
                 self.drain();
                 continue;

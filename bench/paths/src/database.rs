@@ -6,25 +6,25 @@
 use postgres::frame;
 
 /// A column of a table: name, type.
-pub(super) type Column = (&'static str, u32);
+pub type Column = (&'static str, u32);
 
 const INT8: u32 = 20;
-pub(super) const TEXT: u32 = 25;
+pub(crate) const TEXT: u32 = 25;
 const DATE: u32 = 1082;
 
 /// A table: name, OID, columns.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Table {
+pub struct Table {
     /// Name, in the schema `clinic`.
-    pub(super) name: &'static str,
+    pub name: &'static str,
     /// OID.
-    pub(super) oid: u32,
+    pub oid: u32,
     /// Columns, numbered from 1.
-    pub(super) columns: &'static [Column],
+    pub columns: &'static [Column],
 }
 
 /// Protected in six of eight columns; a row is 300 bytes on the wire.
-pub(super) const PEOPLE: Table = Table {
+pub const PEOPLE: Table = Table {
     name: "people",
     oid: 20_000,
     columns: &[
@@ -39,7 +39,7 @@ pub(super) const PEOPLE: Table = Table {
     ],
 };
 /// The same, with a note instead of the remark.
-pub(super) const NOTES: Table = Table {
+pub const NOTES: Table = Table {
     name: "notes",
     oid: 20_001,
     columns: &[
@@ -54,7 +54,7 @@ pub(super) const NOTES: Table = Table {
     ],
 };
 /// Nothing protected, the same widths.
-pub(super) const BEDS: Table = Table {
+pub const BEDS: Table = Table {
     name: "beds",
     oid: 20_002,
     columns: &[
@@ -70,7 +70,7 @@ pub(super) const BEDS: Table = Table {
 };
 
 /// Tables of the made-up clinic.
-pub(super) const TABLES: &[Table] = &[PEOPLE, NOTES, BEDS];
+pub const TABLES: &[Table] = &[PEOPLE, NOTES, BEDS];
 
 const FIRST: &[&str] = &["Ana", "Boris", "Chloë", "David", "Esther", "Farid", "Greta", "Hugo"];
 const LAST: &[&str] = &["van den Berg-Smith", "Castellanos Ruiz", "O'Callaghan-Brown", "Müller-Lüdenscheidt"];
@@ -142,7 +142,8 @@ fn values(table: &Table, number: usize, dice: &mut Dice) -> Vec<Vec<u8>> {
 }
 
 /// Whole DataRow frames of a table, `count` of them.
-pub(super) fn rows(table: &Table, count: usize) -> Vec<u8> {
+#[must_use]
+pub fn rows(table: &Table, count: usize) -> Vec<u8> {
     let mut dice = Dice(0x2545_f491_4f6c_dd1d);
     let mut out = Vec::new();
     for number in 0..count {
@@ -159,7 +160,8 @@ pub(super) fn rows(table: &Table, count: usize) -> Vec<u8> {
 }
 
 /// The notes of as many rows.
-pub(super) fn notes(count: usize) -> Vec<Vec<u8>> {
+#[must_use]
+pub fn notes(count: usize) -> Vec<Vec<u8>> {
     let mut dice = Dice(0x2545_f491_4f6c_dd1d);
     (0..count).filter_map(|number| values(&NOTES, number, &mut dice).pop()).collect()
 }
@@ -181,7 +183,7 @@ fn description(table: &Table, out: &mut Vec<u8>) {
 
 /// The database: every statement reads from this table.
 #[derive(Debug)]
-pub(super) struct Database {
+pub struct Database {
     table: Table,
     /// Rows of each answer.
     rows: usize,
@@ -190,12 +192,14 @@ pub(super) struct Database {
 }
 
 impl Database {
-    pub(super) fn new(table: Table, rows: usize, endless: bool) -> Self {
+    /// One with this table.
+    #[must_use]
+    pub const fn new(table: Table, rows: usize, endless: bool) -> Self {
         Self { table, rows, endless }
     }
 
     /// Answers the whole frames of `asked`; what is left is an incomplete one.
-    pub(super) fn answer(&self, asked: &mut Vec<u8>) -> Vec<u8> {
+    pub fn answer(&self, asked: &mut Vec<u8>) -> Vec<u8> {
         let mut out = Vec::new();
         while let Some(length) = asked.get(1..5).and_then(|bytes| bytes.first_chunk::<4>()) {
             let whole = 1 + u32::from_be_bytes(*length) as usize;

@@ -1,15 +1,20 @@
 //! The core that the sessions of the paths live on: facts from a cache, records into a ring, a clock that stands still.
+//!
+//! Deliberately absent: sockets, wake-ups, the disk.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use audit::Ring;
-use audit::record::{Clock, Record, Recorded};
+use audit::record::{Record, Recorded};
+use contract::Buffers;
 use lineage::{Facts, FactsCache, NotUnderstood};
 use policy::Epoch;
 use policy::ledger::Ledger;
 use session::{Host, Shelf, Shelves, Stage, Unrecorded};
+
+use crate::records::{self, CLOCK};
 
 /// Of the core's ring.
 const RING_BYTES: usize = 8 << 20;
@@ -19,16 +24,10 @@ const RING_FULL_BYTES: usize = 6 << 20;
 const FACTS_MAX: usize = 8192;
 const FACTS_BYTES_MAX: usize = 32 << 20;
 
-/// When all of it happens.
-pub(super) const CLOCK: Clock = Clock { wall_ns: 1_795_335_274_123_456_789, mono_ns: 123_456_789_012 };
-
-/// A new ring.
-pub(super) fn ring(bytes: usize) -> Ring {
-    Ring::new([1; 16], 0, 1, [2; 16], [0; 32], 1, bytes)
-}
-
 /// The core.
-pub(super) struct Core {
+pub struct Core {
+    /// Buffers that its sessions take and give back.
+    pub(crate) buffers: RefCell<Buffers>,
     ring: RefCell<Ring>,
     sealed: RefCell<Vec<u8>>,
     facts: RefCell<FactsCache>,
@@ -38,10 +37,19 @@ pub(super) struct Core {
     measured: Cell<u64>,
 }
 
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").field("ring", &self.ring).finish_non_exhaustive()
+    }
+}
+
 impl Core {
-    pub(super) fn new(epoch: Arc<Epoch>) -> Self {
+    /// One without sessions.
+    #[must_use]
+    pub fn new(epoch: Arc<Epoch>) -> Self {
         Self {
-            ring: RefCell::new(ring(RING_BYTES)),
+            buffers: RefCell::default(),
+            ring: RefCell::new(records::ring(1, RING_BYTES)),
             sealed: RefCell::default(),
             facts: RefCell::new(FactsCache::new(FACTS_MAX, FACTS_BYTES_MAX)),
             shelves: Shelves::default(),
@@ -51,8 +59,13 @@ impl Core {
         }
     }
 
+    /// The rules in force.
+    pub(crate) const fn epoch(&self) -> &Arc<Epoch> {
+        &self.epoch
+    }
+
     /// What is pending becomes durable, as if the disk were instant.
-    pub(super) fn commit(&self) {
+    pub(crate) fn commit(&self) {
         let (mut ring, mut sealed) = (self.ring.borrow_mut(), self.sealed.borrow_mut());
         while let Some(block) = ring.seal(CLOCK, &mut sealed) {
             ring.durable(block.last_sequence);
@@ -60,12 +73,17 @@ impl Core {
         }
     }
 
+    /// Bytes of records that nobody has taken.
+    pub(crate) fn pending_bytes(&self) -> usize {
+        self.ring.borrow().pending_bytes()
+    }
+
     /// A full ring is exchanged for an empty one, which costs next to nothing: sealing has a path of its own.
-    pub(super) fn make_room(&self) {
+    pub(crate) fn make_room(&self) {
         let mut old = self.ring.borrow_mut();
         if old.pending_bytes() > RING_FULL_BYTES {
             let next = old.last_sequence() + 1;
-            *old = Ring::new([1; 16], 0, 1, [2; 16], [0; 32], next, RING_BYTES);
+            *old = records::ring(next, RING_BYTES);
         }
     }
 }

@@ -1,0 +1,272 @@
+//! The session's parameters (PostgreSQL manual, chapter 20), as far as they say what a statement means: the same `DELETE`
+//! deletes other rows under another `DateStyle`, `TimeZone` or search path. What an approval is bound to includes them.
+//!
+//! Invariants: a digest that another session can have too is given only while everything that was set is known to hold;
+//! otherwise it is one of the question alone. Of two sessions of an account with equal digests, the parameters are equal.
+//! Deliberately absent: what functions and procedures set while they run, where they are not called in the open.
+
+use lineage::facts::FunctionStanding;
+use lineage::{Facts, SessionUse, Statement};
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Parameters kept per session; past that the digest is of the question alone.
+const SETTINGS_MAX: usize = 256;
+const DIGEST_BYTES: usize = 32;
+
+type Digest = [u8; DIGEST_BYTES];
+
+/// What a session asked for when it began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Startup {
+    /// It asked for a search path.
+    pub own_path: bool,
+    /// It asked for another reading of literals than other sessions of the account have.
+    own_reading: bool,
+    digest: Digest,
+}
+
+impl Startup {
+    /// Of start-up parameters, names and values.
+    #[must_use]
+    pub fn of(parameters: &[(String, String)]) -> Self {
+        let mut all: Vec<(String, &str)> = parameters
+            .iter()
+            .map(|(name, value)| (name.to_lowercase(), value.as_str()))
+            .filter(|(name, value)| matters(name, Some(value)))
+            .collect();
+        all.sort_unstable();
+        if all.is_empty() {
+            return Self::default();
+        }
+        let own_path = all.iter().any(|(name, _)| name == "search_path");
+        let own_reading = all.iter().any(|(name, value)| match name.as_str() {
+            "datestyle" => !["iso", "iso, mdy", "iso,mdy"].contains(&value.to_lowercase().as_str()),
+            name => name == "intervalstyle" || name.starts_with("lc_"),
+        });
+        let mut hash = Sha256::new();
+        for (name, value) in &all {
+            part(&mut hash, name.as_bytes());
+            part(&mut hash, value.as_bytes());
+        }
+        Self { own_path, own_reading, digest: hash.finalize().into() }
+    }
+}
+
+/// What a text does to parameters, if it is one `SET` or the like; its end says whether it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Change {
+    /// A value, told by the digest of the text.
+    Set(String, Digest),
+    /// Back to what it was at login.
+    Reset(String),
+    /// All of them are.
+    ResetAll,
+}
+
+/// A change on its way.
+#[derive(Clone, Debug)]
+struct Waiting {
+    number: u64,
+    change: Change,
+    /// Failures of the session before it.
+    failures: u64,
+    /// It was not known before what the parameter is.
+    was_open: bool,
+    succeeded: bool,
+}
+
+/// Parameters of a session.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    login: Digest,
+    own_reading: bool,
+    set: BTreeMap<String, Digest>,
+    /// Those that something may have set, and it is not known whether it holds.
+    open: BTreeSet<String>,
+    /// The same of all.
+    all_open: bool,
+    waiting: Vec<Waiting>,
+}
+
+impl Settings {
+    /// Of a new session.
+    #[must_use]
+    pub(crate) fn new(startup: Startup) -> Self {
+        Self { login: startup.digest, own_reading: startup.own_reading, ..Self::default() }
+    }
+
+    /// Literals mean to this session what they mean to others of its account.
+    #[must_use]
+    pub(crate) fn are_plain(&self) -> bool {
+        !self.own_reading && !self.all_open && self.open.is_empty() && self.set.is_empty()
+    }
+
+    /// Others of the account are given something else from now on, and this session keeps its own.
+    pub(crate) fn are_old(&mut self) {
+        self.login = Sha256::new().chain_update(b"old").chain_update(self.login).finalize().into();
+    }
+
+    /// A text that changes parameters goes upstream as statement `number`; the session has had so many `failures` until
+    /// now. `in_transaction`: what ends a transaction that is open already can take it back.
+    pub(crate) fn change(&mut self, number: u64, text: &[u8], facts: &Facts, failures: u64, in_transaction: bool) {
+        let lone = match facts.statements.as_slice() {
+            [only] if !in_transaction => lone_change(only, text),
+            _ => None,
+        };
+        let was_open = match &lone {
+            Some(Change::Set(name, _) | Change::Reset(name)) => self.open.contains(name),
+            _ => true,
+        };
+        for statement in &facts.statements {
+            self.doubt(statement);
+        }
+        if let Some(change) = lone {
+            self.waiting.push(Waiting { number, change, failures, was_open, succeeded: false });
+        }
+        if self.open.len().max(self.set.len()).max(self.waiting.len()) > SETTINGS_MAX {
+            self.all_open = true;
+            self.open.clear();
+            self.set.clear();
+            self.waiting.clear();
+        }
+    }
+
+    fn doubt(&mut self, statement: &Statement) {
+        match &statement.session {
+            SessionUse::Set { name, value } if matters(name, value.as_deref()) => drop(self.open.insert(name.clone())),
+            SessionUse::Reset(name) if name == "all" => self.all_open = true,
+            SessionUse::Reset(name) if matters(name, None) => drop(self.open.insert(name.clone())),
+            SessionUse::SetMany(all) => {
+                let names = all.iter().filter(|(name, value)| matters(name, value.as_deref()));
+                self.open.extend(names.map(|(name, _)| name.clone()));
+            }
+            SessionUse::ResetAll => self.all_open = true,
+            // What it runs may be what sets something.
+            SessionUse::Execute(_) | SessionUse::Fetch(_) => self.all_open = true,
+            _ => self.all_open |= sets_unseen(statement),
+        }
+    }
+
+    /// Something else goes upstream in the transaction in which a change waits: it may be what takes it back.
+    pub(crate) fn disturb(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// Something waits for [`Self::settle`].
+    #[must_use]
+    pub(crate) fn wait(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The statement succeeded.
+    pub(crate) fn succeeded(&mut self, number: u64) {
+        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.number == number) {
+            waiting.succeeded = true;
+        }
+    }
+
+    /// Everything that went upstream was answered, no transaction is open, and the session has had so many failures: what
+    /// succeeded with none after it holds.
+    pub(crate) fn settle(&mut self, failures: u64) {
+        for waiting in std::mem::take(&mut self.waiting) {
+            if !waiting.succeeded {
+                // It was alone in its transaction, and failed: everything is as before.
+                if let Change::Set(name, _) | Change::Reset(name) = &waiting.change
+                    && !waiting.was_open
+                {
+                    self.open.remove(name);
+                }
+                continue;
+            }
+            if waiting.failures != failures {
+                continue;
+            }
+            match waiting.change {
+                Change::Set(name, digest) => {
+                    self.open.remove(&name);
+                    self.set.insert(name, digest);
+                }
+                Change::Reset(name) => {
+                    self.open.remove(&name);
+                    self.set.remove(&name);
+                }
+                Change::ResetAll => {
+                    self.all_open = false;
+                    self.open.clear();
+                    self.set.clear();
+                }
+            }
+        }
+    }
+
+    /// What holds, as a digest; while that is not known, one of this question alone.
+    #[must_use]
+    pub(crate) fn digest(&self, question: &str) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        if self.all_open || !self.open.is_empty() {
+            part(&mut hash, b"open");
+            part(&mut hash, question.as_bytes());
+        } else if self.set.is_empty() {
+            return self.login;
+        }
+        hash.update(self.login);
+        for (name, digest) in &self.set {
+            part(&mut hash, name.as_bytes());
+            hash.update(digest);
+        }
+        hash.finalize().into()
+    }
+}
+
+/// One part of what is hashed, with its length before it.
+fn part(hash: &mut Sha256, bytes: &[u8]) {
+    hash.update((bytes.len() as u64).to_be_bytes());
+    hash.update(bytes);
+}
+
+/// The statement can change parameters that say what others mean.
+#[must_use]
+pub(crate) fn changes(statement: &Statement) -> bool {
+    match &statement.session {
+        SessionUse::Set { name, value } => matters(name, value.as_deref()),
+        SessionUse::Reset(name) => matters(name, None),
+        SessionUse::SetMany(all) => all.iter().any(|(name, value)| matters(name, value.as_deref())),
+        SessionUse::ResetAll => true,
+        _ => sets_unseen(statement),
+    }
+}
+
+/// It can set what is not written in it.
+fn sets_unseen(statement: &Statement) -> bool {
+    matches!(statement.kind, "DO" | "CALL")
+        || statement.functions.iter().any(|f| f.name == "set_config" && f.standing != FunctionStanding::Known)
+}
+
+/// The parameter can change what a statement does. Unknown ones can.
+fn matters(name: &str, value: Option<&str>) -> bool {
+    match name {
+        "application_name" | "client_min_messages" | "jit" | "work_mem" => false,
+        // Above 0 every value means the shortest exact form (manual 20.11.2), as does the usual default.
+        "extra_float_digits" => !value.is_some_and(|value| value.trim().parse().is_ok_and(|digits: i32| digits > 0)),
+        _ => !name.ends_with("_timeout") && !name.starts_with("tcp_"),
+    }
+}
+
+fn lone_change(statement: &Statement, text: &[u8]) -> Option<Change> {
+    // `SET LOCAL` outside of a transaction does nothing, nor does `FROM CURRENT`; that the word may stand in a value is not
+    // worth a closer look.
+    let says = |word: &[u8]| text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    match &statement.session {
+        SessionUse::Set { .. } if statement.kind != "SET" || says(b"local") || says(b"current") => None,
+        SessionUse::Set { name, value: Some(_) } => Some(Change::Set(name.clone(), Sha256::digest(text).into())),
+        SessionUse::Set { name, value: None } => Some(Change::Reset(name.clone())),
+        SessionUse::Reset(name) if name == "all" => Some(Change::ResetAll),
+        SessionUse::Reset(name) => Some(Change::Reset(name.clone())),
+        SessionUse::ResetAll => Some(Change::ResetAll),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
