@@ -66,6 +66,10 @@ pub(crate) async fn run(core: Rc<Core>, socket: Socket, peer: SocketAddr) {
     let talk = AssertUnwindSafe(talk(Rc::clone(&core), Rc::clone(&handle), socket, peer)).catch_unwind();
     if talk.await.is_err() {
         add(&core.metrics.counters.panics, 1);
+        if let Some(knife) = handle.knife.take() {
+            // What it was about to send may be half of something.
+            knife.cut();
+        }
         if let Some(recorder) = recorder(&handle) {
             recorder.close().await;
         }

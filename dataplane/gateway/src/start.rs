@@ -461,6 +461,7 @@ async fn serve(core: &Rc<Core>, mut bell: Doorbell, stops: &[TcpListener], over:
                 Message::Passwords(passwords) => core.rotate(&passwords),
                 Message::End(session, reason) => core.end(session, reason),
                 Message::Drain(limit) => {
+                    core.draining.set(true);
                     stop_listening(stops);
                     let first = drain_until.is_none();
                     let until =
@@ -484,11 +485,9 @@ async fn accept(core: Rc<Core>, listener: Listener) {
                 add(&core.metrics.counters.connections, 1);
                 driver::spawn(conversation::run(Rc::clone(&core), socket, peer));
             }
+            // The listening socket was shut down (EINVAL).
             Err(_) if core.draining.get() => return,
             Err(error) => {
-                if error.raw_os_error() == Some(22) {
-                    return; // shut down: EINVAL
-                }
                 // Out of descriptors or memory: those that wait are served when something is freed.
                 tracing::error!(%error, "cannot accept");
                 driver::sleep(Duration::from_millis(100)).await;

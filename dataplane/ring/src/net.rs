@@ -49,7 +49,8 @@ impl Arrivals {
     }
 }
 
-/// A listening socket of this core. Connections are accepted as they arrive, once somebody has asked for the first.
+/// A listening socket of this core. Connections are accepted as they arrive, once somebody has asked for the first; the
+/// limit of descriptors is that of then, until there is an error (io_uring_prep_multishot_accept(3)).
 pub struct Listener {
     reactor: Rc<Reactor>,
     fd: Rc<OwnedFd>,

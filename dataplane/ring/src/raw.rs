@@ -365,10 +365,11 @@ impl<T: Clone> Ring<T> {
     /// Those of io_uring_enter(2) that are no reason to just go on.
     pub(crate) fn enter(&mut self, wait: Option<Duration>) -> io::Result<()> {
         while !self.backlog.is_empty() {
+            let before = self.backlog.len();
             go_on(self.ring.submit())?;
             self.refill();
-            if self.ring.submission().is_full() && !self.ring.completion().is_empty() {
-                // The kernel takes nothing more before completions are looked at.
+            if self.backlog.len() == before {
+                // The kernel takes nothing more now: completions are looked at, and tasks go on, before it is asked again.
                 return Ok(());
             }
         }
@@ -646,6 +647,41 @@ mod tests {
         held.clear();
         assert_eq!(pool.offered(), 4);
         assert!(pool.take(4, 0).is_none() && pool.take(0, 65).is_none(), "what the kernel cannot mean");
+    }
+
+    #[test]
+    fn more_operations_than_the_queues_hold_all_begin_and_all_end_once() {
+        const MANY: usize = 3 * COMPLETIONS as usize;
+        // There is no kernel to ask.
+        if cfg!(miri) {
+            return;
+        }
+        let mut ring = Ring::<usize>::new(8, 64).unwrap();
+        let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let fd = Rc::new(OwnedFd::from(ours));
+        let wait = |n| (Operation::Poll(Rc::clone(&fd), libc::POLLIN as u32), n);
+        let keys: Vec<Key> = (0..MANY).map(wait).map(|(operation, n)| ring.push(operation, n)).collect();
+        ring.enter(None).unwrap();
+        let mut done = Vec::new();
+        ring.reap(&mut done);
+        assert!(done.is_empty() && ring.backlog.is_empty());
+        // Each ends once, though more end at a time than there is room to tell of, and though all are asked to twice.
+        keys.iter().chain(&keys).for_each(|key| ring.cancel(*key));
+        let mut seen = vec![false; MANY];
+        let until = Instant::now() + Duration::from_secs(20);
+        while (ring.under_way() > 0 || !ring.backlog.is_empty()) && Instant::now() < until {
+            ring.enter(Some(Duration::from_millis(10))).unwrap();
+            ring.reap(&mut done);
+            for completion in done.drain(..) {
+                assert_eq!((completion.result, completion.more), (-libc::ECANCELED, false));
+                assert!(!std::mem::replace(&mut seen[completion.target], true), "told twice");
+            }
+        }
+        assert!(seen.iter().all(|seen| *seen));
+        // Whose keys are stale is asked nothing any more.
+        ring.cancel(keys[0]);
+        assert!(ring.backlog.is_empty() && ring.ring.submission().is_empty());
+        assert_eq!(Rc::strong_count(&fd), 1, "nothing holds the descriptor");
     }
 
     #[test]
