@@ -503,12 +503,18 @@ proptest::proptest! {
     #[test]
     fn a_column_of_values_becomes_what_each_becomes_alone(
         texts in proptest::collection::vec(
-            proptest::option::of(proptest::prop_oneof!["[ -~]{0,70}", "[0-9-]{0,12}", "[ -é]{0,20}", "[a-c]{0,9} {0,3}"]),
+            proptest::option::of(proptest::prop_oneof![
+                "[ -~]{0,70}",
+                "[0-9-]{0,12}",
+                "[ -é]{0,20}",
+                "[a-c]{0,9} {0,3}",
+                "(19|20)[0-9]{2}-[01][0-9]-[0-3][0-9]( [0-2][0-9]:[0-5][0-9]:[0-5][0-9]([+]0[0-2])?)?",
+            ]),
             0..80,
         ),
         (how, n) in (0usize..10, 0u16..40),
         (type_oid, format) in (
-            proptest::sample::select(&[25u32, 1042, 18, 114, 1082, 23, 2950, 1009][..]),
+            proptest::sample::select(&[25u32, 1042, 18, 114, 1082, 1114, 1184, 23, 2950, 1009][..]),
             proptest::sample::select(&[Format::Text, Format::Binary][..]),
         ),
     ) {

@@ -74,13 +74,25 @@ const MONTHS: [&str; 12] = [
 
 /// The month (1 to 12) that `word` names, whole or by its first three letters (and `sept`), in any case.
 pub fn month(word: &[u8]) -> Option<u32> {
-    let at = MONTHS.iter().position(|m| {
-        let full = m.as_bytes();
-        word.eq_ignore_ascii_case(full)
-            || full.get(..3).is_some_and(|short| word.eq_ignore_ascii_case(short))
-            || (*m == "september" && word.eq_ignore_ascii_case(b"sept"))
-    })?;
-    u32::try_from(at + 1).ok()
+    let short: [u8; 3] = word.first_chunk::<3>()?.map(|b| b.to_ascii_lowercase());
+    let at = match &short {
+        b"jan" => 0,
+        b"feb" => 1,
+        b"mar" => 2,
+        b"apr" => 3,
+        b"may" => 4,
+        b"jun" => 5,
+        b"jul" => 6,
+        b"aug" => 7,
+        b"sep" => 8,
+        b"oct" => 9,
+        b"nov" => 10,
+        b"dec" => 11,
+        _ => return None,
+    };
+    let full = MONTHS.get(at).is_some_and(|m| word.eq_ignore_ascii_case(m.as_bytes()));
+    let named = word.len() == 3 || full || (at == 8 && word.eq_ignore_ascii_case(b"sept"));
+    if named { u32::try_from(at + 1).ok() } else { None }
 }
 
 /// A date found in text, and the length of what was read.
@@ -380,6 +392,19 @@ mod tests {
                 assert_eq!(civil(days(year, month, day)), (year, month, day));
             }
         }
+    }
+
+    #[test]
+    fn months_are_named_whole_or_by_three_letters() {
+        for (at, name) in (1..).zip(MONTHS) {
+            for word in [name.to_owned(), name.to_uppercase(), name[..3].to_owned()] {
+                assert_eq!(month(word.as_bytes()), Some(at), "{word}");
+                for no in [format!("{word}s"), format!("x{word}"), word[..2].to_owned()] {
+                    assert_eq!(month(no.as_bytes()), None, "{no}");
+                }
+            }
+        }
+        assert_eq!((month(b"SEPT"), month(b"octo"), month(b"janu"), month(b"")), (Some(9), None, None, None));
     }
 
     #[test]

@@ -431,3 +431,36 @@ fn any_single_cut_of_a_few_rows_gives_the_same_bytes() {
         check(&rules, &rows, false, &[1]);
     }
 }
+
+#[test]
+fn rows_with_very_many_planned_columns_are_written_as_others_are() {
+    let text = CopyFormat::Text { delimiter: b'\t', null: b"\\N".to_vec(), header: false };
+    for copy in [None, Some(text), Some(CopyFormat::Binary)] {
+        for (grows, in_place) in [(false, true), (true, false)] {
+            let planned = (0..150).filter(|column| column % 7 != 3).collect();
+            let rules = Rules { width: 150, planned, grows, in_place, fates: 5, copy: copy.clone() };
+            let value = |n: usize| (n % 5 != 4).then(|| vec![b'a' + (n % 20) as u8; n % 11]);
+            let rows: Vec<Row> = (0..70).map(|r| (0..150).map(|c| value(r * 3 + c)).collect()).collect();
+            check(&rules, &rows, copy == Some(CopyFormat::Binary), &[7_000]);
+        }
+    }
+}
+
+#[test]
+fn a_row_too_short_for_its_columns_is_a_fault() {
+    let rules = Rules { width: 3, planned: vec![1], grows: false, in_place: true, fates: 5, copy: None };
+    let good: Row = vec![Some(b"x".to_vec()), Some(b"secret".to_vec()), None];
+    for body in [&b""[..], b"\0", b"\0\x03", b"\0\x03\0\0\0", b"\0\x03\0\0\0\0", b"\0\x02\0\0\0\0\xff\xff\xff\xff"] {
+        for behind in [0, 1] {
+            let mut short = vec![b'D'];
+            short.extend(u32::try_from(4 + body.len()).unwrap().to_be_bytes());
+            short.extend(body);
+            let input = [written(&good, None), short, written(&good, None).repeat(behind)].concat();
+            for cut in [1, 9, input.len()] {
+                let mut talk = Talk::new(&rules, false);
+                assert!(talk.feed(&input, &[cut]).is_err(), "{body:?}");
+                assert!(expected(&good, &talk.plan, false, None).starts_with(&talk.client));
+            }
+        }
+    }
+}

@@ -273,7 +273,18 @@ impl Walk {
             // Where the row begins in the output, once something before it is known.
             let mut header = None;
             let mut grown = 0i64;
-            for planned in (0..self.planned).filter(|planned| *planned >= BITS || self.resized & bit(*planned) != 0) {
+            let (mut some, mut beyond) = (self.resized, BITS);
+            loop {
+                let planned = if some != 0 {
+                    let first = some.trailing_zeros() as usize;
+                    some &= some - 1;
+                    first
+                } else if beyond < self.planned {
+                    beyond += 1;
+                    beyond - 1
+                } else {
+                    break;
+                };
                 let Some(field) = self.fields.get(planned * self.stride + row) else { return Err(MALFORMED) };
                 let new = match field.fate() {
                     Fate::There => continue,
