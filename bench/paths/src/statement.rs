@@ -381,7 +381,7 @@ impl Conversation {
             let (down, up) = (empty(&mut self.session.down), empty(&mut self.session.up));
             sent.database += down;
             sent.client += up;
-            if !progress.moved && !progress.again && down + up == 0 {
+            if !progress.again && !(progress.blocked && (progress.moved || down + up > 0)) {
                 break;
             }
         }
