@@ -162,7 +162,7 @@ impl Talk {
                 continue;
             }
             self.drain();
-            if !progress.moved && !progress.again {
+            if !progress.again && !(progress.moved && progress.blocked) {
                 return;
             }
         }

@@ -589,12 +589,14 @@ fn turn(
         if progress.cancel {
             cancel_own(core, handle);
         }
+        let mut whole = !progress.blocked;
         match drain(&mut session.down, database, cx) {
             Ok(n) => moved |= n > 0,
             Err(_) => {
                 // What it said before it went is still read.
                 session.down.discard();
                 moved |= !ends.database && progress.moved;
+                whole = false;
             }
         }
         match drain_recorded(&mut session.up, client, recorder, cx) {
@@ -607,6 +609,10 @@ fn turn(
         }
         if session.said_goodbye() && !session.down.has_output() {
             return Poll::Ready("client_terminated");
+        }
+        if moved && whole && !progress.again && !ends.client && !ends.database && !handle.is_called() {
+            // What came is dealt with. Where nothing more has come, another turn would only find that out.
+            moved = database.poll_readable(cx).is_ready() || stalled || client.poll_readable(cx).is_ready();
         }
         if !moved && !progress.again {
             let mut durable = false;

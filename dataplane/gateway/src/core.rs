@@ -188,6 +188,11 @@ impl Handle {
         self.deadline_reason.set(reason);
     }
 
+    /// Something is to be done about this session as soon as it has come to rest.
+    pub(crate) fn is_called(&self) -> bool {
+        self.signal.get().is_some() || self.warned.get() || self.banner.get()
+    }
+
     /// Keeps the waker of the task that runs this session.
     pub(crate) fn listen(&self, waker: &Waker) {
         let mut mine = self.waker.borrow_mut();

@@ -40,6 +40,9 @@ pub struct Progress {
     pub moved: bool,
     /// There is more to do at once; the turn ended to be fair.
     pub again: bool,
+    /// Something that has arrived waits for more than bytes: for what is queued to leave, or for an answer. Without it
+    /// another turn would do nothing before more arrives.
+    pub blocked: bool,
     /// A held statement waits for this record to be durable.
     pub waits_for: Option<u64>,
     /// Output waits for this record to be durable.
@@ -177,7 +180,11 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.give_up_waiting(host)?;
         loop {
             match self.serving.upstream(&mut self.up, &mut self.down)? {
-                Step::NeedMore | Step::Blocked => break,
+                Step::NeedMore => break,
+                Step::Blocked => {
+                    progress.blocked = true;
+                    break;
+                }
                 Step::Settled => {}
                 Step::Columns { token, part } => self.shape(host, &token, part)?,
                 Step::Done(done) => self.done(host, &done)?,
@@ -219,7 +226,11 @@ impl<S: Serving<Verdicts>> Session<S> {
                 break;
             }
             match self.serving.downstream(&mut self.down, &mut self.up)? {
-                Step::NeedMore | Step::Blocked => break,
+                Step::NeedMore => break,
+                Step::Blocked => {
+                    progress.blocked = true;
+                    break;
+                }
                 Step::Settled => {}
                 Step::Ask(ask) => self.ask(host, ask)?,
                 Step::Goodbye => self.goodbye = true,
@@ -232,6 +243,8 @@ impl<S: Serving<Verdicts>> Session<S> {
                 break;
             }
         }
+        // What the client's frames have ended is told by the database's side.
+        progress.blocked |= self.serving.has_ended();
         progress.cancel = self.serving.wants_cancel();
         self.cover(host)?;
         let held = self.gate.as_ref().and_then(Gate::waits_for);

@@ -61,7 +61,7 @@ fn script() -> (Vec<u8>, Vec<u8>) {
 fn play(grow: bool, cuts: &[usize]) -> (Vec<u8>, Vec<u8>) {
     let (client, database) = script();
     let mut talk = Talk::new();
-    talk.grow = grow;
+    (talk.grow, talk.hasty) = (grow, true);
     let pieces = |bytes: &[u8], cuts: &[usize]| {
         let (mut at, mut out, mut cuts) = (0, Vec::new(), cuts.iter().cycle());
         while at < bytes.len() {

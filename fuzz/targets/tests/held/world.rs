@@ -382,6 +382,10 @@ impl World {
                 self.session.up.written(n);
                 moved = true;
             }
+            let waits = self.progress.waits_for.or(self.progress.holds_for);
+            if waits.is_none() && !self.ended && !self.progress.again && !self.progress.blocked {
+                self.rests();
+            }
             let arrived = frames(&mut self.to_upstream);
             self.client.extend(frames(&mut self.to_client));
             for frame in arrived {
@@ -392,12 +396,18 @@ impl World {
                 moved = true;
             }
             self.flush();
-            let waits = self.progress.waits_for.or(self.progress.holds_for);
             if !moved && waits.is_none_or(|sequence| !self.host.is_durable(sequence)) {
                 return;
             }
         }
         panic!("the session spins");
+    }
+
+    /// Where a turn leaves nothing blocked, another one before bytes come is for nothing.
+    fn rests(&mut self) {
+        let progress = self.session.advance(&self.host).unwrap();
+        assert!(!progress.moved, "a turn more does something though no bytes came: {progress:?}");
+        assert!(!self.session.down.has_output() && !self.session.up.can_write(), "and has something to say");
     }
 
     fn flush(&mut self) {

@@ -114,6 +114,8 @@ pub struct Talk {
     pub to_client: Vec<u8>,
     pub done: Vec<Done<Double>>,
     pub grow: bool,
+    /// The database answers what was not sent to it yet, so that its frames are looked at one by one.
+    pub hasty: bool,
     pub fault: Option<Fault>,
     pub goodbye: bool,
 }
@@ -133,6 +135,7 @@ impl Talk {
             to_client: Vec::new(),
             done: Vec::new(),
             grow: false,
+            hasty: false,
             fault: None,
             goodbye: false,
         }
@@ -166,44 +169,66 @@ impl Talk {
         }
     }
 
+    /// As a session does, and its core after it: where neither side is blocked, another turn has to be for nothing.
     pub fn advance(&mut self) -> Result<(), Fault> {
         loop {
-            let mut moved = false;
-            match self.serve.upstream(&mut self.up, &mut self.down)? {
-                Step::NeedMore | Step::Blocked => {}
-                Step::Settled => moved = true,
-                Step::Done(done) => {
-                    self.done.push(done);
-                    moved = true;
-                }
-                Step::Columns { token, .. } => {
-                    let columns = self.serve.columns(&self.up)?;
-                    let plan = self.plan(&token, &columns);
-                    self.serve.plan(&mut self.up, &mut self.down, plan)?;
-                    moved = true;
-                }
-                Step::Ask(_) | Step::Goodbye => panic!("not an upstream step"),
+            let (moved, blocked) = self.turn()?;
+            if !blocked && !self.hasty {
+                assert_eq!(self.turn()?, (false, false), "a turn more does something though no bytes came");
+                return Ok(());
             }
-            match self.serve.downstream(&mut self.down, &mut self.up)? {
-                Step::NeedMore | Step::Blocked => {}
-                Step::Settled => moved = true,
-                Step::Goodbye => {
-                    self.goodbye = true;
-                    moved = true;
-                }
-                Step::Ask(ask) => {
-                    let verdict = self.judge(&ask);
-                    self.serve.resolve(&mut self.down, &mut self.up, verdict)?;
-                    moved = true;
-                }
-                Step::Columns { .. } | Step::Done(_) => panic!("not a downstream step"),
-            }
-            Self::write(&mut self.down, &mut self.to_database);
-            Self::write(&mut self.up, &mut self.to_client);
             if !moved {
                 return Ok(());
             }
         }
+    }
+
+    /// Each side as far as it goes, then everything that is queued leaves; whether something moved, and a side is blocked.
+    fn turn(&mut self) -> Result<(bool, bool), Fault> {
+        let (mut moved, mut blocked) = (false, false);
+        loop {
+            match self.serve.upstream(&mut self.up, &mut self.down)? {
+                Step::NeedMore => break,
+                Step::Blocked => {
+                    blocked = true;
+                    break;
+                }
+                Step::Settled => {}
+                Step::Done(done) => self.done.push(done),
+                Step::Columns { token, .. } => {
+                    let columns = self.serve.columns(&self.up)?;
+                    let plan = self.plan(&token, &columns);
+                    self.serve.plan(&mut self.up, &mut self.down, plan)?;
+                }
+                Step::Ask(_) | Step::Goodbye => panic!("not an upstream step"),
+            }
+            moved = true;
+            if self.hasty {
+                break;
+            }
+        }
+        while !self.goodbye {
+            match self.serve.downstream(&mut self.down, &mut self.up)? {
+                Step::NeedMore => break,
+                Step::Blocked => {
+                    blocked = true;
+                    break;
+                }
+                Step::Settled => {}
+                Step::Goodbye => self.goodbye = true,
+                Step::Ask(ask) => {
+                    let verdict = self.judge(&ask);
+                    self.serve.resolve(&mut self.down, &mut self.up, verdict)?;
+                }
+                Step::Columns { .. } | Step::Done(_) => panic!("not a downstream step"),
+            }
+            moved = true;
+        }
+        blocked |= self.serve.has_ended();
+        let left = self.to_database.len() + self.to_client.len();
+        Self::write(&mut self.down, &mut self.to_database);
+        Self::write(&mut self.up, &mut self.to_client);
+        Ok((moved || self.to_database.len() + self.to_client.len() > left, blocked))
     }
 
     pub fn write(lane: &mut Lane, to: &mut Vec<u8>) {
