@@ -8,8 +8,11 @@
 
 mod device;
 mod disk;
+mod gather;
+mod status;
 
 pub use device::{Device, KeyPlace};
+pub use status::{AuditStatus, Pressure};
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -28,6 +31,7 @@ use crate::recover::{CRASH, CoreStart, RECOVERED, StatementId, UNKNOWN_CRASH};
 use crate::ring::{Full, Ring, announces};
 use crate::segment::SEGMENT_BYTES_DEFAULT;
 use disk::{Disk, Space};
+use gather::Gathering;
 
 /// Records nobody waits for are written after this time at the latest (plus a commit).
 const AGE_MAX: Duration = Duration::from_millis(50);
@@ -119,61 +123,6 @@ impl Default for WriterOptions {
     }
 }
 
-/// What the log can take.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Pressure {
-    /// Everything.
-    #[default]
-    Normal,
-    /// No new sessions: the ring fills, the disk fails, or no space can be made ready.
-    RefusingSessions,
-    /// Nothing more is read from clients: the ring is almost full.
-    Stalled,
-}
-
-impl Pressure {
-    /// The word in records.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Normal => "normal",
-            Self::RefusingSessions => "refusing_sessions",
-            Self::Stalled => "stalled",
-        }
-    }
-}
-
-/// Counters of one core's log, for metrics and `status`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AuditStatus {
-    /// Last record appended.
-    pub last_sequence: u64,
-    /// Last record on disk.
-    pub durable_sequence: u64,
-    /// Bytes of the ring in use.
-    pub ring_used: usize,
-    /// Bytes of the ring.
-    pub ring_bytes: usize,
-    /// Blocks written.
-    pub blocks: u64,
-    /// Bytes written.
-    pub bytes: u64,
-    /// Microseconds that the last commit took.
-    pub last_commit_us: u64,
-    /// Microseconds that all commits took.
-    pub commits_us: u64,
-    /// Errors of the disk.
-    pub errors: u64,
-    /// The disk fails now.
-    pub failing: bool,
-    /// The spare directory is written.
-    pub spare: bool,
-    /// Writes go through the page cache.
-    pub buffered: bool,
-    /// What the log can take.
-    pub pressure: Pressure,
-}
-
 #[derive(Clone, Copy)]
 struct Failure {
     kind: io::ErrorKind,
@@ -215,6 +164,7 @@ struct State {
     waiters: VecDeque<(u64, Waker)>,
     /// Highest record that somebody waits for.
     wanted: u64,
+    gathering: Gathering,
     flusher: Option<Waker>,
     /// The flusher wakes by itself before the next record is too old.
     timed: bool,
@@ -281,6 +231,7 @@ impl<D: Device> CoreAudit<D> {
             ring,
             waiters: VecDeque::new(),
             wanted: 0,
+            gathering: Gathering::default(),
             flusher: None,
             timed: false,
             failure: None,
@@ -425,7 +376,8 @@ impl<D: Device> CoreAudit<D> {
             state.waiters.insert(to, (sequence, cx.waker().clone()));
         }
         state.wanted = state.wanted.max(sequence);
-        let flusher = if sequence > state.ring.sealed_sequence() { state.flusher.take() } else { None };
+        let complete = state.gathering.is_back(cx.waker());
+        let flusher = if complete && sequence > state.ring.sealed_sequence() { state.flusher.take() } else { None };
         drop(state);
         flusher.into_iter().for_each(Waker::wake);
         Poll::Pending
@@ -513,9 +465,9 @@ impl<D: Device> CoreAudit<D> {
     pub async fn run(self: Rc<Self>) {
         let mut disk =
             Disk::new(Rc::clone(&self.device), self.start.clone(), self.options.clone(), Rc::clone(&self.space));
-        let (mut block, mut timer) = (Vec::new(), None);
+        let (mut block, mut timer, mut gathering) = (Vec::new(), None, None);
         let ended = loop {
-            if !self.work(&mut timer).await {
+            if !self.work(&mut timer, &mut gathering).await {
                 break Ok(());
             }
             if let Err(error) = self.flush(&mut disk, &mut block).await {
@@ -535,7 +487,7 @@ impl<D: Device> CoreAudit<D> {
 
     /// Waits until a block is due; `false` when there will be none any more. The timer outlives the wait: where blocks are
     /// asked for all the time, a new one for each would be the larger part of the work.
-    async fn work(&self, timer: &mut Option<Timer>) -> bool {
+    async fn work(&self, timer: &mut Option<Timer>, gathering: &mut Option<Timer>) -> bool {
         poll_fn(|cx| {
             let mut state = self.state.borrow_mut();
             state.append_owed(&*self.device);
@@ -544,7 +496,22 @@ impl<D: Device> CoreAudit<D> {
                 return Poll::Ready(false);
             }
             let asked = state.closing || state.wanted > state.ring.sealed_sequence();
-            if pending >= PENDING_BYTES_MAX || (pending > 0 && asked) {
+            if pending >= PENDING_BYTES_MAX || (pending > 0 && state.closing) {
+                return Poll::Ready(true);
+            }
+            if pending > 0 && asked {
+                let waiting = state.waiters.len();
+                let left = state.gathering.left_ns(|| self.device.mono_ns(), waiting);
+                if left > 0 {
+                    let left = Duration::from_nanos(left);
+                    let timer = gathering.get_or_insert_with(|| Box::pin(self.device.sleep(left)));
+                    if timer.as_mut().poll(cx).is_pending() {
+                        state.flusher = Some(cx.waker().clone());
+                        return Poll::Pending;
+                    }
+                }
+                *gathering = None;
+                state.gathering.over(waiting);
                 return Poll::Ready(true);
             }
             if timer.as_mut().is_some_and(|timer| timer.as_mut().poll(cx).is_ready()) {
@@ -590,7 +557,8 @@ impl<D: Device> CoreAudit<D> {
         let mut status = self.status.get();
         status.blocks += 1;
         status.bytes += block.len() as u64;
-        status.last_commit_us = self.device.now().mono_ns.saturating_sub(now.mono_ns) / 1000;
+        let took_ns = self.device.now().mono_ns.saturating_sub(now.mono_ns);
+        status.last_commit_us = took_ns / 1000;
         status.commits_us += status.last_commit_us;
         status.buffered = self.device.is_buffered();
         self.status.set(status);
@@ -605,9 +573,11 @@ impl<D: Device> CoreAudit<D> {
             (state.failure, state.flight) = (None, None);
             state.look(self.device.now());
             let count = state.waiters.partition_point(|(waiting, _)| *waiting <= sealed.last_sequence);
-            state.waiters.drain(..count).collect::<Vec<_>>()
+            let woken: Vec<Waker> = state.waiters.drain(..count).map(|(_, waker)| waker).collect();
+            state.gathering.woke(took_ns, &woken);
+            woken
         };
-        woken.into_iter().for_each(|(_, waker)| waker.wake());
+        woken.into_iter().for_each(Waker::wake);
         Ok(())
     }
 
