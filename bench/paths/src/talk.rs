@@ -162,7 +162,7 @@ impl Talk {
                 continue;
             }
             self.drain();
-            if !progress.again && !(progress.moved && progress.blocked) {
+            if !(progress.again || progress.moved && progress.blocked) {
                 return;
             }
         }
