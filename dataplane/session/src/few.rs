@@ -15,6 +15,15 @@ pub(crate) struct Few<T> {
     outside: Vec<T>,
 }
 
+impl<T: Copy + Default> Few<T> {
+    /// The items, if there are any: mostly there are none, and then nothing is made.
+    pub(crate) fn some(items: impl Iterator<Item = T>) -> Option<Self> {
+        let mut items = items.peekable();
+        items.peek()?;
+        Some(items.collect())
+    }
+}
+
 impl<T: Copy + Default> FromIterator<T> for Few<T> {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
         let mut few = Self::default();
@@ -51,6 +60,7 @@ mod tests {
         for len in [0, 1, INSIDE - 1, INSIDE, INSIDE + 1, 100] {
             let few: Few<usize> = (0..len).collect();
             assert_eq!(*few, *(0..len).collect::<Vec<_>>());
+            assert_eq!(Few::some(0..len).as_deref(), Some(&few[..]).filter(|few| !few.is_empty()));
         }
     }
 }

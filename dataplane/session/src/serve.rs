@@ -628,16 +628,15 @@ impl<S: Serving<Verdicts>> Session<S> {
         let masked = done.token.masked.iter().chain(done.plans.iter().flat_map(Masking::masked));
         let masked = masked.map(|m| MaskedColumn { column: &m.column, class: &m.class, method: &m.method });
         let clear = done.token.clear(&self.grant).take(if done.rows > 0 { usize::MAX } else { 0 });
-        let (mut masked, clear) = (Few::from_iter(masked), Few::from_iter(clear));
+        let (mut masked, clear) = (Few::some(masked), Few::some(clear));
         if done.token.observed {
             let over = done.token.overdrawn(done.rows, done.bytes);
             for refusal in done.plans.iter().filter_map(Masking::unseen).chain(&over) {
                 self.observe(host, done.number, refusal.code, &refusal.rule, &[])?;
             }
-            if !masked.is_empty() {
+            if let Some(masked) = masked.take() {
                 self.observe(host, done.number, "", "", &masked)?;
             }
-            masked = Few::default();
         }
         let record = Record::Result {
             session: self.info.id,
@@ -647,8 +646,8 @@ impl<S: Serving<Verdicts>> Session<S> {
             rows: done.rows,
             bytes: done.bytes,
             duration_us: self.now(host).saturating_sub(done.started_ns) / 1000,
-            masked: &masked,
-            clear: &clear,
+            masked: masked.as_deref().unwrap_or_default(),
+            clear: clear.as_deref().unwrap_or_default(),
         };
         self.book.write(host, &record).map(drop).map_err(|_| NOT_RECORDED)
     }

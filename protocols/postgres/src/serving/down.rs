@@ -21,7 +21,9 @@ const PARSE_EXTRA_BYTES: usize = 2 + 4 * 65_535;
 
 impl<J: Judge> Serve<J> {
     pub(super) fn step_down(&mut self, down: &mut Lane) -> Result<Step<J>, Fault> {
-        self.send_poison(down);
+        if self.poison.is_some() {
+            self.send_poison(down);
+        }
         match &mut self.down {
             Down::Frames => {}
             Down::Pass(left) => {

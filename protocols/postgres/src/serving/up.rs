@@ -29,7 +29,9 @@ enum Rows<J: Judge> {
 
 impl<J: Judge> Serve<J> {
     pub(super) fn step_up(&mut self, up: &mut Lane, down: &mut Lane) -> Result<Step<J>, Fault> {
-        self.send_poison(down);
+        if self.poison.is_some() {
+            self.send_poison(down);
+        }
         if let Some(done) = self.done.pop_front() {
             return Ok(Step::Done(done));
         }
