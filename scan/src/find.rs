@@ -29,6 +29,21 @@ pub struct Hit {
 pub struct Shapes(u32);
 
 impl Shapes {
+    /// What has letters and digits in no order of its own; NPIs are digits alone.
+    pub(crate) const CODES: Self = Self::of(&[
+        Detector::Mrn,
+        Detector::Plan,
+        Detector::Dea,
+        Detector::Mbi,
+        Detector::Account,
+        Detector::Iban,
+        Detector::Vin,
+        Detector::Plate,
+        Detector::Device,
+        Detector::License,
+        Detector::Code,
+    ]);
+
     const fn bit(detector: Detector) -> u32 {
         match detector {
             Detector::Ssn => 1 << 0,

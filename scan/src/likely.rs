@@ -24,26 +24,13 @@ pub(crate) struct Wanted {
 impl Wanted {
     #[inline]
     pub(crate) fn of(shapes: Shapes) -> Self {
-        const CODES: Shapes = Shapes::of(&[
-            Detector::Mrn,
-            Detector::Plan,
-            Detector::Dea,
-            Detector::Mbi,
-            Detector::Account,
-            Detector::Iban,
-            Detector::Vin,
-            Detector::Plate,
-            Detector::Device,
-            Detector::License,
-            Detector::Code,
-        ]);
         Self {
             dates: shapes.has(Detector::Date),
             ages: shapes.has(Detector::Age),
             addresses: shapes.has(Detector::Address),
             plates: shapes.has(Detector::Plate),
             capitals: shapes.meets(Shapes::of(&[Detector::Plate, Detector::Account, Detector::Iban])),
-            codes: shapes.meets(CODES),
+            codes: shapes.meets(Shapes::CODES),
         }
     }
 }

@@ -32,19 +32,6 @@ impl Reach {
         const fn all(is: bool) -> u64 {
             if is { u64::MAX } else { 0 }
         }
-        const CODES: Shapes = Shapes::of(&[
-            Detector::Mrn,
-            Detector::Plan,
-            Detector::Dea,
-            Detector::Mbi,
-            Detector::Account,
-            Detector::Iban,
-            Detector::Vin,
-            Detector::Plate,
-            Detector::Device,
-            Detector::License,
-            Detector::Code,
-        ]);
         const SIGNS: Shapes =
             Shapes::of(&[Detector::Email, Detector::Url, Detector::Ip, Detector::Mac, Detector::Code]);
         Self {
@@ -54,7 +41,7 @@ impl Reach {
             dates: all(shapes.has(Detector::Date)),
             ages: all(shapes.has(Detector::Age)),
             addresses: all(shapes.has(Detector::Address)),
-            codes: all(shapes.meets(CODES)),
+            codes: all(shapes.meets(Shapes::CODES)),
             plates: all(shapes.has(Detector::Plate)),
             capitals: all(shapes.meets(Shapes::of(&[Detector::Plate, Detector::Account, Detector::Iban]))),
         }
