@@ -454,7 +454,7 @@ impl Engine {
             }
             // A program counts as one vote beside a person's; alone it never does.
             let beside = ballot.channel == "webhook" && request.needed > 1;
-            if request.step_up && ballot.approve && ballot.assertion.is_none() && !beside {
+            if self.takes_key(&request) && ballot.approve && ballot.assertion.is_none() && !beside {
                 return Err(AccessError::StepUp);
             }
             Ok(())
@@ -522,6 +522,13 @@ impl Engine {
         self.request(ballot.id).ok_or(AccessError::NotFound)
     }
 
+    /// A vote for it needs an authenticator: it did when it was asked for, or the role shows protected data by now.
+    fn takes_key(&self, request: &Request) -> bool {
+        let policy = self.policy();
+        let protected = |role: &str| policy.requestable.iter().any(|rule| rule.role == role && rule.protected);
+        request.step_up || policy.step_up && matches!(&request.wanted, Wanted::Access { role, .. } if protected(role))
+    }
+
     /// Gives or refuses what was asked for, once the votes say so.
     fn settle(&self, id: &str) -> Result<(), AccessError> {
         let (version, mut request) = self.cache().requests.get(id).cloned().ok_or(AccessError::NotFound)?;
@@ -533,7 +540,7 @@ impl Engine {
         }
         let enough = request.votes.len() >= usize::from(request.needed)
             && (!request.distinct || distinct_groups(&request.votes) >= usize::from(request.needed))
-            && (!request.step_up || request.votes.iter().any(|vote| vote.step_up));
+            && (!self.takes_key(&request) || request.votes.iter().any(|vote| vote.step_up));
         if !enough {
             return Ok(());
         }

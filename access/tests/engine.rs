@@ -109,7 +109,8 @@ fn a_role_that_shows_protected_data_takes_a_key_to_give() {
     let world = world();
     let policy = world.engine.policy();
     let role = Requestable { protected: true, ..policy.requestable[0].clone() };
-    world.engine.set_policy(Policy { requestable: vec![role], step_up: true, ..Policy::clone(&policy) });
+    let strict = Policy { requestable: vec![role], step_up: true, ..Policy::clone(&policy) };
+    world.engine.set_policy(strict.clone());
     let (_, erin) = world.arrive("erin", &["engineers"]);
     let (_, lea) = world.arrive("lea", &["leads"]);
     let request = world.engine.ask(&erin, "warehouse", "oncall", 600, "the pager rang", "").unwrap();
@@ -123,6 +124,14 @@ fn a_role_that_shows_protected_data_takes_a_key_to_give() {
     assert!(
         world.records.0.lock().unwrap().iter().any(|body| format!("{body:?}").contains("approve console with a key"))
     );
+    // What was asked for when the role showed less needs one now.
+    world.engine.set_policy(Policy { step_up: true, ..Policy::clone(&policy) });
+    let early = world.engine.ask(&erin, "warehouse", "oncall", 600, "the pager before", "").unwrap();
+    assert!(!early.step_up);
+    world.engine.set_policy(strict);
+    let without = world.engine.vote(&lea, &ballot(&early.id, "", true));
+    assert!(matches!(without, Err(AccessError::StepUp)), "{without:?}");
+    world.engine.withdraw(&erin.who, &early.id, "not needed").unwrap();
     // No key is needed to say no.
     let request = world.engine.ask(&erin, "warehouse", "oncall", 600, "the pager again", "").unwrap();
     assert!(world.engine.vote(&lea, &ballot(&request.id, "", false)).is_ok());

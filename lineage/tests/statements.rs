@@ -309,6 +309,9 @@ fn functions_are_known_dangerous_or_unknown() {
             ("SELECT 1 FROM a ORDER BY b USING OPERATOR(s.<)", "< Unknown"),
             ("SELECT a OPERATOR(s.=) ANY (SELECT 1)", "= Unknown"),
             ("SELECT query_to_xml('select ssn from p', true, false, '')", "query_to_xml Dangerous"),
+            ("UPDATE pg_settings SET setting = 'x' WHERE name = 'search_path'", "set_config Dangerous"),
+            ("WITH w AS (UPDATE pg_catalog.pg_settings s SET setting = 'x') SELECT 1", "set_config Dangerous"),
+            ("SELECT setting FROM pg_settings", ""),
             (
                 "SELECT ts_stat('select 1'), table_to_xml('p', true, false, ''), cursor_to_xml('c', 1, true, false, '')",
                 "ts_stat Dangerous, table_to_xml Dangerous, cursor_to_xml Dangerous",

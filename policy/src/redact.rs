@@ -21,6 +21,9 @@ use crate::numeric::Numeric;
 use crate::pg_types::{element_of, oid};
 use scan::{Unfilled, dates};
 
+/// One bit for each value says that it was not filled.
+const _: () = assert!(contract::MANY <= scan::FILLED_MAX && contract::MANY <= 64);
+
 /// How a value is written on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {

@@ -158,7 +158,8 @@ fn give_back(
 ) {
     let Some((ticket, reported)) = kept.map(|kept| *kept) else { return };
     let idle = session.is_idle() && !session.down.has_output() && session.up.input().is_empty();
-    let untouched = idle && ending::leaves_whole(reason);
+    // A parameter that was made stays, empty, also when all is discarded.
+    let untouched = idle && ending::leaves_whole(reason) && !session.made_parameters();
     let cancel = handle.cancel.borrow_mut().take();
     let Some((_, cancel)) = cancel.filter(|_| untouched && !handle.struck.get() && !core.draining.get()) else {
         return driver::spawn(spares::say_goodbye(database));

@@ -100,7 +100,8 @@ impl Mailbox {
     pub(crate) fn post(&self, message: Message) -> bool {
         let posted = !self.closed.load(Ordering::SeqCst) && self.queue.push(message).is_ok();
         self.ringer.ring();
-        posted
+        // Closed meanwhile, it may have been looked at for the last time before.
+        posted && !self.closed.load(Ordering::SeqCst)
     }
 
     pub(crate) fn next(&self) -> Option<Message> {

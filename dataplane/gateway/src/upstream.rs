@@ -120,10 +120,9 @@ pub(crate) async fn reach(
             }
             return Ok(upstream);
         }
-        let random = core.random().ok_or(Fault::upstream("no randomness").with_state("58000"))?;
         let greet = |down: &mut Lane| match user {
-            Some(user) => Cleaning::rename(down, &tag(user), random),
-            None => Cleaning::probe(down, random),
+            Some(user) => Cleaning::rename(down, &tag(user)),
+            None => Cleaning::probe(down),
         };
         if spares::stands(core, &mut upstream, greet).await {
             add(&core.metrics.counters.connections_reused, 1);

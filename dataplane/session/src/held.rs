@@ -15,6 +15,7 @@ use crate::judged::{Judged, Verdicts, word};
 use crate::refused::{Refused, block};
 use crate::sealed::{Moment, Parameters};
 use crate::serve::{NOT_RECORDED, Session, not_recorded};
+use crate::settings;
 use audit::record::{Actor, Approval, Record};
 use contract::{Fault, Given, Refusal, Serving, Verdict, Via};
 use policy::model::{Hold, InTransaction};
@@ -293,6 +294,12 @@ impl<S: Serving<Verdicts>> Session<S> {
             let hint = Some("Bind it again.".to_owned());
             return Err(Refusal { code: code::CANNOT_WAIT, rule: hold.rule.name, message, hint, position: None });
         };
+        if self.must_not_wait(parked) && !self.settings.are_known() {
+            // An approval would be for this very question, and it does not wait for one.
+            let message = "the statement is held, and what was set in its transaction is not known for sure".to_owned();
+            let hint = Some("Set parameters before the transaction begins, each by a SET of its own.".to_owned());
+            return Err(Refusal { code: code::CANNOT_WAIT, rule: hold.rule.name, message, hint, position: None });
+        }
         let Some(random) = host.random() else { return Err(self.said_no(parked, "", "unavailable")) };
         if parked.number == 0 {
             self.statements += 1;
@@ -386,7 +393,8 @@ impl<S: Serving<Verdicts>> Session<S> {
     fn digest(&self, parked: &Parked, given: &Given, masking: &[(String, String, String)]) -> [u8; 32] {
         let info = &self.info;
         let rule = self.rule(parked).map(|hold| hold.rule.name).unwrap_or_default();
-        let settings = self.settings.digest(&parked.asked);
+        let sure = self.serving.is_read_anew() && !settings::reads(&parked.token.facts);
+        let settings = self.settings.digest(&parked.asked, sure);
         let bound = Bound {
             issuer: &info.issuer,
             subject: &info.subject,

@@ -359,16 +359,16 @@ impl<S: Serving<Verdicts>> Session<S> {
         if !token.sets && !self.settings.wait() {
             return;
         }
-        let open = self.serving.in_transaction();
-        if open {
-            self.settings.disturb();
-        }
+        // What was not answered may open a transaction, end one, or take something back.
+        let open = self.serving.in_transaction() || self.serving.is_behind();
+        let failures = self.serving.failures();
+        self.settings.before(open, failures);
         if token.sets {
             let text = match token.via {
                 Via::Simple => self.serving.text(&self.down),
                 Via::Prepare | Via::Execute => token.text.as_bytes(),
             };
-            self.settings.change(number, text, &token.facts, self.serving.failures(), open);
+            self.settings.change(number, text, &token.facts, failures, open);
         }
     }
 
@@ -765,6 +765,12 @@ impl<S: Serving<Verdicts>> Session<S> {
     #[must_use]
     pub fn role(&self) -> &str {
         self.grant.role()
+    }
+
+    /// The session may have made parameters of its own (names with a dot): `DISCARD ALL` leaves them, empty.
+    #[must_use]
+    pub fn made_parameters(&self) -> bool {
+        self.settings.own_names()
     }
 
     /// What is constant.

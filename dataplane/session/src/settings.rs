@@ -56,8 +56,8 @@ impl Startup {
 /// What a text does to parameters, if it is one `SET` or the like; its end says whether it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Change {
-    /// A value, told by the digest of the text.
-    Set(String, Digest),
+    /// A value, told by the digest of the text; whether it says all of it.
+    Set(String, Digest, bool),
     /// Back to what it was at login.
     Reset(String),
     /// All of them are.
@@ -87,6 +87,8 @@ pub(crate) struct Settings {
     /// The same of all.
     all_open: bool,
     waiting: Vec<Waiting>,
+    /// Parameters of its own may have been made, which nothing takes out of a connection again.
+    own_names: bool,
 }
 
 impl Settings {
@@ -107,15 +109,15 @@ impl Settings {
         self.login = Sha256::new().chain_update(b"old").chain_update(self.login).finalize().into();
     }
 
-    /// A text that changes parameters goes upstream as statement `number`; the session has had so many `failures` until
-    /// now. `in_transaction`: what ends a transaction that is open already can take it back.
-    pub(crate) fn change(&mut self, number: u64, text: &[u8], facts: &Facts, failures: u64, in_transaction: bool) {
+    /// A text that changes parameters goes upstream as statement `number`, after [`Self::before`] with the same `open`; the
+    /// session has had so many `failures` until now.
+    pub(crate) fn change(&mut self, number: u64, text: &[u8], facts: &Facts, failures: u64, open: bool) {
         let lone = match facts.statements.as_slice() {
-            [only] if !in_transaction => lone_change(only, text),
+            [only] if !open => lone_change(only, text),
             _ => None,
         };
         let was_open = match &lone {
-            Some(Change::Set(name, _) | Change::Reset(name)) => self.open.contains(name),
+            Some(Change::Set(name, ..) | Change::Reset(name)) => self.open.contains(name),
             _ => true,
         };
         for statement in &facts.statements {
@@ -133,6 +135,11 @@ impl Settings {
     }
 
     fn doubt(&mut self, statement: &Statement) {
+        self.own_names |= match &statement.session {
+            SessionUse::Set { name, .. } => name.contains('.'),
+            SessionUse::SetMany(all) => all.iter().any(|(name, _)| name.contains('.')),
+            _ => sets_unseen(statement),
+        };
         match &statement.session {
             SessionUse::Set { name, value } if matters(name, value.as_deref()) => drop(self.open.insert(name.clone())),
             SessionUse::Reset(name) if name == "all" => self.all_open = true,
@@ -148,9 +155,14 @@ impl Settings {
         }
     }
 
-    /// Something else goes upstream in the transaction in which a change waits: it may be what takes it back.
-    pub(crate) fn disturb(&mut self) {
-        self.waiting.clear();
+    /// Something goes upstream after a change. `open`: in a transaction, or behind something that is not answered; then it
+    /// may be what takes the change back, and it is not known what came of it.
+    pub(crate) fn before(&mut self, open: bool, failures: u64) {
+        if open {
+            self.waiting.clear();
+        } else {
+            self.settle(failures);
+        }
     }
 
     /// Something waits for [`Self::settle`].
@@ -172,7 +184,7 @@ impl Settings {
         for waiting in std::mem::take(&mut self.waiting) {
             if !waiting.succeeded {
                 // It was alone in its transaction, and failed: everything is as before.
-                if let Change::Set(name, _) | Change::Reset(name) = &waiting.change
+                if let Change::Set(name, ..) | Change::Reset(name) = &waiting.change
                     && !waiting.was_open
                 {
                     self.open.remove(name);
@@ -183,28 +195,52 @@ impl Settings {
                 continue;
             }
             match waiting.change {
-                Change::Set(name, digest) => {
+                // A style alone keeps the order of day and month there is (manual 8.5.2), so what was before matters.
+                Change::Set(name, _, false) if waiting.was_open => drop(self.open.insert(name)),
+                Change::Set(name, digest, whole) => {
                     self.open.remove(&name);
+                    let before = self.set.get(&name).filter(|_| !whole).copied().unwrap_or_default();
+                    let digest = Sha256::new().chain_update(before).chain_update(digest).finalize().into();
                     self.set.insert(name, digest);
                 }
                 Change::Reset(name) => {
                     self.open.remove(&name);
-                    self.set.remove(&name);
+                    self.reset(name);
                 }
                 Change::ResetAll => {
                     self.all_open = false;
-                    self.open.clear();
-                    self.set.clear();
+                    let names: BTreeSet<String> = std::mem::take(&mut self.open);
+                    let set = std::mem::take(&mut self.set);
+                    names.into_iter().chain(set.into_keys()).for_each(|name| self.reset(name));
                 }
             }
         }
     }
 
-    /// What holds, as a digest; while that is not known, one of this question alone.
+    /// Back to the login's. A parameter that did not exist then is empty now, and not nothing.
+    fn reset(&mut self, name: String) {
+        if name.contains('.') {
+            self.set.insert(name, Digest::default());
+        } else {
+            self.set.remove(&name);
+        }
+    }
+
+    /// The session may have made parameters of its own.
+    pub(crate) fn own_names(&self) -> bool {
+        self.own_names
+    }
+
+    /// What holds is known.
+    pub(crate) fn are_known(&self) -> bool {
+        !self.all_open && self.open.is_empty()
+    }
+
+    /// What holds, as a digest; while that is not known, or does not say all (not `sure`), one of this question alone.
     #[must_use]
-    pub(crate) fn digest(&self, question: &str) -> [u8; 32] {
+    pub(crate) fn digest(&self, question: &str, sure: bool) -> [u8; 32] {
         let mut hash = Sha256::new();
-        if self.all_open || !self.open.is_empty() {
+        if !sure || !self.are_known() {
             part(&mut hash, b"open");
             part(&mut hash, question.as_bytes());
         } else if self.set.is_empty() {
@@ -245,6 +281,9 @@ fn sets_unseen(statement: &Statement) -> bool {
 
 /// The parameter can change what a statement does. Unknown ones can.
 fn matters(name: &str, value: Option<&str>) -> bool {
+    if name.contains('.') {
+        return true;
+    }
     match name {
         "application_name" | "client_min_messages" | "jit" | "work_mem" => false,
         // Above 0 every value means the shortest exact form (manual 20.11.2), as does the usual default.
@@ -259,13 +298,24 @@ fn lone_change(statement: &Statement, text: &[u8]) -> Option<Change> {
     let says = |word: &[u8]| text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
     match &statement.session {
         SessionUse::Set { .. } if statement.kind != "SET" || says(b"local") || says(b"current") => None,
-        SessionUse::Set { name, value: Some(_) } => Some(Change::Set(name.clone(), Sha256::digest(text).into())),
+        SessionUse::Set { name, value: Some(value) } => {
+            let whole = name != "datestyle" || value.contains(',');
+            Some(Change::Set(name.clone(), Sha256::digest(text).into(), whole))
+        }
         SessionUse::Set { name, value: None } => Some(Change::Reset(name.clone())),
         SessionUse::Reset(name) if name == "all" => Some(Change::ResetAll),
         SessionUse::Reset(name) => Some(Change::Reset(name.clone())),
         SessionUse::ResetAll => Some(Change::ResetAll),
         _ => None,
     }
+}
+
+/// It reads parameters by name, so that those count too that say nothing of what other statements mean.
+pub(crate) fn reads(facts: &Facts) -> bool {
+    facts.statements.iter().any(|statement| {
+        statement.functions.iter().any(|f| matches!(f.name.as_str(), "current_setting" | "pg_show_all_settings"))
+            || statement.relations.iter().any(|r| r.name == "pg_settings")
+    })
 }
 
 #[cfg(test)]

@@ -137,6 +137,16 @@ impl<'a> Walker<'a> {
     /// Notes a relation; its index among those of the statement.
     fn relation(&mut self, range: Option<&'a RangeVar>, read: bool, written: bool) -> Option<u32> {
         let range = range?;
+        // A rule of this view calls set_config (manual 54.24), which a statement's own text need not name.
+        if written && range.relname == "pg_settings" && matches!(range.schemaname.as_str(), "" | "pg_catalog") {
+            self.literals_matter = true;
+            self.functions.push(FunctionUse {
+                schema: None,
+                name: "set_config".to_owned(),
+                standing: FunctionStanding::Dangerous,
+                span: self.span(range.location),
+            });
+        }
         self.relations.push(RelationUse {
             schema: names::owned(&range.schemaname),
             name: range.relname.clone(),

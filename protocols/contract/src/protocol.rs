@@ -364,6 +364,10 @@ pub trait Serving<J: Judge> {
     fn is_skipping(&self) -> bool;
     /// The database keeps locks of what ran before the held statement until something that comes behind it.
     fn in_transaction(&self) -> bool;
+    /// Something that ran before, or the end of what it ran in, is not answered yet: what has become of it is not known.
+    fn is_behind(&self) -> bool;
+    /// Nothing that could change what literals and names mean was sent since the held statement was prepared.
+    fn is_read_anew(&self) -> bool;
     /// Errors of the database so far. What was done since its transaction began was taken back by one.
     fn failures(&self) -> u64;
     /// The token that the held run of something prepared has by now, or why it must not run. `None`: a text is held.

@@ -10,6 +10,10 @@ use contract::{Fault, Lane, Peer, Reader};
 const FRAMES_MAX: usize = 1024;
 /// Longest frame in bytes.
 const FRAME_BYTES_MAX: usize = 64 << 10;
+/// Seeds `random()` with 64 bits that the database draws, so that no log of statements has them. The text is always the same:
+/// `pg_stat_statements` has one entry of it.
+const SEED: &str = "DO $$ BEGIN PERFORM pg_catalog.setseed(pg_catalog.hashtextextended(pg_catalog.gen_random_uuid()\
+                    ::pg_catalog.text, 0) OPERATOR(pg_catalog./) 9223372036854775808.0); END $$";
 const NOT_CLEAN: Fault = Fault::upstream("the database did not clean a connection that is to be used again");
 
 /// Statements of our own, one query, on a connection that no session has.
@@ -38,15 +42,15 @@ impl Cleaning {
     /// The same on one that another session has left. `DISCARD ALL` leaves the generator of `random()` as it is: whoever
     /// seeded it would know what the next session draws.
     #[must_use]
-    pub fn rename(down: &mut Lane, application: &str, random: [u8; 5]) -> Self {
-        Self::query(down, &format!("{}; {}", named(application), seeded(random)), &[b"SET\0", b"SET\0"])
+    pub fn rename(down: &mut Lane, application: &str) -> Self {
+        Self::query(down, &format!("{}; {SEED}", named(application)), &[b"SET\0", b"DO\0"])
     }
 
     /// Asks one that another session has left whether anybody is there; its name goes back to what the connection began
     /// with, and `random()` is seeded anew.
     #[must_use]
-    pub fn probe(down: &mut Lane, random: [u8; 5]) -> Self {
-        Self::query(down, &format!("RESET application_name; {}", seeded(random)), &[b"RESET\0", b"SET\0"])
+    pub fn probe(down: &mut Lane) -> Self {
+        Self::query(down, &format!("RESET application_name; {SEED}"), &[b"RESET\0", b"DO\0"])
     }
 
     fn query(down: &mut Lane, statements: &str, tags: &'static [&'static [u8]]) -> Self {
@@ -102,12 +106,6 @@ fn named(application: &str) -> String {
     format!("SET application_name = '{}'", application.replace(['\'', '\\', '\0'], "?"))
 }
 
-/// `SET seed`, which takes -1 to 1.
-fn seeded(random: [u8; 5]) -> String {
-    let parts = random.iter().fold(0u64, |all, byte| all << 8 | u64::from(*byte));
-    format!("SET seed = 0.{:012}", parts % 1_000_000_000_000)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,28 +144,28 @@ mod tests {
         assert_eq!(&bytes[5..], b"SET application_name = 'a?; DROP??'\0");
         assert_eq!(bytes[0], b'Q');
         let mut down = Lane::new(1 << 20);
-        let _ = Cleaning::probe(&mut down, [0, 0, 0, 1, 2]);
+        let _ = Cleaning::probe(&mut down);
         let Chunk::Bytes(bytes) = down.chunk() else { panic!("nothing is asked") };
-        assert_eq!(&bytes[5..], b"RESET application_name; SET seed = 0.000000000258\0");
+        assert!(bytes[5..].starts_with(b"RESET application_name; DO $$ BEGIN PERFORM pg_catalog.setseed("));
         let mut down = Lane::new(1 << 20);
-        let _ = Cleaning::rename(&mut down, "b", [255; 5]);
+        let _ = Cleaning::rename(&mut down, "b");
         let Chunk::Bytes(bytes) = down.chunk() else { panic!("nothing is asked") };
-        assert_eq!(&bytes[5..], b"SET application_name = 'b'; SET seed = 0.099511627775\0");
+        assert_eq!(&bytes[5..], [b"SET application_name = 'b'; ", SEED.as_bytes(), b"\0"].concat());
     }
 
     #[test]
     fn two_statements_answer_twice_in_order() {
-        let (set, reset, idle) = (frame(b'C', b"SET\0"), frame(b'C', b"RESET\0"), frame(b'Z', b"I"));
+        let (seeded, reset, idle) = (frame(b'C', b"DO\0"), frame(b'C', b"RESET\0"), frame(b'Z', b"I"));
         for (said, clean) in [
-            ([&reset[..], &set, &idle].concat(), true),
-            ([&set[..], &reset, &idle].concat(), false),
+            ([&reset[..], &seeded, &idle].concat(), true),
+            ([&seeded[..], &reset, &idle].concat(), false),
             ([&reset[..], &idle].concat(), false),
-            ([&reset[..], &set, &set, &idle].concat(), false),
+            ([&reset[..], &seeded, &seeded, &idle].concat(), false),
         ] {
             let mut up = Lane::new(1 << 20);
             up.slot(&mut Buffers::default())[..said.len()].copy_from_slice(&said);
             up.received(said.len());
-            let mut cleaning = Cleaning::probe(&mut Lane::new(1 << 20), [0; 5]);
+            let mut cleaning = Cleaning::probe(&mut Lane::new(1 << 20));
             assert_eq!(cleaning.step(&mut up, &mut []).is_ok_and(|done| done), clean, "{said:?}");
         }
     }

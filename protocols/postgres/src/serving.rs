@@ -65,6 +65,8 @@ struct Prepared<J: Judge> {
     shape: RefCell<SharedShape<J>>,
     /// Resolution of names (see [`Serve::resolution`]) the shape was asked for under.
     resolution: Cell<u64>,
+    /// The same at its Parse, when literals were read.
+    read: u64,
     /// Types of its parameters, as they came.
     types: Box<[u8]>,
 }
@@ -692,6 +694,17 @@ impl<J: Judge> Serving<J> for Serve<J> {
 
     fn in_transaction(&self) -> bool {
         self.transaction != b'I' || self.ran
+    }
+
+    fn is_behind(&self) -> bool {
+        let ends = |entry: &Owed<J>| {
+            matches!(entry, Owed::Simple { .. } | Owed::RefusedSimple { .. } | Owed::Execute { .. } | Owed::Sync { .. })
+        };
+        !self.done.is_empty() || self.owed.iter().any(ends)
+    }
+
+    fn is_read_anew(&self) -> bool {
+        self.held().and_then(|held| held.portal.as_ref()).is_none_or(|portal| portal.prepared.read == self.resolution)
     }
 
     fn failures(&self) -> u64 {

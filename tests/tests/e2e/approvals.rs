@@ -378,6 +378,17 @@ fn what_changes_between_approval_and_run_does_not_run() {
     court.approve("dora", &request);
     assert!(run("21", &[23]).is_err());
     assert!(run("20", &[20]).is_err());
+    // Prepared when literals were read in another way.
+    let mut other = Wire::login(&court.user());
+    other.query("SET DateStyle = 'SQL, DMY'");
+    other.send(&[parse_typed("s", delete, &[23]), sync()].concat());
+    other.until_ready(1);
+    other.query("RESET DateStyle");
+    other.send(&[bind("", "s", &[Some("20")], 0), execute("", 0), sync()].concat());
+    assert_eq!(outcome(&mut other).unwrap_err().0, "42501");
+    // A rule of the server's would set it, silently.
+    other.send(&query("UPDATE pg_settings SET setting = 'SQL, DMY' WHERE name = 'DateStyle'"));
+    assert_eq!(outcome(&mut other).unwrap_err().0, "42501");
     assert_eq!(court.rows(), 99);
     assert_eq!(run("20", &[23]), Ok("12CZ".to_owned()));
     assert_eq!(court.rows(), 98);

@@ -324,7 +324,7 @@ fn anything_that_changes_is_something_else() {
     let path = ["SET search_path = b", "SET search_path = a"];
     assert_eq!(digest(&usual, &path, &one), digest(&usual, &["SET search_path = a"], &one));
     assert_eq!(digest(&usual, &["SELECT 1"], &one), digest(&usual, &[], &one));
-    let settings = ["SET app.tenant = '7'", "SET DateStyle = 'SQL, DMY'", "RESET app.tenant"];
+    let settings = ["SET TimeZone = 'UTC'", "SET DateStyle = 'SQL, DMY'", "RESET TimeZone"];
     assert_eq!(digest(&usual, &settings, &one), digest(&usual, &["SET DateStyle = 'SQL, DMY'"], &one));
     for nothing in ["RESET search_path", "SET search_path = 'fails'", "SET application_name = 'x'", "DISCARD ALL"] {
         assert_eq!(digest(&usual, &[nothing], &one), digest(&usual, &[], &one), "{nothing}");
@@ -349,7 +349,10 @@ fn anything_that_changes_is_something_else() {
         &[&set, &extended("SELECT 'fails'", &[], None), &sync][..],
         &[&set, &extended("ROLLBACK", &[], None), &sync],
         &[&extended("BEGIN", &[], None), &set, &extended("ROLLBACK", &[], None), &sync],
-        &[&set],
+        // None of these is answered before the last is sent.
+        &[&query("BEGIN"), &query("SET DateStyle = 'SQL, DMY'"), &query("ROLLBACK")],
+        &[&query("SET DateStyle = 'fails'"), &query("SET DateStyle = 'SQL, DMY'; SELECT 1")],
+        &[&query("RESET DateStyle"), &query("SELECT set_config('DateStyle', 'German', false)")],
     ] {
         let parts: Vec<&[u8]> = taken_back.iter().map(|part| &part[..]).collect();
         assert!(!all.contains(&after(&parts)) || after(&parts) == doubt);

@@ -535,8 +535,8 @@ impl<J: Judge> Serve<J> {
                 // Behind the text: its end, and the number of types.
                 let types = down.input().get(held.text.1 + 3..held.len).unwrap_or_default().into();
                 let (token, shape) = (RefCell::new(run.token), RefCell::new(self.spares.shape()));
-                let resolution = Cell::new(self.resolution);
-                let prepared = self.spares.prepared.share(Prepared { token, shape, resolution, types });
+                let (read, resolution) = (self.resolution, Cell::new(self.resolution));
+                let prepared = self.spares.prepared.share(Prepared { token, shape, resolution, read, types });
                 down.pass(held.len);
                 self.owed.push_back(Owed::Parse { name: name.clone(), prepared: prepared.clone() });
                 if needs_shape {

@@ -608,7 +608,6 @@ impl<J: Judge> Serve<J> {
     }
 
     fn error(&mut self, up: &mut Lane, header: Header) -> Result<Step<J>, Fault> {
-        self.failures += 1;
         let fields = Fields::read(&up.input()[HEADER_BYTES..header.len]);
         let state = fields.state;
         let replacement = match self.owed.front_mut() {
@@ -641,6 +640,7 @@ impl<J: Judge> Serve<J> {
 
     /// The oldest owed entry failed: in the extended protocol everything up to Sync is answered by that.
     fn failed(&mut self, state: [u8; 5]) {
+        self.failures += 1;
         self.copy_out = None;
         if matches!(self.owed.front(), Some(Owed::CopyShape)) {
             self.copy_shape_failed(state);
