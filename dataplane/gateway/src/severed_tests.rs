@@ -68,7 +68,7 @@ fn confused(text: &str) -> Vec<u8> {
     let ready = frame(b'Z', b"I");
     match text {
         "DISCARD ALL" => [done(b"DISCARD ALL\0"), ready].concat(),
-        _ if text.starts_with("RESET") => [done(b"RESET\0"), done(b"SET\0"), ready].concat(),
+        _ if text.starts_with("RESET") => [done(b"RESET\0"), done(b"DO\0"), ready].concat(),
         "set stray = 1" => [done(b"SET\0"), ready, frame(b'D', &[0, 1, 0, 0, 0, 1, b'x'])].concat(),
         _ => [done(b"SET\0"), ready].concat(),
     }

@@ -81,14 +81,32 @@ struct Waiting {
 pub(crate) struct Settings {
     login: Digest,
     own_reading: bool,
+    /// Something may have set any of them, and it is not known whether it holds.
+    all_open: bool,
+    /// Parameters of its own may have been made, which nothing takes out of a connection again.
+    own_names: bool,
+    /// Most sessions change nothing.
+    changes: Option<Box<Changes>>,
+}
+
+/// What a session has changed.
+#[derive(Debug, Default)]
+struct Changes {
     set: BTreeMap<String, Digest>,
     /// Those that something may have set, and it is not known whether it holds.
     open: BTreeSet<String>,
-    /// The same of all.
-    all_open: bool,
     waiting: Vec<Waiting>,
-    /// Parameters of its own may have been made, which nothing takes out of a connection again.
-    own_names: bool,
+}
+
+impl Changes {
+    /// Back to the login's. A parameter that did not exist then is empty now, and not nothing.
+    fn reset(&mut self, name: String) {
+        if name.contains('.') {
+            self.set.insert(name, Digest::default());
+        } else {
+            self.set.remove(&name);
+        }
+    }
 }
 
 impl Settings {
@@ -101,7 +119,7 @@ impl Settings {
     /// Literals mean to this session what they mean to others of its account.
     #[must_use]
     pub(crate) fn are_plain(&self) -> bool {
-        !self.own_reading && !self.all_open && self.open.is_empty() && self.set.is_empty()
+        !self.own_reading && self.are_known() && self.changes.as_ref().is_none_or(|changes| changes.set.is_empty())
     }
 
     /// Others of the account are given something else from now on, and this session keeps its own.
@@ -117,36 +135,38 @@ impl Settings {
             _ => None,
         };
         let was_open = match &lone {
-            Some(Change::Set(name, ..) | Change::Reset(name)) => self.open.contains(name),
+            Some(Change::Set(name, ..) | Change::Reset(name)) => {
+                self.changes.as_ref().is_some_and(|changes| changes.open.contains(name))
+            }
             _ => true,
         };
         for statement in &facts.statements {
             self.doubt(statement);
         }
+        let changes = self.changes.get_or_insert_default();
         if let Some(change) = lone {
-            self.waiting.push(Waiting { number, change, failures, was_open, succeeded: false });
+            changes.waiting.push(Waiting { number, change, failures, was_open, succeeded: false });
         }
-        if self.open.len().max(self.set.len()).max(self.waiting.len()) > SETTINGS_MAX {
+        if changes.open.len().max(changes.set.len()).max(changes.waiting.len()) > SETTINGS_MAX {
             self.all_open = true;
-            self.open.clear();
-            self.set.clear();
-            self.waiting.clear();
+            self.changes = None;
         }
     }
 
     fn doubt(&mut self, statement: &Statement) {
+        let open = &mut self.changes.get_or_insert_default().open;
         self.own_names |= match &statement.session {
             SessionUse::Set { name, .. } => name.contains('.'),
             SessionUse::SetMany(all) => all.iter().any(|(name, _)| name.contains('.')),
             _ => sets_unseen(statement),
         };
         match &statement.session {
-            SessionUse::Set { name, value } if matters(name, value.as_deref()) => drop(self.open.insert(name.clone())),
+            SessionUse::Set { name, value } if matters(name, value.as_deref()) => drop(open.insert(name.clone())),
             SessionUse::Reset(name) if name == "all" => self.all_open = true,
-            SessionUse::Reset(name) if matters(name, None) => drop(self.open.insert(name.clone())),
+            SessionUse::Reset(name) if matters(name, None) => drop(open.insert(name.clone())),
             SessionUse::SetMany(all) => {
                 let names = all.iter().filter(|(name, value)| matters(name, value.as_deref()));
-                self.open.extend(names.map(|(name, _)| name.clone()));
+                open.extend(names.map(|(name, _)| name.clone()));
             }
             SessionUse::ResetAll => self.all_open = true,
             // What it runs may be what sets something.
@@ -159,7 +179,9 @@ impl Settings {
     /// may be what takes the change back, and it is not known what came of it.
     pub(crate) fn before(&mut self, open: bool, failures: u64) {
         if open {
-            self.waiting.clear();
+            if let Some(changes) = &mut self.changes {
+                changes.waiting.clear();
+            }
         } else {
             self.settle(failures);
         }
@@ -168,12 +190,13 @@ impl Settings {
     /// Something waits for [`Self::settle`].
     #[must_use]
     pub(crate) fn wait(&self) -> bool {
-        !self.waiting.is_empty()
+        self.changes.as_ref().is_some_and(|changes| !changes.waiting.is_empty())
     }
 
     /// The statement succeeded.
     pub(crate) fn succeeded(&mut self, number: u64) {
-        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.number == number) {
+        let waiting = self.changes.iter_mut().flat_map(|changes| &mut changes.waiting);
+        for waiting in waiting.filter(|waiting| waiting.number == number) {
             waiting.succeeded = true;
         }
     }
@@ -181,13 +204,14 @@ impl Settings {
     /// Everything that went upstream was answered, no transaction is open, and the session has had so many failures: what
     /// succeeded with none after it holds.
     pub(crate) fn settle(&mut self, failures: u64) {
-        for waiting in std::mem::take(&mut self.waiting) {
+        let Some(changes) = &mut self.changes else { return };
+        for waiting in std::mem::take(&mut changes.waiting) {
             if !waiting.succeeded {
                 // It was alone in its transaction, and failed: everything is as before.
                 if let Change::Set(name, ..) | Change::Reset(name) = &waiting.change
                     && !waiting.was_open
                 {
-                    self.open.remove(name);
+                    changes.open.remove(name);
                 }
                 continue;
             }
@@ -196,33 +220,24 @@ impl Settings {
             }
             match waiting.change {
                 // A style alone keeps the order of day and month there is (manual 8.5.2), so what was before matters.
-                Change::Set(name, _, false) if waiting.was_open => drop(self.open.insert(name)),
+                Change::Set(name, _, false) if waiting.was_open => drop(changes.open.insert(name)),
                 Change::Set(name, digest, whole) => {
-                    self.open.remove(&name);
-                    let before = self.set.get(&name).filter(|_| !whole).copied().unwrap_or_default();
+                    changes.open.remove(&name);
+                    let before = changes.set.get(&name).filter(|_| !whole).copied().unwrap_or_default();
                     let digest = Sha256::new().chain_update(before).chain_update(digest).finalize().into();
-                    self.set.insert(name, digest);
+                    changes.set.insert(name, digest);
                 }
                 Change::Reset(name) => {
-                    self.open.remove(&name);
-                    self.reset(name);
+                    changes.open.remove(&name);
+                    changes.reset(name);
                 }
                 Change::ResetAll => {
                     self.all_open = false;
-                    let names: BTreeSet<String> = std::mem::take(&mut self.open);
-                    let set = std::mem::take(&mut self.set);
-                    names.into_iter().chain(set.into_keys()).for_each(|name| self.reset(name));
+                    let names: BTreeSet<String> = std::mem::take(&mut changes.open);
+                    let set = std::mem::take(&mut changes.set);
+                    names.into_iter().chain(set.into_keys()).for_each(|name| changes.reset(name));
                 }
             }
-        }
-    }
-
-    /// Back to the login's. A parameter that did not exist then is empty now, and not nothing.
-    fn reset(&mut self, name: String) {
-        if name.contains('.') {
-            self.set.insert(name, Digest::default());
-        } else {
-            self.set.remove(&name);
         }
     }
 
@@ -233,7 +248,7 @@ impl Settings {
 
     /// What holds is known.
     pub(crate) fn are_known(&self) -> bool {
-        !self.all_open && self.open.is_empty()
+        !self.all_open && self.changes.as_ref().is_none_or(|changes| changes.open.is_empty())
     }
 
     /// What holds, as a digest; while that is not known, or does not say all (not `sure`), one of this question alone.
@@ -243,11 +258,11 @@ impl Settings {
         if !sure || !self.are_known() {
             part(&mut hash, b"open");
             part(&mut hash, question.as_bytes());
-        } else if self.set.is_empty() {
+        } else if self.changes.as_ref().is_none_or(|changes| changes.set.is_empty()) {
             return self.login;
         }
         hash.update(self.login);
-        for (name, digest) in &self.set {
+        for (name, digest) in self.changes.iter().flat_map(|changes| &changes.set) {
             part(&mut hash, name.as_bytes());
             hash.update(digest);
         }
