@@ -132,8 +132,9 @@ const walk = (step) => {
   const next = rows[Math.min(Math.max(at + step, 0), rows.length - 1)]
   one('a, [tabindex]', next)?.focus()
 }
+// The focus stays in a closed dialog until the next frame, and keys that follow Escape at once are meant for the page.
 document.addEventListener('keydown', (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest('input, textarea, select, dialog')) return
+  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest('input, textarea, select, dialog[open]')) return
   const key = event.key
   const go = before === 'g' && one(`nav a[data-key="${CSS.escape(key)}"]`)
   before = key
