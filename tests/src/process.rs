@@ -190,6 +190,13 @@ pub fn resident_kib(id: u32) -> u64 {
     line.split_ascii_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
+/// Processor time that a process has used, user and system (proc(5), `stat`, whose unit is a hundredth of a second).
+pub fn processor_seconds(id: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    let fields = stat.rsplit(')').next().unwrap().split_ascii_whitespace().skip(11).take(2);
+    fields.map(|field| field.parse::<f64>().unwrap()).sum::<f64>() / 100.0
+}
+
 /// Open descriptors of a process.
 pub fn descriptors(id: u32) -> usize {
     std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count()
