@@ -380,14 +380,14 @@ fn signing_out_ends_what_runs() {
         wait_for_statement("select pg_sleep(600), 'signed in'");
         door.run(&["logout"]).success();
         let ended = sleeps.join().unwrap();
-        assert!(ended.code != 0 && ended.errors().contains("you have signed out"), "{}", ended.errors());
+        assert!(ended.code != 0 && ended.errors().contains("this access was revoked"), "{}", ended.errors());
         assert_ne!(clients::rows(&endpoint, "select 1").code, 0);
         let times = |kind: &str, reason: Option<&str>| -> Vec<f64> {
             let records = door.gateway.records().into_iter().filter(|record| record["kind"] == kind);
             let records = records.filter(|record| reason.is_none_or(|reason| record["reason"] == reason));
             records.map(|record| seconds_of_day(record["time"].as_str().unwrap())).collect()
         };
-        let cuts = || times("expire_kill", Some("signed_out"));
+        let cuts = || times("expire_kill", Some("revoked"));
         wait_until("the end is recorded", PATIENCE, || cuts().len() > late.len());
         let asked = times("sign_out", None);
         assert_eq!(asked.len(), late.len() + 1, "{asked:?}");
