@@ -85,6 +85,8 @@ pub(crate) struct Settings {
     all_open: bool,
     /// Parameters of its own may have been made, which nothing takes out of a connection again.
     own_names: bool,
+    /// The same, and not all of their names are known: the doubt does not end.
+    unseen: bool,
     /// Most sessions change nothing.
     changes: Option<Box<Changes>>,
 }
@@ -148,30 +150,32 @@ impl Settings {
             changes.waiting.push(Waiting { number, change, failures, was_open, succeeded: false });
         }
         if changes.open.len().max(changes.set.len()).max(changes.waiting.len()) > SETTINGS_MAX {
-            self.all_open = true;
+            (self.all_open, self.unseen) = (true, true);
             self.changes = None;
         }
     }
 
     fn doubt(&mut self, statement: &Statement) {
+        // What EXECUTE and FETCH run may be what sets something.
+        if sets_unseen(statement) || matches!(statement.session, SessionUse::Execute(_) | SessionUse::Fetch(_)) {
+            (self.all_open, self.own_names, self.unseen) = (true, true, true);
+        }
         let open = &mut self.changes.get_or_insert_default().open;
-        self.own_names |= match &statement.session {
-            SessionUse::Set { name, .. } => name.contains('.'),
-            SessionUse::SetMany(all) => all.iter().any(|(name, _)| name.contains('.')),
-            _ => sets_unseen(statement),
-        };
         match &statement.session {
-            SessionUse::Set { name, value } if matters(name, value.as_deref()) => drop(open.insert(name.clone())),
-            SessionUse::Reset(name) if name == "all" => self.all_open = true,
-            SessionUse::Reset(name) if matters(name, None) => drop(open.insert(name.clone())),
+            SessionUse::Set { name, value } if matters(name, value.as_deref()) => {
+                self.own_names |= name.contains('.');
+                open.insert(name.clone());
+            }
             SessionUse::SetMany(all) => {
-                let names = all.iter().filter(|(name, value)| matters(name, value.as_deref()));
-                open.extend(names.map(|(name, _)| name.clone()));
+                for (name, _) in all.iter().filter(|(name, value)| matters(name, value.as_deref())) {
+                    self.own_names |= name.contains('.');
+                    open.insert(name.clone());
+                }
             }
             SessionUse::ResetAll => self.all_open = true,
-            // What it runs may be what sets something.
-            SessionUse::Execute(_) | SessionUse::Fetch(_) => self.all_open = true,
-            _ => self.all_open |= sets_unseen(statement),
+            SessionUse::Reset(name) if name == "all" => self.all_open = true,
+            SessionUse::Reset(name) if matters(name, None) => drop(open.insert(name.clone())),
+            _ => {}
         }
     }
 
@@ -232,7 +236,7 @@ impl Settings {
                     changes.reset(name);
                 }
                 Change::ResetAll => {
-                    self.all_open = false;
+                    self.all_open = self.unseen;
                     let names: BTreeSet<String> = std::mem::take(&mut changes.open);
                     let set = std::mem::take(&mut changes.set);
                     names.into_iter().chain(set.into_keys()).for_each(|name| changes.reset(name));

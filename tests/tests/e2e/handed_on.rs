@@ -2,6 +2,7 @@
 //! late, and judgements that sessions share.
 
 use crate::plain::direct;
+use crate::reuse::{KEEP, leave, reused, settle, value};
 use std::{
     sync::{
         Arc, Once,
@@ -16,8 +17,6 @@ use tests::{
     server::Postgres,
     wire::{Wire, bind, cancel_request, close, describe, error, execute, flush, frame, parse, query, sync, tags},
 };
-
-const KEEP: &str = "reuse: { idle: 60s, connections: 4 }";
 
 /// A gateway that allows everything, over a database with functions that do what statements may not.
 fn reusing() -> Gateway {
@@ -37,27 +36,6 @@ fn reusing() -> Gateway {
         );
     });
     Setup::new(Bundle::allow_all(), Postgres::shared()).cores(1).target_line(KEEP).start()
-}
-
-fn value(wire: &mut Wire, sql: &str) -> String {
-    let frames = wire.query(sql);
-    let row = frames.iter().find(|frame| frame.tag == b'D').unwrap_or_else(|| panic!("{sql}: {frames:?}"));
-    row.values()[0].as_ref().map_or_else(|| "null".to_owned(), |value| String::from_utf8(value.clone()).unwrap())
-}
-
-fn leave(gateway: &Gateway, mut wire: Wire) {
-    wire.send(&frame(b'X', b""));
-    assert!(wire.closes());
-    settle(gateway);
-}
-
-fn settle(gateway: &Gateway) {
-    wait_until("the session is over", Duration::from_secs(10), || gateway.metric("tidegate_sessions_open") == 0.0);
-    std::thread::sleep(Duration::from_millis(200));
-}
-
-fn reused(gateway: &Gateway) -> f64 {
-    gateway.metric("tidegate_connections_reused_total")
 }
 
 /// One session does this, the next must say that; on the same connection unless the server says that it is not clean.

@@ -24,9 +24,9 @@ fn reusing(lines: &[&str]) -> Gateway {
     lines.iter().fold(setup, |setup, line| setup.target_line(line)).start()
 }
 
-const KEEP: &str = "reuse: { idle: 60s, connections: 4 }";
+pub(crate) const KEEP: &str = "reuse: { idle: 60s, connections: 4 }";
 
-fn value(wire: &mut Wire, sql: &str) -> String {
+pub(crate) fn value(wire: &mut Wire, sql: &str) -> String {
     let frames = wire.query(sql);
     let row = frames.iter().find(|frame| frame.tag == b'D').unwrap_or_else(|| panic!("{sql}: {frames:?}"));
     row.values()[0].as_ref().map_or_else(|| "null".to_owned(), |value| String::from_utf8(value.clone()).unwrap())
@@ -53,19 +53,19 @@ fn a_parameter_that_a_session_made_is_nothing_to_the_next() {
 }
 
 /// Goes as clients do, and waits until the connection can be had again.
-fn leave(gateway: &Gateway, mut wire: Wire) {
+pub(crate) fn leave(gateway: &Gateway, mut wire: Wire) {
     wire.send(&frame(b'X', b""));
     assert!(wire.closes());
     settle(gateway);
 }
 
 /// Sessions are over, and what follows them.
-fn settle(gateway: &Gateway) {
+pub(crate) fn settle(gateway: &Gateway) {
     wait_until("the session is over", Duration::from_secs(5), || gateway.metric("tidegate_sessions_open") == 0.0);
     std::thread::sleep(Duration::from_millis(200));
 }
 
-fn reused(gateway: &Gateway) -> f64 {
+pub(crate) fn reused(gateway: &Gateway) -> f64 {
     gateway.metric("tidegate_connections_reused_total")
 }
 

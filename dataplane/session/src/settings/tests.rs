@@ -299,6 +299,26 @@ fn a_parameter_that_was_made_does_not_go_away() {
 }
 
 #[test]
+fn what_was_set_unseen_is_in_doubt_for_good() {
+    // What EXECUTE and FETCH run is looked up by the caller: they come here if it can set something.
+    for unseen in ["DO $$ begin end $$", "CALL p()", "EXECUTE p", "FETCH c", "SELECT set_config(a, b, false) FROM t"] {
+        for reset in ["RESET ALL", "DISCARD ALL"] {
+            let mut settings = Settings::default();
+            for (number, text) in (0..).zip([unseen, reset, "SET DateStyle = 'ISO, MDY'", reset]) {
+                settings.change(number, text.as_bytes(), &lineage::analyse(text).unwrap(), 0, false);
+                settings.succeeded(number);
+                settings.settle(0);
+            }
+            assert!(!settings.are_known() && settings.own_names(), "{unseen}; {reset}");
+            assert_ne!(settings.digest("TG-1", true), settings.digest("TG-2", true));
+        }
+    }
+    // Only the names of what is written in the text are known.
+    let written = after(&["BEGIN; SET DateStyle = 'SQL, DMY'; COMMIT", "RESET ALL"]);
+    assert!(written.are_known() && !written.own_names());
+}
+
+#[test]
 fn what_reads_parameters_by_name_is_one_questions_alone() {
     for (text, does) in [
         ("DELETE FROM t WHERE a = current_setting('statement_timeout')", true),
@@ -322,6 +342,10 @@ fn a_session_that_sets_without_end_is_in_doubt_and_small() {
     }
     let small = |changes: &Changes| changes.set.len().max(changes.open.len()) <= SETTINGS_MAX;
     assert!(settings.changes.as_deref().is_none_or(small) && settings.all_open);
+    settings.change(10_000, b"RESET ALL", &lineage::analyse("RESET ALL").unwrap(), 0, false);
+    settings.succeeded(10_000);
+    settings.settle(0);
+    assert!(!settings.are_known(), "their names were forgotten, and they are still there");
 }
 
 #[test]
