@@ -269,6 +269,10 @@ impl Grant {
             session_rules::check(rules, statement)?;
         }
         let source = self.source(statement, names, 0)?;
+        if let Some(inner) = source.as_deref() {
+            // Judged when it was prepared, but perhaps under other rules. Its text is not at hand any more.
+            self.blocks(inner, names, &mut Vec::new())?;
+        }
         let about = Arc::new(self.about(statement, source.as_deref().unwrap_or(statement), names));
         if self.view.everything {
             let statement = Arc::clone(statement);
@@ -276,7 +280,6 @@ impl Grant {
             return Ok(Allowed { statement, guarded: false, expected: None, comparisons, softened, about, source });
         }
         let own = self.guard(statement, names)?;
-        // Judged when it was prepared, but perhaps under other rules.
         let inner = source.as_deref().map(|inner| self.guard(inner, names)).transpose()?;
         if let Some(rows) = &inner
             && statement.effects.intersects(Effects::CREATE_AS)
@@ -367,7 +370,9 @@ impl Grant {
             let of_text = !hold.rule.words.is_empty() || !hold.rule.patterns.is_empty();
             let about = self.is_about(&hold.rule, statement, names);
             match &source {
-                // A text was looked at when the name was given; it is not at hand any more.
+                // A text was looked at when SQL gave the name; it is not at hand any more. Where the protocol gave it, what it
+                // means is held only when the protocol runs it.
+                None if of_text && by_name => holds.push(i),
                 _ if of_text && about => armed.push(model.blocks.len() + i),
                 _ if of_text => {}
                 Some(source) if about || self.is_about(&hold.rule, source, names) => holds.push(i),

@@ -148,6 +148,45 @@ fn nothing_that_is_held_runs_by_a_name() {
     }
 }
 
+/// The protocol's own names are SQL's too: a statement that was prepared by a Parse waits when it is run by an Execute, and
+/// nothing of the kind happens to `EXECUTE`.
+#[test]
+fn a_rule_about_words_holds_what_nobody_knows() {
+    let only = |hold: Hold| {
+        let mut model = fixture::model();
+        model.holds = vec![hold];
+        let bundle = Bundle::load(&Bundle::encode(&model).unwrap()).unwrap();
+        let epoch = Arc::new(Epoch::resolve(Arc::new(bundle), 0, &fixture::catalog(), &Keys::new()));
+        let groups = vec!["officers".to_owned()];
+        let identity = Identity { issuer: "local".into(), subject: "ana".into(), groups, ..Identity::default() };
+        admit(&epoch, &identity).unwrap()
+    };
+    let pattern = Pattern { expression: "purge".into(), literal: "purge".into() };
+    for rule in [
+        Block { words: vec!["purge".into()], ..rule() },
+        Block { patterns: vec![pattern], ..rule() },
+        Block { words: vec!["purge".into()], effects: E::DELETE.0, ..rule() },
+    ] {
+        let officer = only(hold("changes", rule));
+        for text in ["execute q", "fetch all from c", "explain analyze execute q"] {
+            assert_eq!(decide(&officer, text, &Prepared(None)).unwrap_err().code, "TG1003", "{text}");
+        }
+        assert_eq!(decide(&officer, "delete from clinic.states /* purge */", &Prepared(None)).unwrap(), ["changes"]);
+        assert_eq!(decide(&officer, "select 1", &Prepared(None)).unwrap(), [""; 0]);
+    }
+}
+
+#[test]
+fn what_is_blocked_since_it_was_prepared_does_not_run_by_its_name() {
+    for group in ["officers", "analysts"] {
+        let names = Prepared(lineage::analyse("prepare q as select * from ops.payroll").unwrap().statements.pop());
+        for text in ["execute q", "fetch all from c", "explain analyze execute q"] {
+            let refusal = decide(&grant(group, Mode::Enforce), text, &names).unwrap_err();
+            assert_eq!((refusal.code, refusal.rule.as_str()), ("TG1001", "payroll"), "{text}");
+        }
+    }
+}
+
 #[test]
 fn marks_are_places_of_the_text() {
     let officer = grant("officers", Mode::Enforce);
