@@ -134,7 +134,7 @@ fn hostile_depth_ends_cleanly() {
         if let Ok(facts) = analyse(&sql) {
             assert_eq!(facts.statements.len(), 1);
         }
-        assert!(began.elapsed().as_secs() < 20, "{}", &sql[..40]);
+        assert!(began.elapsed().as_secs() < 60, "{}", &sql[..40]);
     }
 }
 
