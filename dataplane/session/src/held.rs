@@ -333,7 +333,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             digest: parked.digest,
             text: Zeroizing::new(text.to_vec()),
             parameters: approval::shown(&given, parked.token.guarded),
-            sent: self.for_estimate(&given, hold.rows_over),
+            sent: self.for_estimate(&parked.token, &given, hold.rows_over),
             tables: parked.token.tables.to_vec(),
             classes: self.classes(&parked.token, masking),
             marks,
@@ -347,10 +347,10 @@ impl<S: Serving<Verdicts>> Session<S> {
     }
 
     /// Parameters for an estimate, which another session asks for.
-    fn for_estimate(&self, given: &Given, rows_over: u64) -> Option<Vec<approval::Sent>> {
+    fn for_estimate(&self, token: &Judged, given: &Given, rows_over: u64) -> Option<Vec<approval::Sent>> {
         let known = given.digest.is_none() || given.values.is_some();
         let sent = || if rows_over > 0 { approval::sent(given) } else { Vec::new() };
-        (known && !self.names.own_path && !self.names.shadows && self.settings.are_plain()).then(sent)
+        (known && !self.names.own_path && self.is_sure(token) && self.settings.are_plain()).then(sent)
     }
 
     /// What becomes of the columns of the results.

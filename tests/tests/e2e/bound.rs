@@ -94,6 +94,21 @@ fn an_estimate_is_not_of_another_relation_of_the_name() {
     let mut wire = after(&court, &["CREATE TEMP TABLE few AS SELECT generate_series(1, 5000) AS id"]);
     wire.send(&query(update));
     assert_eq!(outcome(&mut wire).map_err(|e| e.0), Err("42501".to_owned()));
+    // Literals that were read in another way when the statement was prepared.
+    court.server.sql("plain", "alter table held_large add at date default '2024-06-01'; analyze held_large");
+    let mut wire = after(&court, &["SET DateStyle = 'SQL, DMY'"]);
+    wire.send(&[parse("s", "UPDATE held_large SET a = -1 WHERE at < '01/12/2024'"), sync()].concat());
+    wire.until_ready(1);
+    wire.query("RESET DateStyle");
+    wire.send(&[bind("", "s", &[], 0), execute("", 0), sync()].concat());
+    assert_eq!(outcome(&mut wire).map_err(|e| e.0), Err("42501".to_owned()));
+    // And what is written through a view is written.
+    court.server.sql("plain", "create view of_large as select * from held_large; grant all on of_large to app");
+    tests::process::wait_until("the view is known", std::time::Duration::from_secs(40), || {
+        let mut wire = after(&court, &[]);
+        wire.send(&query("BEGIN; UPDATE of_large SET a = -1 WHERE id > 10; ROLLBACK"));
+        outcome(&mut wire).is_err()
+    });
     assert_eq!(court.server.sql("plain", "select count(*) from held_large where a = -1").trim(), "1");
 }
 
