@@ -8,7 +8,7 @@
 use crate::core::{Core, Handle};
 use crate::driver;
 use crate::exchange::exchange;
-use crate::metrics::add;
+use crate::metrics::{add, subtract};
 use crate::settings::Reuse;
 use crate::tls::Stream;
 use bytes::Bytes;
@@ -158,9 +158,10 @@ pub(crate) fn keep(core: &Rc<Core>, upstream: Upstream) {
         return driver::spawn(say_goodbye(upstream.stream));
     }
     core.spares.under_way.set(under_way + 1);
+    add(&core.metrics.counters.connections_cleaning, 1);
     let core = Rc::clone(core);
     driver::spawn(async move {
-        let _place = Place(&core.spares.under_way);
+        let _place = Place(&core);
         let Some(handle) = core.enter() else { return };
         core.limit(&handle, CLEAN_LIMIT, "clean_timeout");
         let mut upstream = upstream;
@@ -181,11 +182,13 @@ pub(crate) fn keep(core: &Rc<Core>, upstream: Upstream) {
 }
 
 /// A place among the connections that are being cleaned.
-struct Place<'a>(&'a Cell<usize>);
+struct Place<'a>(&'a Core);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
+        let under_way = &self.0.spares.under_way;
+        under_way.set(under_way.get().saturating_sub(1));
+        subtract(&self.0.metrics.counters.connections_cleaning, 1);
     }
 }
 
