@@ -5,7 +5,7 @@
 //! otherwise it is one of the question alone. Of two sessions of an account with equal digests, the parameters are equal.
 //! Deliberately absent: what functions and procedures set while they run, where they are not called in the open.
 
-use lineage::facts::FunctionStanding;
+use lineage::facts::{FunctionStanding, FunctionUse};
 use lineage::{Facts, SessionUse, Statement};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +32,7 @@ impl Startup {
     pub fn of(parameters: &[(String, String)]) -> Self {
         let mut all: Vec<(String, &str)> = parameters
             .iter()
-            .map(|(name, value)| (name.to_lowercase(), value.as_str()))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.as_str()))
             .filter(|(name, value)| matters(name, Some(value)))
             .collect();
         all.sort_unstable();
@@ -292,10 +292,28 @@ pub(crate) fn changes(statement: &Statement) -> bool {
     }
 }
 
+/// Functions of the server and of its own extensions that run a text, a cursor or a query by name.
+const RUN_TEXTS: &[&str] = &[
+    "connectby",
+    "crosstab",
+    "crosstab2",
+    "crosstab3",
+    "crosstab4",
+    "cursor_to_xml",
+    "cursor_to_xmlschema",
+    "query_to_xml",
+    "query_to_xml_and_xmlschema",
+    "query_to_xmlschema",
+    "set_config",
+    "ts_rewrite",
+    "ts_stat",
+    "xpath_table",
+];
+
 /// It can set what is not written in it.
 fn sets_unseen(statement: &Statement) -> bool {
-    matches!(statement.kind, "DO" | "CALL")
-        || statement.functions.iter().any(|f| f.name == "set_config" && f.standing != FunctionStanding::Known)
+    let runs = |f: &FunctionUse| f.standing != FunctionStanding::Known && RUN_TEXTS.contains(&f.name.as_str());
+    matches!(statement.kind, "DO" | "CALL") || statement.functions.iter().any(runs)
 }
 
 /// The parameter can change what a statement does. Unknown ones can.
@@ -318,7 +336,7 @@ fn lone_change(statement: &Statement, text: &[u8]) -> Option<Change> {
     match &statement.session {
         SessionUse::Set { .. } if statement.kind != "SET" || says(b"local") || says(b"current") => None,
         SessionUse::Set { name, value: Some(value) } => {
-            let whole = name != "datestyle" || value.contains(',');
+            let whole = name != "datestyle" || is_whole_style(value);
             Some(Change::Set(name.clone(), Sha256::digest(text).into(), whole))
         }
         SessionUse::Set { name, value: None } => Some(Change::Reset(name.clone())),
@@ -327,6 +345,14 @@ fn lone_change(statement: &Statement, text: &[u8]) -> Option<Change> {
         SessionUse::ResetAll => Some(Change::ResetAll),
         _ => None,
     }
+}
+
+/// A date style that says both the form and the order of day and month: `ISO, ISO` is two words and says one of them.
+fn is_whole_style(value: &str) -> bool {
+    let is = |part: &str, list: &[&str]| list.iter().any(|one| part.trim().eq_ignore_ascii_case(one));
+    let (form, order) = (["iso", "sql", "postgres", "german"], ["dmy", "mdy", "ymd"]);
+    let both = |one: &str, other: &str| is(one, &form) && is(other, &order);
+    value.split_once(',').is_some_and(|(one, other)| both(one, other) || both(other, one))
 }
 
 /// It reads parameters by name, so that those count too that say nothing of what other statements mean.

@@ -59,10 +59,15 @@ pub(crate) fn leave(gateway: &Gateway, mut wire: Wire) {
     settle(gateway);
 }
 
-/// Sessions are over, and what follows them: their connections are kept for the next, or closed.
+/// Sessions are over, and what they left can be had again or is closed: its cleaning begins before its session ends.
 pub(crate) fn settle(gateway: &Gateway) {
     wait_until("the session is over", PATIENCE, || gateway.metric("tidegate_sessions_open") == 0.0);
-    wait_until("its connection is clean", PATIENCE, || gateway.metric("tidegate_connections_cleaning") == 0.0);
+    cleaned(gateway);
+}
+
+/// Nothing that sessions have left is under way any more.
+pub(crate) fn cleaned(gateway: &Gateway) {
+    wait_until("the connection is clean", PATIENCE, || gateway.metric("tidegate_connections_cleaning") == 0.0);
 }
 
 /// A kept connection that does not answer in a second is not used: on a machine that stands still that is no fault, but it

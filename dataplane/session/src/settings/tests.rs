@@ -281,6 +281,12 @@ fn half_a_date_style_goes_by_the_one_before() {
     let full = "SET DateStyle = 'ISO, MDY'";
     assert_eq!(of(&["SET DateStyle = 'SQL, DMY'", full]), of(&[full]));
     assert_ne!(of(&["SET DateStyle = 'SQL, DMY'", "SET DateStyle = 'ISO'"]), of(&["SET DateStyle = 'ISO'"]));
+    for half in ["SET DateStyle = 'ISO, ISO'", "SET DateStyle TO DMY, DMY", "SET DateStyle = 'US, NonEuro'"] {
+        assert_ne!(of(&["SET DateStyle = 'SQL, YMD'", half]), of(&[half]), "{half}");
+    }
+    for full in ["SET DateStyle = 'dmy,German'", "SET DateStyle TO Postgres, YMD"] {
+        assert_eq!(of(&["SET DateStyle = 'SQL, MDY'", full]), of(&[full]), "{full}");
+    }
     let doubt = ["SET DateStyle = 'SQL, DMY'; SELECT 1", "SET DateStyle = 'ISO'"];
     assert!(!after(&doubt).are_known());
     assert!(after(&[doubt[0], full]).are_known() && after(&[doubt[0], "RESET DateStyle"]).are_known());
@@ -316,6 +322,20 @@ fn what_was_set_unseen_is_in_doubt_for_good() {
     // Only the names of what is written in the text are known.
     let written = after(&["BEGIN; SET DateStyle = 'SQL, DMY'; COMMIT", "RESET ALL"]);
     assert!(written.are_known() && !written.own_names());
+}
+
+#[test]
+fn what_runs_a_text_can_set_anything() {
+    for text in [
+        "DO $$ begin end $$",
+        "CALL p()",
+        "SELECT query_to_xml('select set_config(''a.b'', ''c'', false)', true, true, '')",
+        "DELETE FROM t USING ts_stat('select x from t') AS s WHERE t.a = s.word",
+        "SELECT * FROM public.crosstab('select 1') AS c (a int)",
+    ] {
+        assert!(!after(&[text]).are_known() && !after(&[text, "RESET ALL"]).are_known(), "{text}");
+    }
+    assert!(after(&["SELECT pg_sleep(1), f(), nextval('s')"]).are_known());
 }
 
 #[test]
