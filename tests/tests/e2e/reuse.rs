@@ -12,7 +12,7 @@ use std::{
 };
 use tests::{
     gateway::{Gateway, Setup},
-    process::wait_until,
+    process::{PATIENCE, wait_until},
     rules::Bundle,
     server::Postgres,
     wire::{Wire, bind, cancel_request, error, execute, frame, parse, query, sync, tags},
@@ -59,10 +59,15 @@ pub(crate) fn leave(gateway: &Gateway, mut wire: Wire) {
     settle(gateway);
 }
 
-/// Sessions are over, and what follows them.
+/// Sessions are over, and what they left can be had again or is closed: its cleaning begins before its session ends.
 pub(crate) fn settle(gateway: &Gateway) {
-    wait_until("the session is over", Duration::from_secs(5), || gateway.metric("tidegate_sessions_open") == 0.0);
-    std::thread::sleep(Duration::from_millis(200));
+    wait_until("the session is over", PATIENCE, || gateway.metric("tidegate_sessions_open") == 0.0);
+    cleaned(gateway);
+}
+
+/// Nothing that sessions have left is under way any more.
+pub(crate) fn cleaned(gateway: &Gateway) {
+    wait_until("the connection is clean", PATIENCE, || gateway.metric("tidegate_connections_cleaning") == 0.0);
 }
 
 pub(crate) fn reused(gateway: &Gateway) -> f64 {
