@@ -96,6 +96,12 @@ impl Spares {
         }
     }
 
+    /// How many are kept, and how many are being cleaned.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> (usize, usize) {
+        (self.kept.borrow().len(), self.under_way.get())
+    }
+
     /// Closes what nobody took for long, or is old.
     pub(crate) fn expire(&self, now_ns: u64) {
         let over = |since: u64, limit: Duration| u128::from(now_ns.saturating_sub(since)) >= limit.as_nanos();
