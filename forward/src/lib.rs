@@ -10,6 +10,7 @@ pub mod event;
 mod http;
 mod tail;
 pub mod to;
+mod window;
 mod worker;
 
 use std::fmt;

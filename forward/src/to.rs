@@ -39,8 +39,13 @@ pub(crate) trait Sink {
         (500, Duration::ZERO)
     }
 
-    /// Events at the end of what was sent that count as not acknowledged.
-    fn unacknowledged(&self) -> usize {
+    /// Bytes handed over so far, where what was handed over is not acknowledged.
+    fn taken(&self) -> u64 {
+        0
+    }
+
+    /// So many of the last of them count as not acknowledged.
+    fn unacknowledged(&self) -> u64 {
         0
     }
 }

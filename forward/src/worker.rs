@@ -1,6 +1,5 @@
 //! One forwarder's thread: read, send, wait for the acknowledgement, save the cursor; again.
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +12,7 @@ use crate::cursor::{Cursor, Positions};
 use crate::event::Event;
 use crate::tail::Tail;
 use crate::to::{SendError, Sink, s3, syslog};
+use crate::window::Window;
 use crate::{Forwarder, Settings, To};
 
 /// How often the end of the log is looked at.
@@ -207,8 +207,7 @@ impl Worker {
         let Settings { directory, origin, .. } = &*self.settings;
         let mut saved = cursor.load()?;
         let mut tail = Tail::open(directory, origin, forwarder.include_text, saved.clone());
-        // What a sink without acknowledgements was sent: events of a batch and the positions before it.
-        let mut window: VecDeque<(usize, Positions)> = VecDeque::new();
+        let mut window = Window::default();
         let mut measured: Option<Instant> = None;
         let (most, gather) = sink.gathers();
         let mut batch: Vec<Event> = Vec::new();
@@ -257,20 +256,11 @@ impl Worker {
             };
             if !sent {
                 tail.rewind(saved.clone());
-                window.clear();
+                window = Window::default();
                 batch.clear();
                 continue;
             }
-            window.push_back((batch.len(), before.clone()));
-            let unacknowledged = sink.unacknowledged();
-            let mut kept: usize = window.iter().map(|(events, _)| events).sum();
-            while let Some((events, _)) = window.front()
-                && kept - events >= unacknowledged
-            {
-                kept -= events;
-                window.pop_front();
-            }
-            saved = window.front().map_or_else(|| tail.positions(), |(_, before)| before.clone());
+            saved = window.sent(&before, sink.taken(), sink.unacknowledged()).unwrap_or_else(|| tail.positions());
             cursor.save(&saved)?;
             let last = batch.iter().map(|event| event.wall_ns).max().unwrap_or(0);
             let mut status = self.board.at(self.index);

@@ -1,7 +1,7 @@
 //! Syslog: RFC 5424 messages with octet counting (RFC 5425, RFC 6587), over TLS or, on loopback, plain TCP.
 //!
-//! The protocol has no acknowledgement. What was written before a connection broke may be lost, so after every new
-//! connection the last [`WINDOW`] events are sent again; receivers know them by their ids.
+//! The protocol has no acknowledgement. What a connection took and its receiver did not read is lost when it breaks, so
+//! after every new connection the last [`WINDOW_BYTES`] are sent again; receivers know events by their ids.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,13 +9,18 @@ use std::sync::Arc;
 
 use audit::time;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use socket2::SockRef;
 
 use super::{SendError, Sink};
 use crate::event::Event;
 use crate::http::{connect, secure};
 
-/// Events that are sent again after a new connection.
-pub const WINDOW: usize = 1_000;
+/// Bytes that are sent again after a new connection: more than what can be on the way, which is what this side keeps for
+/// sending and what Linux keeps for a receiver that does not read (6 MiB at most, unless set otherwise: tcp(7), `tcp_rmem`).
+pub const WINDOW_BYTES: u64 = 8 << 20;
+/// Bytes that this side keeps for sending; the system takes twice as many for its own book-keeping (socket(7), `SO_SNDBUF`).
+/// Without a limit they would grow to some MiB.
+const SEND_BUFFER_BYTES: usize = 256 << 10;
 /// Longest message; longer ones lose lists and texts, and say so.
 const MESSAGE_BYTES_MAX: usize = 8 << 10;
 /// Facility "log audit".
@@ -93,11 +98,13 @@ pub(crate) struct Sender {
     connection: Option<Connection>,
     /// There was a connection before, whose last events may be lost.
     lost: bool,
+    /// Bytes that connections took.
+    taken: u64,
 }
 
 impl Sender {
     pub(crate) fn new(to: Syslog) -> Self {
-        Self { to, connection: None, lost: false }
+        Self { to, connection: None, lost: false, taken: 0 }
     }
 
     fn connection(&mut self) -> Result<&mut Connection, SendError> {
@@ -105,9 +112,12 @@ impl Sender {
             if std::mem::take(&mut self.lost) {
                 return Err(SendError::Lost);
             }
-            let connected = connect(&self.to.host, self.to.port).and_then(|socket| match &self.to.tls {
-                Some(config) => Ok(Connection::Tls(Box::new(secure(socket, &self.to.host, config)?))),
-                None => Ok(Connection::Plain(socket)),
+            let connected = connect(&self.to.host, self.to.port).and_then(|socket| {
+                SockRef::from(&socket).set_send_buffer_size(SEND_BUFFER_BYTES)?;
+                match &self.to.tls {
+                    Some(config) => Ok(Connection::Tls(Box::new(secure(socket, &self.to.host, config)?))),
+                    None => Ok(Connection::Plain(socket)),
+                }
             });
             self.connection = Some(connected.map_err(|error| SendError::Retry(error.to_string()))?);
         }
@@ -128,11 +138,17 @@ impl Sink for Sender {
         connection.check().and_then(|()| connection.write(&bytes)).map_err(|error| {
             (self.connection, self.lost) = (None, true);
             SendError::Retry(error.to_string())
-        })
+        })?;
+        self.taken += bytes.len() as u64;
+        Ok(())
     }
 
-    fn unacknowledged(&self) -> usize {
-        WINDOW
+    fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    fn unacknowledged(&self) -> u64 {
+        WINDOW_BYTES
     }
 }
 
