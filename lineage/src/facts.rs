@@ -168,6 +168,11 @@ pub struct RelationUse {
     pub span: Span,
 }
 
+impl RelationUse {
+    /// The name where a statement is about all that a schema has, or all that somebody owns.
+    pub const EVERYTHING: &str = "*";
+}
+
 /// A function called in the statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionUse {
@@ -262,6 +267,10 @@ pub struct Statement {
     pub copy_out: Option<CopyOut>,
     /// A statement with other literals may have other facts (ORDER BY 2, SET x = 'y', set_config('a', 'b')).
     pub literals_matter: bool,
+    /// It can make a relation or a type in the session's own schema: its name means that from then on, before all others.
+    pub shadows: bool,
+    /// It is about the row that a cursor of the session is at (`WHERE CURRENT OF`).
+    pub of_cursor: bool,
     /// Normalised fingerprint (stable hash of the text with literals removed).
     pub fingerprint: u64,
 }

@@ -104,6 +104,14 @@ pub(crate) struct Judged {
     lasting: bool,
 }
 
+/// What a view can be used for beside reading.
+const WRITES: Effects = Effects::INSERT
+    .with(Effects::UPDATE)
+    .with(Effects::UPDATE_ALL)
+    .with(Effects::DELETE)
+    .with(Effects::DELETE_ALL)
+    .with(Effects::MERGE);
+
 /// Judgements kept per grant; when full all are dropped.
 const MEMO_MAX: usize = 1024;
 /// Places of a text that are shown to who votes.
@@ -351,8 +359,12 @@ impl Grant {
 
     /// Its conditions match, but for those on the text.
     fn is_about(&self, rule: &Block, statement: &Statement, names: &dyn Names) -> bool {
+        // A view or a rule over an object is a way to write to it by another name.
+        let way = !rule.objects.is_empty()
+            && Effects(rule.effects).intersects(WRITES)
+            && statement.effects.intersects(Effects::CREATE_VIEW);
         let effects = rule.effects == 0 || statement.effects.intersects(Effects(rule.effects));
-        effects
+        (effects || way)
             && (rule.objects.is_empty() || statement.relations.iter().any(|r| self.is_object(&rule.objects, r, names)))
     }
 
@@ -429,7 +441,14 @@ impl Grant {
                     !own && (known.peek().is_none() || known.any(|r| schema(&r.schema)))
                 }
             };
-            glob::matches(&s.target, target) && glob::matches(&s.relation, &used.name) && in_schema
+            let named = used.name == RelationUse::EVERYTHING || glob::matches(&s.relation, &used.name);
+            glob::matches(&s.target, target) && named && in_schema
+        }) || self.epoch.candidates(used, names.by_path()).any(|relation| {
+            let behind = self.epoch.touched(relation, used.written);
+            behind.iter().skip(1).filter_map(|r| self.epoch.relations.get(*r)).any(|r| {
+                let is = |s: &&Selector| glob::matches(&s.schema, &r.schema) && glob::matches(&s.relation, &r.name);
+                objects.iter().filter(is).any(|s| glob::matches(&s.target, target))
+            })
         })
     }
 

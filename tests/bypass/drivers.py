@@ -108,7 +108,7 @@ async def with_asyncpg(ways):
         try:
             for step in steps:
                 try:
-                    await asyncio.wait_for(each(conn, step, heard), 15)
+                    await asyncio.wait_for(each(conn, step, heard), 60)
                 except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, ValueError, OverflowError, TimeoutError, asyncio.TimeoutError) as error:
                     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
                         print(way['id'], way['name'], 'takes too long:', step[:80], file=sys.stderr)

@@ -60,7 +60,7 @@ async def main():
     got = asyncio.get_running_loop().create_future()
     await conn.add_listener("asyncnews", lambda c, pid, channel, payload: got.set_result((channel, payload)))
     await conn.execute("notify asyncnews, 'payload'")
-    show("notified", await asyncio.wait_for(got, 5))
+    show("notified", await asyncio.wait_for(got, 60))
     await conn.remove_listener("asyncnews", lambda *_: None)
     await conn.reset()
     await conn.close()

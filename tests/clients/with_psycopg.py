@@ -1,6 +1,7 @@
 """psycopg 3: text and binary results, prepared statements, server-side cursors, pipeline mode, COPY, notices, cancel."""
 import sys
 import threading
+import time
 
 import psycopg
 from psycopg import sql
@@ -18,6 +19,18 @@ def attempt(label, act):
     except psycopg.Error as error:
         diag = error.diag
         show(label, (type(error).__name__, error.sqlstate, diag.message_primary, diag.message_detail, diag.message_hint))
+
+
+def cancel_when_it_runs(conn, text):
+    """A request that comes before its statement cancels nothing, and one that overtakes it is asked for again."""
+    active = "select count(*) from pg_stat_activity where query = %s and state = 'active'"
+    running = lambda other: other.execute(active, (text,)).fetchone()[0] > 0
+    with psycopg.connect(autocommit=True) as other:
+        while not running(other):
+            time.sleep(0.05)
+        while running(other):
+            conn.cancel()
+            time.sleep(0.5)
 
 
 with psycopg.connect(autocommit=True) as conn:
@@ -97,14 +110,15 @@ with psycopg.connect(autocommit=True) as conn:
         except (KeyError, psycopg.Error) as error:
             show("copy given up", type(error).__name__)
     show("in order", conn.execute("select count(*), sum(a) from copied").fetchone())
-    timer = threading.Timer(0.4, conn.cancel)
-    timer.start()
-    attempt("cancelled", lambda: conn.execute("select pg_sleep(20)"))
-    timer.join()
-    conn.execute("set statement_timeout = '100ms'")
-    attempt("timed out", lambda: conn.execute("select pg_sleep(20)"))
-    conn.execute("set statement_timeout = 0")
+    canceller = threading.Thread(target=cancel_when_it_runs, args=(conn, "select pg_sleep(600), 'psycopg'"))
+    canceller.start()
+    attempt("cancelled", lambda: conn.execute("select pg_sleep(600), 'psycopg'"))
+    canceller.join()
+    # Of one statement alone: the next one could take as long on a machine that stands still.
+    with conn.transaction():
+        conn.execute("set local statement_timeout = '100ms'")
+        attempt("timed out", lambda: conn.execute("select pg_sleep(600)"))
     conn.execute("listen news")
     conn.execute("select pg_notify('news', 'payload')")
-    show("notified", [(n.channel, n.payload) for n in conn.notifies(timeout=5, stop_after=1)])
+    show("notified", [(n.channel, n.payload) for n in conn.notifies(timeout=60, stop_after=1)])
     show("composed", conn.execute(sql.SQL("select {} from kinds limit 1").format(sql.Identifier("i4"))).fetchone())

@@ -5,7 +5,7 @@
 //! otherwise it is one of the question alone. Of two sessions of an account with equal digests, the parameters are equal.
 //! Deliberately absent: what functions and procedures set while they run, where they are not called in the open.
 
-use lineage::facts::FunctionStanding;
+use lineage::facts::{FunctionStanding, FunctionUse};
 use lineage::{Facts, SessionUse, Statement};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +32,7 @@ impl Startup {
     pub fn of(parameters: &[(String, String)]) -> Self {
         let mut all: Vec<(String, &str)> = parameters
             .iter()
-            .map(|(name, value)| (name.to_lowercase(), value.as_str()))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.as_str()))
             .filter(|(name, value)| matters(name, Some(value)))
             .collect();
         all.sort_unstable();
@@ -164,17 +164,17 @@ impl Settings {
         match &statement.session {
             SessionUse::Set { name, value } if matters(name, value.as_deref()) => {
                 self.own_names |= name.contains('.');
-                open.insert(name.clone());
+                open.insert(key(name).to_owned());
             }
             SessionUse::SetMany(all) => {
                 for (name, _) in all.iter().filter(|(name, value)| matters(name, value.as_deref())) {
                     self.own_names |= name.contains('.');
-                    open.insert(name.clone());
+                    open.insert(key(name).to_owned());
                 }
             }
             SessionUse::ResetAll => self.all_open = true,
             SessionUse::Reset(name) if name == "all" => self.all_open = true,
-            SessionUse::Reset(name) if matters(name, None) => drop(open.insert(name.clone())),
+            SessionUse::Reset(name) if matters(name, None) => drop(open.insert(key(name).to_owned())),
             _ => {}
         }
     }
@@ -292,10 +292,28 @@ pub(crate) fn changes(statement: &Statement) -> bool {
     }
 }
 
+/// Functions of the server and of its own extensions that run a text, a cursor or a query by name.
+const RUN_TEXTS: &[&str] = &[
+    "connectby",
+    "crosstab",
+    "crosstab2",
+    "crosstab3",
+    "crosstab4",
+    "cursor_to_xml",
+    "cursor_to_xmlschema",
+    "query_to_xml",
+    "query_to_xml_and_xmlschema",
+    "query_to_xmlschema",
+    "set_config",
+    "ts_rewrite",
+    "ts_stat",
+    "xpath_table",
+];
+
 /// It can set what is not written in it.
 fn sets_unseen(statement: &Statement) -> bool {
-    matches!(statement.kind, "DO" | "CALL")
-        || statement.functions.iter().any(|f| f.name == "set_config" && f.standing != FunctionStanding::Known)
+    let runs = |f: &FunctionUse| f.standing != FunctionStanding::Known && RUN_TEXTS.contains(&f.name.as_str());
+    matches!(statement.kind, "DO" | "CALL") || statement.functions.iter().any(runs)
 }
 
 /// The parameter can change what a statement does. Unknown ones can.
@@ -311,14 +329,31 @@ fn matters(name: &str, value: Option<&str>) -> bool {
     }
 }
 
+/// What transactions begin with. `SET SESSION CHARACTERISTICS` sets some of these parameters and leaves the others, so that
+/// what holds is told by all that was said of any, in order.
+const DEFAULTS: &str = "default_transaction";
+
+/// The name that a parameter is kept by.
+fn key(name: &str) -> &str {
+    if name.starts_with("default_transaction_") { DEFAULTS } else { name }
+}
+
 fn lone_change(statement: &Statement, text: &[u8]) -> Option<Change> {
     // `SET LOCAL` outside of a transaction does nothing, nor does `FROM CURRENT`; that the word may stand in a value is not
     // worth a closer look.
     let says = |word: &[u8]| text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    let defaults = |name: &String| key(name) == DEFAULTS;
+    let said = || Some(Change::Set(DEFAULTS.to_owned(), Sha256::digest(text).into(), false));
     match &statement.session {
-        SessionUse::Set { .. } if statement.kind != "SET" || says(b"local") || says(b"current") => None,
+        SessionUse::Set { .. } | SessionUse::SetMany(_)
+            if statement.kind != "SET" || says(b"local") || says(b"current") =>
+        {
+            None
+        }
+        SessionUse::Set { name, .. } | SessionUse::Reset(name) if defaults(name) => said(),
+        SessionUse::SetMany(all) if all.iter().all(|(name, _)| defaults(name)) => said(),
         SessionUse::Set { name, value: Some(value) } => {
-            let whole = name != "datestyle" || value.contains(',');
+            let whole = name != "datestyle" || is_whole_style(value);
             Some(Change::Set(name.clone(), Sha256::digest(text).into(), whole))
         }
         SessionUse::Set { name, value: None } => Some(Change::Reset(name.clone())),
@@ -327,6 +362,14 @@ fn lone_change(statement: &Statement, text: &[u8]) -> Option<Change> {
         SessionUse::ResetAll => Some(Change::ResetAll),
         _ => None,
     }
+}
+
+/// A date style that says both the form and the order of day and month: `ISO, ISO` is two words and says one of them.
+fn is_whole_style(value: &str) -> bool {
+    let is = |part: &str, list: &[&str]| list.iter().any(|one| part.trim().eq_ignore_ascii_case(one));
+    let (form, order) = (["iso", "sql", "postgres", "german"], ["dmy", "mdy", "ymd"]);
+    let both = |one: &str, other: &str| is(one, &form) && is(other, &order);
+    value.split_once(',').is_some_and(|(one, other)| both(one, other) || both(other, one))
 }
 
 /// It reads parameters by name, so that those count too that say nothing of what other statements mean.

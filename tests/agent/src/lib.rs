@@ -17,7 +17,7 @@ use std::{
 use tests::{
     endpoint::Endpoint,
     folder::Folder,
-    process::{Finished, Guarded, run},
+    process::{Finished, Guarded, PATIENCE, run},
     programs::target,
 };
 
@@ -68,7 +68,7 @@ impl Model {
     pub fn ask(&self, request: &serde_json::Value) -> serde_json::Value {
         let body = request.to_string();
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         write!(
             socket,
             "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
@@ -98,7 +98,7 @@ pub fn converse(endpoint: &Endpoint, task: &str) -> Conversation {
         .envs(endpoint.variables())
         .env("LC_ALL", "C.UTF-8")
         .env("PYTHONHASHSEED", "0");
-    let agent = run(&mut agent, b"", Duration::from_secs(240));
+    let agent = run(&mut agent, b"", PATIENCE * 10);
     Conversation { agent, transcript: model.transcript() }
 }
 

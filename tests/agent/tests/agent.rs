@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use tests::{
     canary,
     gateway::{Gateway, Setup},
+    process::{PATIENCE, wait_until},
     programs::tree,
     rules::Bundle,
     server::Postgres,
@@ -93,7 +94,14 @@ fn an_agent_gets_masked_rows_is_refused_a_way_round_and_finds_an_allowed_stateme
 
 /// The audit log tells the same story: what was refused by which rule, what was run, which columns came masked.
 fn recorded(gateway: &Gateway, talk: &Conversation) {
-    let records = gateway.records();
+    // The end of a statement is recorded after its answer.
+    let mut records = Vec::new();
+    wait_until("the end of each statement is in the log", PATIENCE, || {
+        records = gateway.records();
+        let count =
+            |kind: &str| records.iter().filter(|record| record["type"] == kind && record["user"] == "agent").count();
+        count("STMT_INTENT") > 0 && count("STMT_INTENT") == count("STMT_RESULT")
+    });
     let of = |kind: &str| -> Vec<&Value> {
         records.iter().filter(|record| record["type"] == kind && record["user"] == "agent").collect()
     };

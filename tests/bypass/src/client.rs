@@ -20,9 +20,11 @@ use std::{
     net::{TcpStream, ToSocketAddrs},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
-use tests::wire::{Frame, frame, ssl_request, startup, sync, zero};
+use tests::{
+    process::PATIENCE,
+    wire::{Frame, frame, ssl_request, startup, sync, zero},
+};
 
 /// How the connection is protected, as libpq names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +68,6 @@ impl Login {
     }
 }
 
-/// How long one read may wait.
-pub const PATIENCE: Duration = Duration::from_secs(20);
 /// The largest frame that is taken from a peer, bytes.
 const FRAME_BYTES_MAX: usize = 256 << 20;
 

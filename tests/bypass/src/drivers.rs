@@ -11,12 +11,17 @@ use crate::{
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, path::Path, time::Duration};
-use tests::{clients, endpoint::Endpoint, folder::Folder, process::run};
+use tests::{
+    clients,
+    endpoint::Endpoint,
+    folder::Folder,
+    process::{PATIENCE, run},
+};
 
 /// The program.
 const PROGRAM: &str = include_str!("../drivers.py");
 /// How long all ways may take by all drivers.
-const LIMIT: Duration = Duration::from_secs(540);
+const LIMIT: Duration = PATIENCE.saturating_mul(20);
 
 /// Values that came out, by way, variant and driver.
 pub type Heard = BTreeMap<(String, String, String), Found>;

@@ -76,6 +76,12 @@ const VALUES: usize = 2;
 const SLOW_CHARACTERS: usize = 3;
 /// What counts as long.
 const LONG: Duration = Duration::from_millis(60);
+/// A quick answer comes late where a process stands still, a slow one never comes early: slow is what takes long every time.
+const TIMES: u32 = 3;
+
+/// Answers by their time.
+const QUICK: &str = "quick";
+const SLOW: &str = "slow";
 
 struct Search<'a> {
     oracle: &'a Oracle,
@@ -181,10 +187,19 @@ impl Search<'_> {
     fn observe(&mut self, key: &str, known: &str, x: char) -> Result<String> {
         self.asked += 1;
         let question = self.question(key, known, x);
+        for _ in 1..TIMES {
+            let seen = self.observe_once(&question)?;
+            if self.oracle.signal != Signal::Time || seen == QUICK {
+                return Ok(seen);
+            }
+        }
+        self.observe_once(&question)
+    }
+
+    fn observe_once(&mut self, question: &str) -> Result<String> {
         let begin = Instant::now();
-        let frames = self.session.say_wrapped(&question, self.form, self.wrapped)?;
-        let took = begin.elapsed();
-        Ok(signal(self.oracle.signal, &frames, took))
+        let frames = self.session.say_wrapped(question, self.form, self.wrapped)?;
+        Ok(signal(self.oracle.signal, &frames, begin.elapsed()))
     }
 
     fn question(&self, key: &str, known: &str, x: char) -> String {
@@ -243,7 +258,7 @@ fn signal(signal: Signal, frames: &[Frame], took: Duration) -> String {
             });
             most.max().map_or_else(String::new, |most| (most > limit).to_string())
         }
-        Signal::Time => (took > LONG).to_string(),
+        Signal::Time => if took > LONG { SLOW } else { QUICK }.to_owned(),
         Signal::Size => frames.iter().map(|frame| frame.body.len()).sum::<usize>().to_string(),
     }
 }

@@ -26,8 +26,10 @@ use tests::wire::Frame;
 pub struct Extent {
     /// So many statements at most.
     pub statements: u64,
-    /// So long at most.
+    /// So long,
     pub time: Duration,
+    /// or longer, until there are so many statements: on a slow machine fewer than that prove nothing in the same time.
+    pub least: u64,
     /// Sessions at a time.
     pub sessions: usize,
     /// Decides the statements.
@@ -208,7 +210,8 @@ fn run(
                 let mut places = places();
                 while !enough.load(Ordering::Relaxed) {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= extent.statements || begin.elapsed() > extent.time || stop() {
+                    let over = begin.elapsed() > extent.time && number >= extent.least;
+                    if number >= extent.statements || over || stop() {
                         enough.store(true, Ordering::Relaxed);
                         break;
                     }

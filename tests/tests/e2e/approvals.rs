@@ -55,7 +55,7 @@ fn tables(server: &Postgres) {
 
 /// A gateway with people who vote.
 pub(crate) struct Court {
-    server: Postgres,
+    pub(crate) server: Postgres,
     pub(crate) gateway: Gateway,
     console: u16,
     key: KeyPair,
@@ -183,7 +183,7 @@ impl Court {
         self.request(name, id)["state"].as_str().unwrap().to_owned()
     }
 
-    fn user(&self) -> Endpoint {
+    pub(crate) fn user(&self) -> Endpoint {
         self.gateway.endpoint("app")
     }
 

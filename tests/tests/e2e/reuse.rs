@@ -12,7 +12,7 @@ use std::{
 };
 use tests::{
     gateway::{Gateway, Setup},
-    process::wait_until,
+    process::{PATIENCE, wait_until},
     rules::Bundle,
     server::Postgres,
     wire::{Wire, bind, cancel_request, error, execute, frame, parse, query, sync, tags},
@@ -59,10 +59,22 @@ pub(crate) fn leave(gateway: &Gateway, mut wire: Wire) {
     settle(gateway);
 }
 
-/// Sessions are over, and what follows them.
+/// Sessions are over, and what they left can be had again or is closed: its cleaning begins before its session ends.
 pub(crate) fn settle(gateway: &Gateway) {
-    wait_until("the session is over", Duration::from_secs(5), || gateway.metric("tidegate_sessions_open") == 0.0);
-    std::thread::sleep(Duration::from_millis(200));
+    wait_until("the session is over", PATIENCE, || gateway.metric("tidegate_sessions_open") == 0.0);
+    cleaned(gateway);
+}
+
+/// Nothing that sessions have left is under way any more.
+pub(crate) fn cleaned(gateway: &Gateway) {
+    wait_until("the connection is clean", PATIENCE, || gateway.metric("tidegate_connections_cleaning") == 0.0);
+}
+
+/// A kept connection that does not answer in a second is not used: on a machine that stands still that is no fault, but it
+/// does not happen every time.
+#[track_caller]
+pub(crate) fn in_some_try(works: impl Fn() -> bool) {
+    assert!((0..4).any(|_| works()), "no kept connection was used again in several tries");
 }
 
 pub(crate) fn reused(gateway: &Gateway) -> f64 {
@@ -71,6 +83,10 @@ pub(crate) fn reused(gateway: &Gateway) -> f64 {
 
 #[test]
 fn the_next_session_gets_the_connection_and_nothing_of_the_last() {
+    in_some_try(the_next_session_gets_the_connection);
+}
+
+fn the_next_session_gets_the_connection() -> bool {
     let gateway = reusing(&[KEEP]);
     let endpoint = gateway.endpoint("app");
     let mut first = Wire::open(gateway.port());
@@ -92,7 +108,10 @@ fn the_next_session_gets_the_connection_and_nothing_of_the_last() {
 
     let mut second = Wire::open(gateway.port());
     assert!(second.try_login(&endpoint, &[]).is_none());
-    assert_eq!(backend(&mut second), process);
+    if backend(&mut second) != process {
+        assert_eq!(reused(&gateway), 0.0);
+        return false;
+    }
     assert_eq!(reused(&gateway), 1.0);
     assert_eq!(value(&mut second, "select to_regclass('pg_temp.left_behind') is null"), "t");
     assert_ne!(value(&mut second, "show timezone"), "Asia/Tokyo");
@@ -115,7 +134,7 @@ fn the_next_session_gets_the_connection_and_nothing_of_the_last() {
     leave(&gateway, third);
     let mut fourth = Wire::open(gateway.port());
     assert!(fourth.try_login(&endpoint, &[]).is_none());
-    assert_eq!(backend(&mut fourth), process);
+    backend(&mut fourth) == process
 }
 
 #[test]
@@ -156,8 +175,10 @@ fn a_session_that_was_cancelled_leaves_no_connection() {
     assert!(wire.try_login(&endpoint, &[]).is_none());
     let process = backend(&mut wire);
     let key = wire.key.clone();
-    wire.send(&query("select pg_sleep(30)"));
-    std::thread::sleep(Duration::from_millis(300));
+    wire.send(&query("select pg_sleep(600), 'kept'"));
+    let running =
+        "select count(*) from pg_stat_activity where query = $$select pg_sleep(600), 'kept'$$ and state = 'active'";
+    wait_until("it runs", PATIENCE, || Postgres::shared().sql("plain", running).trim() == "1");
     Wire::open(gateway.port()).send(&cancel_request(&key));
     assert!(error(&wire.until_ready(1)).is_some());
     leave(&gateway, wire);
@@ -165,33 +186,42 @@ fn a_session_that_was_cancelled_leaves_no_connection() {
     assert_ne!(backend(&mut next), process);
     // And a cancel request with the key of a session that is over reaches nobody.
     let before = gateway.metric("tidegate_cancels_total");
-    Wire::open(gateway.port()).send(&cancel_request(&key));
-    next.query("select pg_sleep(0.3)");
+    let mut late = Wire::open(gateway.port());
+    late.send(&cancel_request(&key));
+    assert!(late.closes(), "it is heard");
+    assert!(error(&next.query("select pg_sleep(0.3)")).is_none());
     assert_eq!(gateway.metric("tidegate_cancels_total"), before);
 }
 
 #[test]
 fn a_connection_that_died_meanwhile_or_waits_for_too_long_is_not_given() {
+    in_some_try(a_connection_that_died_is_not_given);
+}
+
+fn a_connection_that_died_is_not_given() -> bool {
     let gateway = reusing(&["reuse: { idle: 2s }"]);
     let endpoint = gateway.endpoint("app");
     let mut wire = Wire::login(&endpoint);
     let process = backend(&mut wire);
     leave(&gateway, wire);
-    Postgres::shared().sql("postgres", &format!("select pg_terminate_backend({process})"));
-    std::thread::sleep(Duration::from_millis(300));
+    Postgres::shared().sql("postgres", &format!("select pg_terminate_backend({process}, 60000)"));
     let mut next = Wire::login(&endpoint);
     let second = backend(&mut next);
     assert_ne!(second, process);
     leave(&gateway, next);
     let there = format!("select count(*) from pg_stat_activity where pid = {second}");
-    assert_eq!(Postgres::shared().sql("postgres", &there).trim(), "1", "it is kept");
-    wait_until("the server is rid of it", Duration::from_secs(10), || {
-        Postgres::shared().sql("postgres", &there).trim() == "0"
-    });
+    // Two seconds can be over before the server is asked.
+    let kept = Postgres::shared().sql("postgres", &there).trim() == "1";
+    wait_until("the server is rid of it", PATIENCE, || Postgres::shared().sql("postgres", &there).trim() == "0");
+    kept
 }
 
 #[test]
 fn the_name_says_whose_session_it_is_and_going_back_names_nobody() {
+    in_some_try(the_name_says_whose_session_it_is);
+}
+
+fn the_name_says_whose_session_it_is() -> bool {
     let gateway = reusing(&[KEEP, "credentials: { mode: shared }"]);
     let mut names = Vec::new();
     let mut processes = Vec::new();
@@ -205,8 +235,8 @@ fn the_name_says_whose_session_it_is_and_going_back_names_nobody() {
         assert_eq!(value(&mut wire, "show application_name"), "tidegate");
         leave(&gateway, wire);
     }
-    assert_eq!(processes[0], processes[1]);
     assert_ne!(names[0], names[1]);
+    processes[0] == processes[1]
 }
 
 #[test]
@@ -225,24 +255,26 @@ fn no_more_are_kept_than_there_may_be_and_none_once_it_drains() {
         let count = format!("select count(*) from pg_stat_activity where pid in ({list})");
         Postgres::shared().sql("postgres", &count).trim().to_owned()
     };
-    wait_until("two are kept", Duration::from_secs(5), || there() == "2");
+    wait_until("two are kept", PATIENCE, || there() == "2");
     gateway.signal("TERM");
-    assert!(gateway.wait_end(Duration::from_secs(20)).is_some());
-    wait_until("none is left", Duration::from_secs(5), || there() == "0");
+    assert!(gateway.wait_end(PATIENCE).is_some());
+    wait_until("none is left", PATIENCE, || there() == "0");
 }
 
 #[test]
 fn psql_and_its_answers_are_the_same_on_a_used_connection() {
-    let gateway = reusing(&[KEEP]);
-    let ask = || {
-        let endpoint = gateway.endpoint("app");
-        let mut wire = Wire::login(&endpoint);
-        tags(&wire.query("select 1; show server_version"))
-    };
-    let first = ask();
-    settle(&gateway);
-    assert_eq!(ask(), first);
-    assert_eq!(reused(&gateway), 1.0);
+    in_some_try(|| {
+        let gateway = reusing(&[KEEP]);
+        let ask = || {
+            let endpoint = gateway.endpoint("app");
+            let mut wire = Wire::login(&endpoint);
+            tags(&wire.query("select 1; show server_version"))
+        };
+        let first = ask();
+        settle(&gateway);
+        assert_eq!(ask(), first);
+        reused(&gateway) == 1.0
+    });
 }
 
 const MOVED: &str = "
@@ -312,7 +344,7 @@ fn names_on_a_connection_of_before_are_not_judged_by_a_later_search_path() {
     assert!(first.closes());
     given(&server, "lobby, public");
     // The gateway knows when a session whose connection cannot be an old one, by its parameters, is answered.
-    wait_until("the gateway knows", Duration::from_secs(20), || {
+    wait_until("the gateway knows", PATIENCE, || {
         let mut other = Wire::open(gateway.port());
         assert!(other.try_login(&gateway.endpoint("ana"), &[("TimeZone", "Asia/Tokyo")]).is_none());
         drop(other.query("begin"));

@@ -16,29 +16,31 @@ class Terminal:
         if self.id == 0:
             os.environ.update(TERM="dumb", PSQL_HISTORY="/dev/null", INPUTRC="/dev/null", PSQLRC="/dev/null", PAGER="cat")
             os.execvp("psql", ["psql", "-X", "-q", "-v", "PROMPT1=> ", "-P", "pager=off"])
+        self.asked, self.heard = 0, b""
         self.until("> ")
 
-    def until(self, end, patience=15):
-        """Reads up to a text."""
-        seen, limit = "", time.monotonic() + patience
-        while end not in seen and time.monotonic() < limit:
+    def until(self, end, patience=60):
+        """Reads up to a text; what comes behind it stays to be read."""
+        limit = time.monotonic() + patience
+        while end.encode() not in self.heard:
+            if time.monotonic() > limit:
+                raise TimeoutError(f"no {end!r} in {self.heard!r}")
             if select.select([self.terminal], [], [], 0.2)[0]:
-                seen += os.read(self.terminal, 4096).decode(errors="replace")
-        return seen
-
-    def quiet(self, patience=0.7):
-        """Reads until nothing more comes."""
-        seen = ""
-        while select.select([self.terminal], [], [], patience)[0]:
-            seen += os.read(self.terminal, 4096).decode(errors="replace")
-        return seen
+                self.heard += os.read(self.terminal, 4096)
+        seen, _, self.heard = self.heard.partition(end.encode())
+        return seen.decode(errors="replace")
 
     def complete(self, typed, tabs=1):
         """What stands on the line after the tab key; the line is thrown away."""
-        os.write(self.terminal, (typed + "\t" * tabs).encode())
-        seen = self.quiet()
-        os.write(self.terminal, b"\x15\x03")
-        self.quiet(0.3)
+        # What is typed behind the tab key is shown when the completion is, however long that takes.
+        self.asked += 1
+        mark = f"~{self.asked}~"
+        os.write(self.terminal, (typed + "\t" * tabs + mark).encode())
+        seen = self.until(mark)
+        # An empty line again, and a prompt that is newer than the words in it.
+        os.write(self.terminal, f"\x15\\echo 'empty' '{self.asked}'\n".encode())
+        self.until(f"empty {self.asked}")
+        self.until("> ")
         return re.sub(r"[\x07\r]", "", seen)
 
 

@@ -21,7 +21,7 @@ use std::{
 use tests::{
     canary, clients,
     endpoint::Endpoint,
-    process::{Finished, run},
+    process::{Finished, PATIENCE, run},
     programs::target,
 };
 
@@ -39,7 +39,7 @@ pub const PROGRAMS: &[&str] = &[
 ];
 
 /// Longest run of one program.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = PATIENCE.saturating_mul(20);
 
 /// Runs a program at both sides and compares its checks.
 pub fn outcomes(place: &Place, program: &str) -> Vec<Outcome> {

@@ -281,9 +281,35 @@ fn half_a_date_style_goes_by_the_one_before() {
     let full = "SET DateStyle = 'ISO, MDY'";
     assert_eq!(of(&["SET DateStyle = 'SQL, DMY'", full]), of(&[full]));
     assert_ne!(of(&["SET DateStyle = 'SQL, DMY'", "SET DateStyle = 'ISO'"]), of(&["SET DateStyle = 'ISO'"]));
+    for half in ["SET DateStyle = 'ISO, ISO'", "SET DateStyle TO DMY, DMY", "SET DateStyle = 'US, NonEuro'"] {
+        assert_ne!(of(&["SET DateStyle = 'SQL, YMD'", half]), of(&[half]), "{half}");
+    }
+    for full in ["SET DateStyle = 'dmy,German'", "SET DateStyle TO Postgres, YMD"] {
+        assert_eq!(of(&["SET DateStyle = 'SQL, MDY'", full]), of(&[full]), "{full}");
+    }
     let doubt = ["SET DateStyle = 'SQL, DMY'; SELECT 1", "SET DateStyle = 'ISO'"];
     assert!(!after(&doubt).are_known());
     assert!(after(&[doubt[0], full]).are_known() && after(&[doubt[0], "RESET DateStyle"]).are_known());
+}
+
+#[test]
+fn what_transactions_begin_with_is_told_by_all_that_was_said() {
+    let of = |texts: &[&str]| {
+        let settings = after(texts);
+        assert!(settings.are_known(), "{texts:?}");
+        settings.digest("TG-1", true)
+    };
+    let serializable = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE";
+    let committed = "SET default_transaction_isolation = 'read committed'";
+    let reset = "RESET default_transaction_isolation";
+    assert_eq!(of(&[serializable]), of(&["SET TimeZone = 'UTC'", serializable, "RESET TimeZone"]));
+    let each = [of(&[]), of(&[serializable]), of(&[committed]), of(&[serializable, committed])];
+    assert!(!each.contains(&of(&[committed, serializable])));
+    assert!(each.iter().all(|one| each.iter().filter(|other| *other == one).count() == 1));
+    assert_ne!(of(&[serializable, reset]), of(&[reset, serializable]));
+    assert_eq!(of(&[serializable, committed, "RESET ALL"]), of(&[]));
+    assert!(!after(&["SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; SELECT 1"]).are_known());
+    assert!(after(&["BEGIN", "SET TRANSACTION READ ONLY"]).are_known());
 }
 
 #[test]
@@ -316,6 +342,20 @@ fn what_was_set_unseen_is_in_doubt_for_good() {
     // Only the names of what is written in the text are known.
     let written = after(&["BEGIN; SET DateStyle = 'SQL, DMY'; COMMIT", "RESET ALL"]);
     assert!(written.are_known() && !written.own_names());
+}
+
+#[test]
+fn what_runs_a_text_can_set_anything() {
+    for text in [
+        "DO $$ begin end $$",
+        "CALL p()",
+        "SELECT query_to_xml('select set_config(''a.b'', ''c'', false)', true, true, '')",
+        "DELETE FROM t USING ts_stat('select x from t') AS s WHERE t.a = s.word",
+        "SELECT * FROM public.crosstab('select 1') AS c (a int)",
+    ] {
+        assert!(!after(&[text]).are_known() && !after(&[text, "RESET ALL"]).are_known(), "{text}");
+    }
+    assert!(after(&["SELECT pg_sleep(1), f(), nextval('s')"]).are_known());
 }
 
 #[test]

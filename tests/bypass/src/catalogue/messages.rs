@@ -152,7 +152,8 @@ pub(super) fn ways() -> Vec<Way> {
                 drop(answer);
                 talk.ask(&[query("select application_name, query from pg_stat_activity")])
             }).only(Forms::Once),
-            many("pg_stat_statements", &["select {lab}.f_dynamic((select format('select 1 as %I', {c}) from {t} where {k} = 3))", "select query from pg_stat_statements"]).privileged(),
+            // Of statements that are alike the first one's text is kept: nobody else says one like this.
+            many("pg_stat_statements", &["select {lab}.f_dynamic((select format('select 1::int2 as %I, 2::int8, 3::int4', {c}) from {t} where {k} = 3))", "select query from pg_stat_statements"]).privileged(),
             many("pg_prepared_statements", &["do $$ begin execute (select format('prepare pp as select %L', {c}) from {t} where {k} = 3); end $$", "select statement from pg_prepared_statements"]),
             many("pg_cursors", &["do $$ begin execute (select format('declare cc cursor with hold for select %L', {c}) from {t} where {k} = 3); end $$", "select statement from pg_cursors"]),
             many("the server's log", &["select {lab}.f_warning({c}) from {t} where {k} = 3", "select pg_read_file(pg_current_logfile())"]).privileged(),

@@ -307,7 +307,8 @@ pub(super) fn ways() -> Vec<Way> {
 /// Statements with a file on the server, which is removed again.
 fn file(name: &'static str, statements: &[&str]) -> Variant {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
-    let path = format!("/dev/shm/tidegate-bypass-{plain}");
+    // Another run on the same machine has files of its own.
+    let path = format!("/dev/shm/tidegate-bypass-{}-{plain}", std::process::id());
     let list: Vec<String> = statements.iter().map(|text| text.replace("FILE", &path)).collect();
     many(name, &list.iter().map(String::as_str).collect::<Vec<_>>())
         .privileged()
