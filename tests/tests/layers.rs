@@ -268,3 +268,13 @@ fn no_comment_has_an_example_that_nobody_runs() {
     assert!(files > 400, "{files} files");
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
+
+/// What is not named there is optimised in every build of the tests.
+#[test]
+fn the_profile_of_the_tests_names_every_crate() {
+    let manifest = fs::read_to_string(tests::programs::tree().join("Cargo.toml")).unwrap();
+    let (_, named) = manifest.split_once("[profile.dev.package]\n").unwrap();
+    let named: BTreeSet<&str> = named.lines().map_while(|line| line.strip_suffix(".opt-level = 0")).collect();
+    let missing: Vec<String> = packages().into_keys().filter(|name| !named.contains(name.as_str())).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

@@ -658,6 +658,43 @@ const SEEDS: u64 = 1500;
 /// clock that is set in the moment in which an epoch begins.
 const FOUND: [u64; 3] = [6382, 7882, 8130];
 
+/// Whether a disk that takes its time keeps new sessions out is asked here, where hours cost nothing.
+#[test]
+fn a_commit_that_takes_long_is_on_record() {
+    let log = Log::new();
+    let start = log.recover(false);
+    let wall_offset = 1_790_000_000_000_000_000;
+    let machine = Machine(Rc::new(RefCell::new(World {
+        dice: Dice(1),
+        weather: Weather { slow_ms: 60_000, ..Weather::default() },
+        now_ns: 1_000_000_000_000,
+        wall_offset,
+        furthest: wall_offset,
+        looked: false,
+        names: log.read(),
+        timers: Vec::new(),
+        spawned: VecDeque::new(),
+        spare: log.directory.join("spare"),
+        faults: 0,
+    })));
+    let core = CoreAudit::new(machine.clone(), start, "simulated", WriterOptions::default()).unwrap();
+    machine.spawn(Rc::clone(&core).run());
+    let running = Rc::new(RefCell::new(1));
+    let work = client(Rc::clone(&core), machine.clone(), Rc::default(), 1, 100);
+    let over = Rc::clone(&running);
+    machine.spawn(async move {
+        work.await;
+        *over.borrow_mut() -= 1;
+    });
+    machine.spawn(keeper(Rc::clone(&core), machine.clone(), running));
+    assert!(run(&machine, u64::MAX));
+    drop(core);
+    log.write(&machine);
+    let entries = audit::show(&log.directory, Filter::default()).unwrap();
+    let slow = |body: &Body| matches!(body, Body::Gap { reason, lost: 0, .. } if reason == "slow");
+    assert!(entries.filter(|entry| slow(&entry.as_ref().unwrap().record.body)).count() > 0);
+}
+
 #[test]
 fn r3_what_seeds_found_once_stays_mended() {
     let mut tally = Tally::default();

@@ -170,7 +170,7 @@ struct State {
     timed: bool,
     failure: Option<Failure>,
     space: Space,
-    /// The commit under way, and whether it takes too long.
+    /// The commit under way (since when it is timed), and whether it takes too long.
     flight: Option<Clock>,
     slow: bool,
     outage: Option<Outage>,
@@ -182,6 +182,7 @@ struct State {
     /// Both clocks when they were last read together.
     looked: Option<Clock>,
     last_beat: Option<Clock>,
+    ticked: Option<Clock>,
     closing: bool,
     ended: Option<Result<(), AuditError>>,
     closers: Vec<Waker>,
@@ -244,6 +245,7 @@ impl<D: Device> CoreAudit<D> {
             owed,
             looked: None,
             last_beat: None,
+            ticked: None,
             closing: false,
             ended: None,
             closers: Vec::new(),
@@ -326,6 +328,10 @@ impl<D: Device> CoreAudit<D> {
         let mut state = self.state.borrow_mut();
         if state.closing {
             return;
+        }
+        // A process that stood still knows nothing of its disk: the commit under way is timed from here.
+        if state.ticked.replace(now).is_some_and(|last| elapsed(last, now) > SLOW / 2) {
+            state.flight = state.flight.map(|_| now);
         }
         let interval = self.options.heartbeat;
         if !interval.is_zero() && state.last_beat.is_none_or(|last| elapsed(last, now) >= interval) {

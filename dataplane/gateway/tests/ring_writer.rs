@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use audit::record::{Record, SessionId};
+use audit::writer::Pressure;
 use audit::{Body, Filter};
 use driver::Driver;
 use ring_writer::{AuditError, CoreAudit, FaultPoint, Files, WriterOptions};
@@ -298,6 +299,48 @@ fn a_disk_that_fails_for_a_while(point: FaultPoint, kind: ErrorKind, orderly: bo
             if reason == word && *duration_us > 1_500_000 && *statements > 0),
         "the outage is on record: {gaps:?}"
     );
+}
+
+/// The disk is not blamed for it: no session is kept out, and nothing of it is on record.
+#[test]
+fn a_process_that_stands_still_during_a_commit_has_no_slow_disk() {
+    let directory = Folder::new();
+    let still = Rc::new(Cell::new(false));
+    let stands = Rc::clone(&still);
+    let faults = move |here| {
+        if matches!(here, FaultPoint::Sync(_)) && stands.replace(false) {
+            std::thread::sleep(Duration::from_millis(2300));
+        }
+        None
+    };
+    let options = WriterOptions { faults: Some(Rc::new(faults)), ..small() };
+    with_writer(directory.path(), options, move |core| async move {
+        core.started().await.unwrap();
+        let watched = Rc::clone(&core);
+        let over = Rc::new(Cell::new(false));
+        let ended = Rc::clone(&over);
+        driver::spawn(async move {
+            while !ended.get() {
+                watched.tick();
+                assert_eq!(watched.pressure(), Pressure::Normal);
+                driver::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        driver::sleep(Duration::from_millis(50)).await;
+        still.set(true);
+        let sequence = core.append(&intent(1, b"SELECT 1")).unwrap().sequence();
+        core.durable(sequence).await.unwrap();
+        assert!(!still.get());
+        let _ = core.append(&done(1)).unwrap();
+        driver::sleep(Duration::from_millis(100)).await;
+        over.set(true);
+        core.close();
+        core.closed().await.unwrap();
+    });
+    clean(directory.path());
+    let kinds = audit::show(directory.path(), Filter::default()).unwrap();
+    let kinds: Vec<_> = kinds.map(|entry| entry.unwrap().record.body.name()).collect();
+    assert!(!kinds.contains(&"GAP") && !kinds.contains(&"LOG_MODE"), "{kinds:?}");
 }
 
 #[test]
