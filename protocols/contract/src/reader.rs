@@ -57,6 +57,12 @@ impl<'a> Reader<'a> {
         Some(u32::from_be_bytes(b))
     }
 
+    /// As many pieces of `each` bytes as the two bytes before them say, together.
+    pub fn counted(&mut self, each: usize) -> Option<&'a [u8]> {
+        let count = usize::from(self.i16()?.cast_unsigned());
+        self.take(count * each)
+    }
+
     /// A string ended by NUL, without the NUL.
     pub fn text(&mut self) -> Option<&'a [u8]> {
         let rest = self.rest();
