@@ -18,8 +18,8 @@ use crate::segment::{self, DirectoryLock, HEADER_PAGE_BYTES, SegmentHeader};
 /// Number of the desk among the cores.
 pub const DESK: u16 = u16::MAX;
 
-/// How long another tool at the desk is waited for.
-const WAIT: Duration = Duration::from_secs(10);
+/// How long other tools at the desk are waited for: several may come first, and each waits for a disk a few times.
+const WAIT: Duration = Duration::from_secs(60);
 
 /// Memory for the records of one call.
 const RING_BYTES: usize = 16 << 20;

@@ -46,7 +46,7 @@ fn measuring(folder: &Path) -> (Child, Vec<u32>, BufReader<ChildStderr>) {
         std::fs::read(format!("/proc/{pid}/cmdline"))
             .is_ok_and(|line| line.split(|b| *b == 0).nth(1).is_some_and(|argument| argument == b"copy-proxy"))
     };
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !started().iter().any(proxy) && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(50));
     }
@@ -80,7 +80,7 @@ fn a_run_that_is_killed_takes_all_it_started_with_it() {
     let (mut run, started, _says) = measuring(&folder.sub("tmp", None).unwrap());
     signal(&run, Signal::KILL);
     run.wait().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !alive(&started).is_empty() && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(50));
     }
@@ -167,7 +167,7 @@ fn the_canned_server_answers_what_the_real_one_does() {
     command.env("PGPASSWORD", postgres::PASSWORD);
     let mut server = Server::start("canned", command, &folder.path().join("canned.log"), Signal::TERM).unwrap();
     let login = real.login.at(address);
-    server.wait_ready(&stop, Duration::from_secs(20), || Client::login(&login).map(drop)).unwrap();
+    server.wait_ready(&stop, Duration::from_secs(60), || Client::login(&login).map(drop)).unwrap();
 
     // Who does not know the password is not let in.
     assert!(Client::login(&Login::new(address, postgres::USER, "wrong", postgres::DATABASE)).is_err());

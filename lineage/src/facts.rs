@@ -262,6 +262,10 @@ pub struct Statement {
     pub copy_out: Option<CopyOut>,
     /// A statement with other literals may have other facts (ORDER BY 2, SET x = 'y', set_config('a', 'b')).
     pub literals_matter: bool,
+    /// It can make a relation or a type in the session's own schema: its name means that from then on, before all others.
+    pub shadows: bool,
+    /// It is about the row that a cursor of the session is at (`WHERE CURRENT OF`).
+    pub of_cursor: bool,
     /// Normalised fingerprint (stable hash of the text with literals removed).
     pub fingerprint: u64,
 }

@@ -133,7 +133,8 @@ fn every_kind_of_statement_has_its_effects() {
             ("CREATE ROLE r", "CREATE ROLE: role"),
             ("CREATE USER r", "CREATE ROLE: role"),
             ("ALTER ROLE r SUPERUSER", "ALTER ROLE: role"),
-            ("ALTER ROLE r SET search_path = x", "ALTER ROLE: role"),
+            ("ALTER ROLE r SET search_path = x", "ALTER ROLE: role server"),
+            ("ALTER ROLE ALL IN DATABASE d RESET ALL", "ALTER ROLE: role server"),
             ("ALTER ROLE a RENAME TO b", "ALTER: alter role"),
             ("DROP ROLE r", "DROP ROLE: drop role"),
             ("DO 'begin end'", "DO: do"),
@@ -313,6 +314,21 @@ fn functions_are_known_dangerous_or_unknown() {
             ("WITH w AS (UPDATE pg_catalog.pg_settings s SET setting = 'x') SELECT 1", "set_config Dangerous"),
             ("SELECT setting FROM pg_settings", ""),
             (
+                "MERGE INTO pg_settings s USING t ON s.name = t.n WHEN MATCHED THEN UPDATE SET setting = 'x'",
+                "set_config Dangerous",
+            ),
+            ("CREATE VIEW v AS SELECT * FROM pg_settings", "set_config Dangerous"),
+            ("CREATE SCHEMA s CREATE VIEW v AS SELECT * FROM pg_catalog.pg_settings", "set_config Dangerous"),
+            (
+                "CREATE RULE r AS ON INSERT TO t DO ALSO UPDATE pg_settings SET setting = 'x'",
+                "set_config Dangerous, set_config Dangerous",
+            ),
+            ("CREATE TABLE t (a text DEFAULT set_config('x.y', 'z', false))", "set_config Dangerous"),
+            ("ALTER TABLE t ALTER a SET DEFAULT set_config('x.y', 'z', false)", "set_config Dangerous"),
+            ("CREATE VIEW v AS SELECT set_config('x.y', 'z', false)", "set_config Dangerous"),
+            ("CREATE POLICY p ON t USING (set_config('x.y', 'z', false) = 'z')", "set_config Dangerous"),
+            ("CREATE TABLE t AS SELECT set_config('x.y', 'z', false)", "set_config Known"),
+            (
                 "SELECT ts_stat('select 1'), table_to_xml('p', true, false, ''), cursor_to_xml('c', 1, true, false, '')",
                 "ts_stat Dangerous, table_to_xml Dangerous, cursor_to_xml Dangerous",
             ),
@@ -384,6 +400,15 @@ fn session_uses_are_seen() {
             "SELECT set_config('jit', 'off', true), set_config('search_path', $1, false)",
             SessionUse::SetMany(vec![("jit".into(), Some("off".into())), ("search_path".into(), Some("$1".into()))]),
         ),
+        (
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+            SessionUse::SetMany(
+                ["isolation", "read_only", "deferrable"]
+                    .map(|name| (format!("default_transaction_{name}"), None))
+                    .into(),
+            ),
+        ),
+        ("SET TRANSACTION READ ONLY", SessionUse::None),
         ("SELECT set_config('jit', NULL, true)", SessionUse::Set { name: "jit".into(), value: None }),
         ("RESET work_mem", SessionUse::Reset("work_mem".into())),
         ("RESET ALL", SessionUse::Reset("all".into())),
@@ -398,6 +423,47 @@ fn session_uses_are_seen() {
         assert_eq!(statement.session, *expected, "{sql}");
         assert_eq!(statement.literals_matter, *sql != "SELECT 1", "{sql}");
     }
+}
+
+#[test]
+fn what_a_session_makes_for_itself_is_seen() {
+    for (sql, shadows, unknown) in [
+        ("CREATE TEMP TABLE t (a int)", true, false),
+        ("CREATE TABLE pg_temp.t (a int)", true, false),
+        ("CREATE TABLE \"pg_temp_3\".t (LIKE s.t INCLUDING ALL)", true, false),
+        ("SELECT 1 INTO TEMP t", true, false),
+        ("CREATE TABLE pg_temp.t AS SELECT 1", true, false),
+        ("CREATE TEMP VIEW v AS SELECT 1", true, false),
+        ("CREATE TEMP SEQUENCE s", true, false),
+        ("CREATE TYPE pg_temp.t AS (a int)", true, false),
+        ("CREATE TYPE pg_temp.t AS ENUM ('a')", true, false),
+        ("CREATE TYPE pg_temp.t AS RANGE (subtype = int)", true, false),
+        ("CREATE TYPE pg_temp.t", true, false),
+        ("CREATE DOMAIN d.pg_temp_12.t AS text", true, false),
+        ("EXPLAIN ANALYZE CREATE TABLE pg_temp.t AS SELECT 1", true, false),
+        ("CREATE TABLE t (a int)", false, false),
+        ("CREATE TYPE s.t AS ENUM ('pg_temp')", false, false),
+        ("INSERT INTO pg_temp.t VALUES (1)", false, false),
+        ("SELECT * FROM pg_temp.t", false, false),
+        ("ALTER TABLE a RENAME TO b", false, false),
+        // Casts to these are thought to be the server's.
+        ("CREATE TYPE pg_temp.text AS ENUM ('a')", true, true),
+        ("CREATE TYPE pg_temp.date AS (a int)", true, true),
+        ("CREATE DOMAIN pg_temp.bpchar AS text", true, true),
+        ("CREATE TEMP TABLE text (a int)", true, true),
+        ("SELECT 1 INTO TEMP date", true, true),
+        ("ALTER TYPE a RENAME TO text", false, true),
+        ("ALTER TABLE a RENAME TO \"date\"", false, true),
+        ("ALTER INDEX a RENAME TO text", false, true),
+        ("ALTER TABLE a RENAME COLUMN b TO date", false, false),
+        ("ALTER TYPE a RENAME ATTRIBUTE b TO date", false, false),
+        ("CREATE TABLE date (date date, text text)", false, false),
+    ] {
+        let [statement] = all(sql).try_into().unwrap();
+        let found = (statement.shadows, statement.effects.contains(Effects::UNKNOWN));
+        assert_eq!(found, (shadows, unknown), "{sql}");
+    }
+    assert!(all("DELETE FROM t WHERE CURRENT OF c")[0].of_cursor && !all("DELETE FROM t WHERE a")[0].of_cursor);
 }
 
 #[test]

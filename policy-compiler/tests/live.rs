@@ -23,8 +23,11 @@ struct Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // Fast shutdown of the one process this test started.
-        let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
-        let _ = self.child.wait();
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+            let _ = self.child.wait();
+        }
+        // Without a folder when another server has it.
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
@@ -43,8 +46,7 @@ fn as_postgres(program: &str) -> Command {
 }
 
 fn start() -> Server {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let folder = std::env::temp_dir().join(format!("policy-compiler-live-{}-{port}", std::process::id()));
+    let folder = std::env::temp_dir().join(format!("policy-compiler-live-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let _ = Command::new("chown").arg("postgres").arg(&folder).status();
     let data = folder.join("data");
@@ -58,24 +60,34 @@ fn start() -> Server {
         .output()
         .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut server = serve(folder);
+    let deadline = Instant::now() + Duration::from_secs(180);
+    while std::net::TcpStream::connect(("127.0.0.1", server.port)).is_err()
+        || !psql(&server, "postgres", "select 1").status.success()
+    {
+        assert!(Instant::now() < deadline, "the server does not start");
+        if server.child.try_wait().unwrap().is_some() {
+            // Somebody else was given the port before it came to it.
+            server = serve(std::mem::take(&mut server.folder));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    server
+}
+
+/// A server on the cluster in this folder, at a port that was free a moment ago.
+fn serve(folder: PathBuf) -> Server {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let child = as_postgres("postgres")
         .arg("-D")
-        .arg(&data)
+        .arg(folder.join("data"))
         .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-F", "-k", ""])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
         .unwrap();
-    let server = Server { child, folder, port };
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err()
-        || !psql(&server, "postgres", "select 1").status.success()
-    {
-        assert!(Instant::now() < deadline, "the server does not start");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    server
+    Server { child, folder, port }
 }
 
 fn psql(server: &Server, database: &str, sql: &str) -> Output {

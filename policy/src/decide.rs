@@ -104,6 +104,14 @@ pub(crate) struct Judged {
     lasting: bool,
 }
 
+/// What a view can be used for beside reading.
+const WRITES: Effects = Effects::INSERT
+    .with(Effects::UPDATE)
+    .with(Effects::UPDATE_ALL)
+    .with(Effects::DELETE)
+    .with(Effects::DELETE_ALL)
+    .with(Effects::MERGE);
+
 /// Judgements kept per grant; when full all are dropped.
 const MEMO_MAX: usize = 1024;
 /// Places of a text that are shown to who votes.
@@ -269,6 +277,10 @@ impl Grant {
             session_rules::check(rules, statement)?;
         }
         let source = self.source(statement, names, 0)?;
+        if let Some(inner) = source.as_deref() {
+            // Judged when it was prepared, but perhaps under other rules. Its text is not at hand any more.
+            self.blocks(inner, names, &mut Vec::new())?;
+        }
         let about = Arc::new(self.about(statement, source.as_deref().unwrap_or(statement), names));
         if self.view.everything {
             let statement = Arc::clone(statement);
@@ -276,7 +288,6 @@ impl Grant {
             return Ok(Allowed { statement, guarded: false, expected: None, comparisons, softened, about, source });
         }
         let own = self.guard(statement, names)?;
-        // Judged when it was prepared, but perhaps under other rules.
         let inner = source.as_deref().map(|inner| self.guard(inner, names)).transpose()?;
         if let Some(rows) = &inner
             && statement.effects.intersects(Effects::CREATE_AS)
@@ -348,8 +359,12 @@ impl Grant {
 
     /// Its conditions match, but for those on the text.
     fn is_about(&self, rule: &Block, statement: &Statement, names: &dyn Names) -> bool {
+        // A view or a rule over an object is a way to write to it by another name.
+        let way = !rule.objects.is_empty()
+            && Effects(rule.effects).intersects(WRITES)
+            && statement.effects.intersects(Effects::CREATE_VIEW);
         let effects = rule.effects == 0 || statement.effects.intersects(Effects(rule.effects));
-        effects
+        (effects || way)
             && (rule.objects.is_empty() || statement.relations.iter().any(|r| self.is_object(&rule.objects, r, names)))
     }
 
@@ -367,7 +382,9 @@ impl Grant {
             let of_text = !hold.rule.words.is_empty() || !hold.rule.patterns.is_empty();
             let about = self.is_about(&hold.rule, statement, names);
             match &source {
-                // A text was looked at when the name was given; it is not at hand any more.
+                // A text was looked at when SQL gave the name; it is not at hand any more. Where the protocol gave it, what it
+                // means is held only when the protocol runs it.
+                None if of_text && by_name => holds.push(i),
                 _ if of_text && about => armed.push(model.blocks.len() + i),
                 _ if of_text => {}
                 Some(source) if about || self.is_about(&hold.rule, source, names) => holds.push(i),
@@ -425,6 +442,12 @@ impl Grant {
                 }
             };
             glob::matches(&s.target, target) && glob::matches(&s.relation, &used.name) && in_schema
+        }) || self.epoch.candidates(used, names.by_path()).any(|relation| {
+            let behind = self.epoch.touched(relation, used.written);
+            behind.iter().skip(1).filter_map(|r| self.epoch.relations.get(*r)).any(|r| {
+                let is = |s: &&Selector| glob::matches(&s.schema, &r.schema) && glob::matches(&s.relation, &r.name);
+                objects.iter().filter(is).any(|s| glob::matches(&s.target, target))
+            })
         })
     }
 

@@ -86,6 +86,14 @@ impl MarkedRelation {
     }
 }
 
+/// What a relation is over, by index.
+#[derive(Default)]
+struct Over {
+    parents: Vec<usize>,
+    /// A view's.
+    made_of: Vec<usize>,
+}
+
 /// A bundle resolved against the catalog of one target.
 pub struct Epoch {
     number: u64,
@@ -98,6 +106,8 @@ pub struct Epoch {
     pub(crate) index: Index,
     /// Per relation: its rows are stored here, and reading them runs nothing.
     pub(crate) stored: Vec<bool>,
+    /// Relations that are over others: what they inherit from or are partitions of, and, of a view, what it is made of.
+    over: HashMap<usize, Over>,
     /// Names of functions and operators that people made.
     pub(crate) made: HashSet<String>,
     /// Per redaction of the model.
@@ -124,7 +134,8 @@ impl Epoch {
         let texts = extension_texts(catalog);
         let index = Index::new(catalog);
         let relations = mark(model, name, catalog, &index);
-        let by_oid = relations.iter().enumerate().map(|(i, r)| (r.oid, i)).collect();
+        let by_oid: HashMap<u32, usize> = relations.iter().enumerate().map(|(i, r)| (r.oid, i)).collect();
+        let over = over(catalog, &by_oid);
         let mut missing = BTreeSet::new();
         let tokens = model
             .redactions
@@ -145,7 +156,7 @@ impl Epoch {
         let stored = catalog.relations.iter().map(|r| stored(r.kind)).collect();
         let roles = model.roles.iter().map(|_| OnceLock::new()).collect();
         let missing = missing.into_iter().collect();
-        Self { number: 0, target, relations, by_oid, index, stored, made, texts, tokens, missing, roles, bundle }
+        Self { number: 0, target, relations, by_oid, index, stored, made, texts, tokens, missing, over, roles, bundle }
     }
 
     /// Which epoch this is; 0 until [`Epoch::with_number`].
@@ -199,10 +210,37 @@ impl Epoch {
         self.index.candidates(used, by_path).map(|i| i as usize)
     }
 
+    /// This relation and those that a use of it is a use of: what it inherits from or is a partition of, and, where it is
+    /// written, what it is made of if it is a view.
+    pub(crate) fn touched(&self, relation: usize, written: bool) -> Vec<usize> {
+        let mut touched = vec![relation];
+        let mut next = 0;
+        while let Some(over) = touched.get(next).map(|r| self.over.get(r)) {
+            next += 1;
+            let Some(over) = over else { continue };
+            for other in over.parents.iter().chain(over.made_of.iter().filter(|_| written)) {
+                if !touched.contains(other) {
+                    touched.push(*other);
+                }
+            }
+        }
+        touched
+    }
+
     /// What the role sees of this epoch; computed at first use.
     pub(crate) fn role_view(&self, role: usize) -> Option<&Arc<RoleView>> {
         Some(self.roles.get(role)?.get_or_init(|| Arc::new(RoleView::new(self, role))))
     }
+}
+
+/// Relations of the catalog that are over others.
+fn over(catalog: &Catalog, by_oid: &HashMap<u32, usize>) -> HashMap<usize, Over> {
+    let known = |oids: &[u32]| -> Vec<usize> { oids.iter().filter_map(|oid| by_oid.get(oid).copied()).collect() };
+    let each = catalog.relations.iter().enumerate().map(|(i, relation)| {
+        let made_of = if relation.kind == RelationKind::View { known(&relation.depends_on) } else { Vec::new() };
+        (i, Over { parents: known(&relation.parents), made_of })
+    });
+    each.filter(|(_, over)| !(over.parents.is_empty() && over.made_of.is_empty())).collect()
 }
 
 /// The binding that decides a column's class: the most specific, the later of equals. A tag counts as a selector that

@@ -92,15 +92,16 @@ fn pinned(name: &str, value: Option<&str>) -> Option<&'static str> {
     }
 }
 
-/// `pg_temp` or a schema before `pg_catalog` could give well-known names another meaning.
+/// A schema before `pg_catalog` could give well-known names another meaning. Behind schemas that do not exist `pg_temp` is
+/// where things are made, and nobody sees that they are the session's own; not named, it comes first.
 fn search_path(value: &str) -> Option<&'static str> {
     if value.strip_prefix('$').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) {
         return Some("its value has to stand in the statement");
     }
     let schemas: Vec<String> =
         value.split(',').map(|s| s.trim().trim_matches(|c| c == '"' || c == '\'').to_ascii_lowercase()).collect();
-    if schemas.first().is_some_and(|s| s.starts_with("pg_temp")) {
-        return Some("temporary objects would hide others");
+    if schemas.iter().any(|s| s.starts_with("pg_temp")) {
+        return Some("what is temporary has to be made by that name");
     }
     if schemas.iter().skip(1).any(|s| s == "pg_catalog") {
         return Some("pg_catalog must come first or not be named");
@@ -127,6 +128,8 @@ mod tests {
             ("search_path", "$1", false),
             ("search_path", "pg_temp, public", false),
             ("search_path", "\"pg_temp_3\"", false),
+            ("search_path", "no_such_schema, pg_temp", false),
+            ("search_path", "public, \"pg_temp\"", false),
             ("client_min_messages", "warning", true),
             ("client_min_messages", "debug1", false),
             ("client_min_messages", "log", false),

@@ -148,6 +148,73 @@ fn nothing_that_is_held_runs_by_a_name() {
     }
 }
 
+/// A grant of the officers' where these rules hold.
+fn only(holds: Vec<Hold>) -> Grant {
+    let mut model = fixture::model();
+    model.holds = holds;
+    let bundle = Bundle::load(&Bundle::encode(&model).unwrap()).unwrap();
+    let epoch = Arc::new(Epoch::resolve(Arc::new(bundle), 0, &fixture::catalog(), &Keys::new()));
+    let groups = vec!["officers".to_owned()];
+    admit(&epoch, &Identity { issuer: "local".into(), subject: "ana".into(), groups, ..Identity::default() }).unwrap()
+}
+
+#[test]
+fn an_object_is_written_by_other_names_too() {
+    let deletes = |object_: &str| {
+        only(vec![hold("changes", Block { effects: E::DELETE.0, objects: vec![object(object_)], ..rule() })])
+    };
+    for (of, text, held) in [
+        ("states", "delete from clinic.states", true),
+        ("states", "delete from clinic.v_states where code = 'x'", true),
+        ("states", "select * from clinic.v_states", false),
+        ("states", "insert into clinic.v_states values ('x')", false),
+        ("states", "delete from clinic.visits using clinic.v_states s where ward = s.code", false),
+        ("patients", "delete from clinic.v_on_v", true),
+        ("patients", "delete from clinic.patients_2020", true),
+        ("visits", "delete from clinic.patients_2020", false),
+        ("states", "create view clinic.way as select * from clinic.states", true),
+        ("states", "create temporary view way as select code from clinic.states", true),
+        ("states", "create rule way as on insert to clinic.visits do also delete from clinic.states", true),
+        ("states", "create view clinic.way as select * from clinic.visits", false),
+    ] {
+        let expected: &[&str] = if held { &["changes"] } else { &[] };
+        assert_eq!(decide(&deletes(of), text, &()).unwrap(), expected, "{of}: {text}");
+    }
+    // A rule about reading an object is about its name: a view is there to show less of it.
+    let reads = only(vec![hold("changes", Block { effects: E::READ.0, objects: vec![object("states")], ..rule() })]);
+    assert_eq!(decide(&reads, "select * from clinic.v_states", &()).unwrap(), [""; 0]);
+}
+
+/// The protocol's own names are SQL's too: a statement that was prepared by a Parse waits when it is run by an Execute, and
+/// nothing of the kind happens to `EXECUTE`.
+#[test]
+fn a_rule_about_words_holds_what_nobody_knows() {
+    let pattern = Pattern { expression: "purge".into(), literal: "purge".into() };
+    for rule in [
+        Block { words: vec!["purge".into()], ..rule() },
+        Block { patterns: vec![pattern], ..rule() },
+        Block { words: vec!["purge".into()], effects: E::DELETE.0, ..rule() },
+    ] {
+        let officer = only(vec![hold("changes", rule)]);
+        for text in ["execute q", "fetch all from c", "explain analyze execute q"] {
+            assert_eq!(decide(&officer, text, &Prepared(None)).unwrap_err().code, "TG1003", "{text}");
+        }
+        assert_eq!(decide(&officer, "delete from clinic.states /* purge */", &Prepared(None)).unwrap(), ["changes"]);
+        assert_eq!(decide(&officer, "select 1", &Prepared(None)).unwrap(), [""; 0]);
+    }
+}
+
+#[test]
+fn what_is_blocked_since_it_was_prepared_does_not_run_by_its_name() {
+    for group in ["officers", "analysts"] {
+        let names = Prepared(lineage::analyse("prepare q as select * from ops.payroll").unwrap().statements.pop());
+        for text in ["execute q", "fetch all from c", "explain analyze execute q"] {
+            let refusal = decide(&grant(group, Mode::Enforce), text, &names).unwrap_err();
+            assert_eq!((refusal.code, refusal.rule.as_str()), ("TG1001", "payroll"), "{text}");
+        }
+    }
+}
+
 #[test]
 fn marks_are_places_of_the_text() {
     let officer = grant("officers", Mode::Enforce);

@@ -5,13 +5,12 @@ use base64::engine::general_purpose::STANDARD;
 use saml::Certificate;
 use saml::helper::{Denied, REQUEST_BYTES_MAX, Request, check};
 use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tidegate-saml");
-const SECONDS: Duration = Duration::from_secs(10);
+const SECONDS: Duration = Duration::from_secs(60);
 
 fn request() -> Request {
     let certificates = Certificate::from_pem(include_str!("captured/idp.crt")).expect("the captured certificate");
@@ -28,9 +27,12 @@ fn request() -> Request {
 
 /// A program that is not the helper.
 fn script(folder: &tempfile::TempDir, text: &str) -> PathBuf {
-    let path = folder.path().join("helper");
-    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("a script");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700)).expect("its mode");
+    let (written, path) = (folder.path().join("written"), folder.path().join("helper"));
+    std::fs::write(&written, format!("#!/bin/sh\n{text}\n")).expect("a script");
+    // By another process: a file that this one had open for writing is busy as long as a child that another test is just
+    // starting has inherited it.
+    let copied = Command::new("install").args(["-m", "700"]).args([&written, &path]).status();
+    assert!(copied.expect("a copy").success());
     path
 }
 

@@ -2,6 +2,9 @@
 //! everything made out of that response to deceive is refused.
 
 mod attacks;
+#[path = "../../tests/src/ports.rs"]
+#[allow(unreachable_pub, reason = "public in the crate that owns it")]
+mod ports;
 #[path = "../../tests/src/saml.rs"]
 #[allow(unreachable_pub, reason = "public in the crate that owns it")]
 mod provider;

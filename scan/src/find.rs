@@ -44,6 +44,16 @@ impl Shapes {
         Detector::Code,
     ]);
 
+    /// These and this one.
+    pub(crate) const fn with(self, detector: Detector) -> Self {
+        Self(self.0 | Self::bit(detector))
+    }
+
+    /// These but not this one.
+    pub(crate) const fn without(self, detector: Detector) -> Self {
+        Self(self.0 & !Self::bit(detector))
+    }
+
     const fn bit(detector: Detector) -> u32 {
         match detector {
             Detector::Ssn => 1 << 0,

@@ -12,7 +12,7 @@ public final class Held {
         properties.setProperty("user", System.getenv("PGUSER"));
         properties.setProperty("password", System.getenv("PGPASSWORD"));
         properties.setProperty("sslmode", System.getenv("PGSSLMODE"));
-        properties.setProperty("socketTimeout", "3");
+        properties.setProperty("socketTimeout", "8");
         try (Connection connection = DriverManager.getConnection(url, properties);
                 PreparedStatement statement = connection.prepareStatement("DELETE FROM held_rows WHERE id = ?")) {
             statement.setInt(1, Integer.parseInt(arguments[0]));

@@ -7,7 +7,14 @@ import psycopg
 how, number = sys.argv[1], int(sys.argv[2])
 notices = []
 with psycopg.connect(autocommit=True) as conn:
-    conn.add_notice_handler(lambda d: notices.append(d.message_primary))
+
+    def noticed(said):
+        notices.append(said.message_primary)
+        # A notice says that the statement is there and waits: a cancellation before it would come too early.
+        if how == "cancel" and len(notices) == 3:
+            threading.Thread(target=conn.cancel).start()
+
+    conn.add_notice_handler(noticed)
     if how == "run":
         print("deleted", conn.execute("DELETE FROM held_rows WHERE id = %s", (number,)).rowcount)
     elif how == "pipeline":
@@ -19,7 +26,6 @@ with psycopg.connect(autocommit=True) as conn:
             last = conn.execute("SELECT 3")
         print("deleted", held.rowcount, first.fetchone(), last.fetchone())
     elif how == "cancel":
-        threading.Timer(2.5, conn.cancel).start()
         try:
             conn.execute("DELETE FROM held_rows WHERE id = %s", (number,))
         except psycopg.errors.QueryCanceled as error:

@@ -1,9 +1,14 @@
 //! A real browser: Debian's Chromium, driven by playwright-core through a small Node program that takes commands.
 //!
-//! One value is one browser with its own cookies. A command that fails or takes more than 15 seconds fails the test, with the
+//! One value is one browser with its own cookies. A command that fails or takes more than a minute fails the test, with the
 //! address the browser was at.
 
-use crate::{folder::Folder, process::Guarded, programs::tree, provider::packages};
+use crate::{
+    folder::Folder,
+    process::{Guarded, PATIENCE},
+    programs::tree,
+    provider::packages,
+};
 use serde_json::{Value, json};
 use std::{
     cell::RefCell,
@@ -12,7 +17,6 @@ use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
     process::{Command, Stdio},
-    time::Duration,
 };
 
 /// A browser.
@@ -33,7 +37,7 @@ impl Browser {
         );
         let folder = Folder::new("browser");
         let (ours, theirs) = UnixStream::pair().unwrap();
-        ours.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        ours.set_read_timeout(Some(4 * PATIENCE)).unwrap();
         let log = std::fs::File::create(folder.path().join("browser.log")).unwrap();
         let mut command = Command::new("node");
         command.arg(tree().join("tests/web/browser.mjs")).arg(folder.path()).env("WEB_PACKAGES", packages());

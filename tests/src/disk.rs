@@ -1,7 +1,10 @@
 //! Small disks of their own, to fill and to freeze. Both need the right to mount, which a test run may not have.
 
-use crate::{folder::Folder, process::run};
-use std::{path::Path, process::Command, time::Duration};
+use crate::{
+    folder::Folder,
+    process::{PATIENCE, run},
+};
+use std::{path::Path, process::Command};
 
 /// A mounted file system in a temporary folder, unmounted with the value.
 #[derive(Debug)]
@@ -12,7 +15,7 @@ pub struct Disk {
 fn done(program: &str, arguments: &[&str]) -> bool {
     let known = Command::new("sh").args(["-c", &format!("command -v {program}")]).output();
     known.is_ok_and(|found| found.status.success())
-        && run(Command::new(program).args(arguments), b"", Duration::from_secs(60)).code == 0
+        && run(Command::new(program).args(arguments), b"", PATIENCE).code == 0
 }
 
 impl Disk {

@@ -27,7 +27,7 @@ impl Endpoint {
             ("PGDATABASE", self.database.clone()),
             ("PGSSLMODE", self.sslmode.into()),
             ("PGGSSENCMODE", "disable".into()),
-            ("PGCONNECT_TIMEOUT", "15".into()),
+            ("PGCONNECT_TIMEOUT", "60".into()),
             ("PGAPPNAME", "tests".into()),
         ]
     }

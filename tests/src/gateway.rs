@@ -7,7 +7,7 @@ use crate::{
     certificates::Authority,
     endpoint::Endpoint,
     folder::Folder,
-    process::{Finished, Guarded, run, wait_until},
+    process::{Finished, Guarded, PATIENCE, run, wait_until},
     programs::program,
     rules::Bundle,
     server::{PASSWORD, Postgres, free_port},
@@ -19,7 +19,7 @@ use std::{
     os::unix::fs::PermissionsExt as _,
     process::{Command, ExitStatus, Stdio},
     sync::{Mutex, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// Users every gateway under test knows, with their groups. All have [`PASSWORD`].
@@ -302,7 +302,7 @@ impl Gateway {
     /// Waits until it says it is ready; panics with its log if it ends or takes too long.
     #[track_caller]
     pub fn wait_ready(&self) {
-        wait_until("the gateway is ready", Duration::from_secs(30), || {
+        wait_until("the gateway is ready", 2 * PATIENCE, || {
             if let Some(status) = self.process.lock().unwrap().ended() {
                 panic!("the gateway ended with {status}:\n{}", self.log());
             }
@@ -330,7 +330,7 @@ impl Gateway {
     pub fn kill(&self) {
         let mut process = self.process.lock().unwrap();
         process.signal("KILL");
-        process.wait(Duration::from_secs(5)).expect("SIGKILL ends a process");
+        process.wait(PATIENCE).expect("SIGKILL ends a process");
     }
 
     /// Waits for its end.
@@ -364,7 +364,7 @@ impl Gateway {
     /// GET on the metrics listener; `None` when nobody answers.
     pub fn http(&self, path: &str) -> Option<String> {
         let mut socket = TcpStream::connect(("127.0.0.1", self.metrics)).ok()?;
-        socket.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+        socket.set_read_timeout(Some(PATIENCE)).ok()?;
         write!(socket, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
         let mut answer = Vec::new();
         socket.read_to_end(&mut answer).ok()?;
@@ -383,7 +383,7 @@ impl Gateway {
     pub fn tidegate(&self, arguments: &[&str]) -> Finished {
         let mut command = Command::new(program("tidegate"));
         command.args(arguments).current_dir(self.folder.path());
-        run(&mut command, b"", Duration::from_secs(120))
+        run(&mut command, b"", 2 * PATIENCE)
     }
 
     /// The audit log as JSON lines, decoded.
@@ -391,11 +391,9 @@ impl Gateway {
     pub fn records(&self) -> Vec<serde_json::Value> {
         let show = || self.tidegate(&["audit", "show", "--json", "audit"]);
         let mut shown = show();
-        // The end of a log that is being written can be a block that is not there yet.
-        for _ in 0..20 {
-            if shown.code == 0 {
-                break;
-            }
+        // The end of a log that is being written can be a block that is not there yet; its writer may stand still meanwhile.
+        let began = Instant::now();
+        while shown.code != 0 && self.alive() && began.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_millis(50));
             shown = show();
         }

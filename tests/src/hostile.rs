@@ -4,13 +4,12 @@
 //! It logs in any client by `AuthenticationOk`, answers each statement until its script takes over, and keeps every byte it
 //! received for inspection.
 
-use crate::wire;
+use crate::{process::PATIENCE, wire};
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
-    time::Duration,
 };
 
 /// What the fake does on each connection.
@@ -59,7 +58,7 @@ impl Hostile {
 }
 
 fn serve(mut socket: TcpStream, script: &Script, seen: &Mutex<Vec<u8>>) -> Option<()> {
-    socket.set_read_timeout(Some(Duration::from_secs(30))).ok()?;
+    socket.set_read_timeout(Some(PATIENCE)).ok()?;
     let head = untagged(&mut socket, seen)?;
     if head.get(..4)? == 80_877_103_u32.to_be_bytes() {
         socket.write_all(b"N").ok()?;

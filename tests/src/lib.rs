@@ -16,6 +16,7 @@ pub mod endpoint;
 pub mod folder;
 pub mod gateway;
 pub mod hostile;
+pub mod ports;
 pub mod process;
 pub mod programs;
 pub mod provider;

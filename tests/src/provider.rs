@@ -5,7 +5,7 @@
 
 use crate::{
     folder::Folder,
-    process::{Guarded, run, wait_until},
+    process::{Guarded, PATIENCE, run, wait_until},
     programs::{target, tree},
     server::free_port,
 };
@@ -108,7 +108,7 @@ impl Plan {
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let process = Guarded::start(&mut command, "TERM", folder.path());
         let provider = Provider { port, folder, _process: process };
-        wait_until("the OpenID provider answers", Duration::from_secs(60), || {
+        wait_until("the OpenID provider answers", 2 * PATIENCE, || {
             provider.http("GET", "/.well-known/openid-configuration", None).is_some_and(|(status, _)| status == 200)
         });
         provider
@@ -173,7 +173,7 @@ impl Provider {
     /// A request; `None` when nobody answers.
     pub fn http(&self, method: &str, path: &str, form: Option<&str>) -> Option<(u16, String)> {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        socket.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+        socket.set_read_timeout(Some(PATIENCE)).ok()?;
         let body = form.unwrap_or_default();
         write!(
             socket,

@@ -5,7 +5,7 @@
 use crate::{
     certificates::Authority,
     folder::Folder,
-    process::{Finished, Guarded, run, wait_until},
+    process::{Finished, Guarded, PATIENCE, run, wait_until},
     programs::{target, tree},
     server::free_port,
 };
@@ -37,7 +37,7 @@ fn packages() -> &'static Path {
 #[track_caller]
 pub fn python(text: &str, arguments: &[&str]) -> Finished {
     let mut command = Command::new(packages().join("venv/bin/python"));
-    run(command.arg("-c").arg(text).args(arguments), b"", Duration::from_secs(120))
+    run(command.arg("-c").arg(text).args(arguments), b"", 2 * PATIENCE)
 }
 
 /// rsyslog that takes syslog over TLS on loopback and writes structured data and message of each event as a line.
@@ -86,14 +86,14 @@ impl Rsyslog {
         command.arg(self.folder.path().join("pid")).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         self.process = Some(Guarded::start(&mut command, "TERM", Path::new("")));
         let port = self.port;
-        wait_until("rsyslog listens", Duration::from_secs(20), || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        wait_until("rsyslog listens", PATIENCE, || TcpStream::connect(("127.0.0.1", port)).is_ok());
     }
 
     /// Stops it and starts it again on the same port.
     pub fn restart(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.signal("TERM");
-            process.wait(Duration::from_secs(10)).expect("rsyslog ends");
+            process.wait(PATIENCE).expect("rsyslog ends");
         }
         self.run();
     }
@@ -128,7 +128,7 @@ impl ObjectStore {
         command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         let process = Guarded::start(&mut command, "TERM", folder.path());
-        wait_until("the store listens", Duration::from_secs(60), || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        wait_until("the store listens", 2 * PATIENCE, || TcpStream::connect(("127.0.0.1", port)).is_ok());
         let store = Self { port, _process: process, _folder: folder };
         store.python(&format!("s3.create_bucket(Bucket='{BUCKET}', ObjectLockEnabledForBucket=True)")).success();
         store
@@ -203,7 +203,7 @@ fn serve(
     count: &AtomicUsize,
     answer: &impl Fn(usize, &Request) -> Answer,
 ) -> std::io::Result<()> {
-    socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+    socket.set_read_timeout(Some(PATIENCE))?;
     let mut reader = BufReader::new(socket.try_clone()?);
     let mut line = String::new();
     reader.read_line(&mut line)?;

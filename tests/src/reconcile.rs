@@ -6,7 +6,7 @@
 use crate::{
     endpoint::Endpoint,
     gateway::{Gateway, Setup},
-    process::wait_until,
+    process::{PATIENCE, wait_until},
     rules::Bundle,
     server::Postgres,
     wire::{Wire, bind, execute, parse, query, sync},
@@ -27,6 +27,8 @@ roles:
 ";
 /// Clients at a time.
 const CLIENTS: usize = 8;
+/// Statements that were answered before a kill.
+const WORK: usize = 60;
 /// Rounds between two looks at the whole log.
 const VERIFIED_EVERY: usize = 25;
 
@@ -65,11 +67,18 @@ impl fmt::Display for Account {
     }
 }
 
+/// What the clients of a round have done so far.
+#[derive(Default)]
+struct Progress {
+    logins: AtomicUsize,
+    answers: AtomicUsize,
+}
+
 /// Statements until the gateway is gone: the texts that were answered.
-fn load(endpoint: &Endpoint, who: &str, working: &AtomicUsize) -> Vec<String> {
+fn load(endpoint: &Endpoint, who: &str, progress: &Progress) -> Vec<String> {
     let mut answered = Vec::new();
     let mut wire = Wire::login(endpoint);
-    working.fetch_add(1, Ordering::Relaxed);
+    progress.logins.fetch_add(1, Ordering::Relaxed);
     for number in 0..1_000_000 {
         let mark = format!("mark {who} {number}");
         let sql = match number % 4 {
@@ -86,6 +95,7 @@ fn load(endpoint: &Endpoint, who: &str, working: &AtomicUsize) -> Vec<String> {
             break;
         }
         answered.push(sql);
+        progress.answers.fetch_add(1, Ordering::Relaxed);
     }
     answered
 }
@@ -99,17 +109,21 @@ pub fn rounds(rounds: usize, told: &mut dyn FnMut(usize)) -> Account {
     let mut account = Account { rounds, ..Account::default() };
     let mut answered = Vec::new();
     for round in 0..rounds {
-        let (endpoint, working) = (gateway.endpoint("app"), AtomicUsize::new(0));
+        let (endpoint, progress) = (gateway.endpoint("app"), Progress::default());
         std::thread::scope(|scope| {
             let clients: Vec<_> = (0..CLIENTS)
                 .map(|client| {
-                    let (endpoint, working) = (endpoint.clone(), &working);
-                    scope.spawn(move || load(&endpoint, &format!("{round} {client}"), working))
+                    let (endpoint, progress) = (endpoint.clone(), &progress);
+                    scope.spawn(move || load(&endpoint, &format!("{round} {client}"), progress))
                 })
                 .collect();
-            // Times that fall everywhere: in logins, in commits, at segments' ends. On a busy machine logins take long.
+            // Times that fall everywhere: in logins, in commits, at segments' ends. On a busy machine all of it takes long.
             let begun = Instant::now();
-            while working.load(Ordering::Relaxed) < CLIENTS - round % 3 && begun.elapsed() < Duration::from_secs(5) {
+            let under_load = || {
+                progress.logins.load(Ordering::Relaxed) >= CLIENTS - round % 3
+                    && progress.answers.load(Ordering::Relaxed) >= WORK
+            };
+            while !under_load() && begun.elapsed() < PATIENCE {
                 std::thread::sleep(Duration::from_millis(5));
             }
             std::thread::sleep(Duration::from_millis(20 + (round as u64 * 7919) % 400));
@@ -124,12 +138,13 @@ pub fn rounds(rounds: usize, told: &mut dyn FnMut(usize)) -> Account {
         }
         told(round + 1);
     }
-    wait_until("the server is done", Duration::from_secs(30), || {
-        let active = "select count(*) from pg_stat_activity where usename = 'app' and state = 'active'";
-        server.sql("postgres", active).trim() == "0"
-    });
     gateway.signal("TERM");
-    gateway.wait_end(Duration::from_secs(40)).expect("it ends");
+    gateway.wait_end(2 * PATIENCE).expect("it ends");
+    // A process of the server's that stood still at a kill runs what it was sent before, then notices that nobody is there.
+    wait_until("the server is done", PATIENCE, || {
+        let left = "select count(*) from pg_stat_activity where usename = 'app'";
+        server.sql("postgres", left).trim() == "0"
+    });
     verified(&gateway, &mut account);
     compare(&mut account, &answered, &gateway, &server);
     account

@@ -2,7 +2,7 @@
 
 use crate::{
     folder::Folder,
-    process::{Finished, run},
+    process::{Finished, PATIENCE, run},
     programs::{program, tree},
     server::{PASSWORD, Postgres},
 };
@@ -10,7 +10,6 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
-    time::Duration,
 };
 
 /// A compiled bundle.
@@ -95,7 +94,7 @@ impl Bundle {
         let path = folder.path().join("policy.tgb");
         let mut compile = Command::new(program("policy-compiler"));
         compile.arg("compile").args(files).arg("--catalog").arg(catalog).arg("-o").arg(&path);
-        run(&mut compile, b"", Duration::from_secs(60)).success();
+        run(&mut compile, b"", 2 * PATIENCE).success();
         Self { bytes: std::fs::read(path).unwrap(), target }
     }
 }
@@ -109,12 +108,12 @@ pub fn snapshot(files: &[PathBuf], target: &str, server: &Postgres, to: &Path) -
         .args(["--target", target, "--address", &format!("127.0.0.1:{}", server.port()), "--tls", "disable", "-o"])
         .arg(to)
         .env("PGPASSWORD", PASSWORD);
-    run(&mut command, b"", Duration::from_secs(60))
+    run(&mut command, b"", 2 * PATIENCE)
 }
 
 /// Runs `policy-compiler` with these arguments.
 pub fn compiler(arguments: &[&str], folder: &Path) -> Finished {
-    run(Command::new(program("policy-compiler")).args(arguments).current_dir(folder), b"", Duration::from_secs(60))
+    run(Command::new(program("policy-compiler")).args(arguments).current_dir(folder), b"", 2 * PATIENCE)
 }
 
 /// The example rule files.

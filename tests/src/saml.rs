@@ -1,14 +1,16 @@
 //! A real SAML identity provider: SimpleSAMLphp of Debian's package, on PHP's own server, with people and groups.
 //!
 //! It signs responses and assertions, takes only requests that are signed by the certificate it was told, and asks for a
-//! password (`NAMEpass`). Only the standard library is used, so that tests of other crates can include this file.
+//! password (`NAMEpass`). Only the standard library is used and `ports` beside it, so that tests of other crates can include
+//! both files.
 
+use super::ports::free_port;
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
     fs,
     io::{Read as _, Write as _},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -71,9 +73,7 @@ impl SamlProvider {
             fs::create_dir_all(folder.join(part)).expect("a folder");
         }
         key_pair(&folder.join("cert"), "idp");
-        let free = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-        let port = free.local_addr().expect("its number").port();
-        drop(free);
+        let port = free_port();
         let write = |name: &str, text: String| fs::write(folder.join(name), format!("<?php {text}")).expect("a file");
         let home = folder.display();
         write(
@@ -130,7 +130,7 @@ impl SamlProvider {
             .spawn()
             .expect("PHP starts");
         let provider = Self { port, folder: folder.to_owned(), server };
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_secs(120);
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < until, "SimpleSAMLphp does not answer: {}", provider.log());
             std::thread::sleep(Duration::from_millis(50));
@@ -208,7 +208,7 @@ impl SamlProvider {
         cookies: &mut BTreeMap<String, String>,
     ) -> (u16, Option<String>, String) {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).expect("the provider listens");
-        socket.set_read_timeout(Some(Duration::from_secs(30))).expect("a limit");
+        socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a limit");
         let jar: Vec<_> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         // In one piece: the server may answer, and close, before it has read to the end.
         let request = format!(

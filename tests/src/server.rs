@@ -9,17 +9,19 @@ use crate::{
     clients,
     endpoint::Endpoint,
     folder::Folder,
-    process::{Finished, Guarded, run, wait_until},
+    process::{Finished, Guarded, PATIENCE, run, wait_until},
 };
 use std::{
     fs,
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
     time::Duration,
 };
+
+pub use crate::ports::free_port;
 
 /// Password of every user.
 pub const PASSWORD: &str = "correct horse 9 battery";
@@ -53,7 +55,7 @@ impl Postgres {
         let password_file = folder.write("password", PASSWORD);
         if running_as_root() {
             let owner = format!("{}:", server_user());
-            run(Command::new("chown").arg("-R").arg(owner).arg(folder.path()), b"", Duration::from_secs(10)).success();
+            run(Command::new("chown").arg("-R").arg(owner).arg(folder.path()), b"", PATIENCE).success();
         }
         run(
             as_server_user(&server_program("initdb"))
@@ -100,7 +102,7 @@ impl Postgres {
         // SIGINT is PostgreSQL's "fast shutdown": sessions are ended, files are left in order.
         let process = Guarded::start(&mut command, "INT", folder.path());
         let server = Self { port, folder, process };
-        wait_until("the server accepts logins", Duration::from_secs(60), || {
+        wait_until("the server accepts logins", 2 * PATIENCE, || {
             TcpStream::connect(("127.0.0.1", port)).is_ok() && server.try_sql("postgres", "select 1").code == 0
         });
         server.sql(
@@ -138,7 +140,7 @@ impl Postgres {
 
     /// Runs SQL as superuser.
     pub fn try_sql(&self, database: &str, text: &str) -> Finished {
-        run(&mut self.psql(database), text.as_bytes(), Duration::from_secs(60))
+        run(&mut self.psql(database), text.as_bytes(), 2 * PATIENCE)
     }
 
     /// Where clients connect directly.
@@ -175,11 +177,6 @@ impl Postgres {
             .args(["-p", &self.port.to_string()]);
         command
     }
-}
-
-/// A port nobody listens on at this moment.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A server program (`initdb`, `postgres`), from the newest installed version.
@@ -224,6 +221,6 @@ fn put(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
     if running_as_root() {
-        run(Command::new("chown").arg(format!("{}:", server_user())).arg(path), b"", Duration::from_secs(10)).success();
+        run(Command::new("chown").arg(format!("{}:", server_user())).arg(path), b"", PATIENCE).success();
     }
 }

@@ -1,12 +1,12 @@
 //! Somebody at the console without a browser: plain HTTP with cookies, each request as it is told, redirects not followed.
 
+use crate::process::PATIENCE;
 use serde_json::Value;
 use std::{
     cell::RefCell,
     collections::BTreeMap,
     io::{Read as _, Write as _},
     net::TcpStream,
-    time::Duration,
 };
 
 /// A visitor with cookies of its own.
@@ -115,7 +115,7 @@ impl Visitor {
     #[track_caller]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
         let mut socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let jar: Vec<_> = self.cookies.borrow().iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut head = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n", self.port);
         for (name, value) in headers {

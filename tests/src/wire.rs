@@ -3,7 +3,7 @@
 //! It exists to say what no driver would, and to compare replies to the byte. Login is proper (SCRAM, md5, clear text), so
 //! the interesting part starts after it. Reads have a deadline: a peer that says nothing fails the test instead of hanging it.
 
-use crate::endpoint::Endpoint;
+use crate::{endpoint::Endpoint, process::PATIENCE};
 use postgres_protocol::authentication::{
     md5_hash,
     sasl::{ChannelBinding, SCRAM_SHA_256, ScramSha256},
@@ -83,9 +83,6 @@ impl fmt::Debug for Wire {
         write!(f, "Wire({:?})", self.socket.peer_addr())
     }
 }
-
-/// How long a read waits before the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(20);
 
 impl Wire {
     /// Opens a connection and sends nothing.

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     process::Command,
 };
 
@@ -232,4 +233,38 @@ fn the_table_has_no_cycle() {
         assert!(!free.is_empty(), "a cycle among the crates that are left");
         done.extend(free);
     }
+}
+
+/// `./test` looks for no examples in comments, which takes a compiler's work for each crate.
+#[test]
+fn no_comment_has_an_example_that_nobody_runs() {
+    const OTHER_LANGUAGES: [&str; 2] = ["text", "yaml"];
+    let (mut wrong, mut files) = (Vec::new(), 0);
+    let mut folders = vec![tests::programs::tree().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy();
+            if path.is_dir() && !name.starts_with('.') && name != "target" && name != "node_modules" {
+                folders.push(path);
+                continue;
+            }
+            if path.extension().is_none_or(|extension| extension != "rs") {
+                continue;
+            }
+            files += 1;
+            let mut inside = false;
+            for (at, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+                let line = line.trim_start();
+                let comment = line.strip_prefix("//!").or_else(|| line.strip_prefix("///"));
+                let Some(fence) = comment.and_then(|text| text.trim_start().strip_prefix("```")) else { continue };
+                if !inside && !OTHER_LANGUAGES.contains(&fence) {
+                    wrong.push(format!("{}:{}: ```{fence}", path.display(), at + 1));
+                }
+                inside = !inside;
+            }
+        }
+    }
+    assert!(files > 400, "{files} files");
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

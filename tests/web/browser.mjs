@@ -7,12 +7,13 @@ import { createInterface } from 'node:readline'
 
 const { chromium } = createRequire(process.env.WEB_PACKAGES + '/')('playwright-core')
 const browser = await chromium.launch({
+    timeout: 120_000,
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     // Root needs no sandbox; the certificates are those of the tests' own authority.
     args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--no-first-run', '--ignore-certificate-errors'],
 })
 const context = await browser.newContext({ ignoreHTTPSErrors: true })
-context.setDefaultTimeout(15_000)
+context.setDefaultTimeout(60_000)
 await context.grantPermissions(['clipboard-read', 'clipboard-write'])
 // Nothing outside of this machine is ever asked.
 await context.route((url) => !['127.0.0.1', 'localhost'].includes(url.hostname), (route) => route.abort())

@@ -133,8 +133,14 @@ fn counters(metrics: &Metrics, page: &mut Page) {
     let names: Vec<&str> = cores.first().into_iter().flatten().map(|(name, _)| *name).collect();
     for (i, name) in names.into_iter().enumerate() {
         // The numbers that go down.
-        const GAUGES: [&str; 5] =
-            ["sessions_open", "core_failed", "audit_ring_used_bytes", "audit_pressure", "audit_on_spare"];
+        const GAUGES: [&str; 6] = [
+            "sessions_open",
+            "connections_cleaning",
+            "core_failed",
+            "audit_ring_used_bytes",
+            "audit_pressure",
+            "audit_on_spare",
+        ];
         let gauge = GAUGES.contains(&name);
         let full = if gauge { format!("tidegate_{name}") } else { format!("tidegate_{name}_total") };
         page.family(&full, if gauge { "gauge" } else { "counter" }, &format!("{}.", name.replace('_', " ")));

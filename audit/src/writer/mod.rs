@@ -496,12 +496,11 @@ impl<D: Device> CoreAudit<D> {
                 return Poll::Ready(false);
             }
             let asked = state.closing || state.wanted > state.ring.sealed_sequence();
-            if pending >= PENDING_BYTES_MAX || (pending > 0 && state.closing) {
-                return Poll::Ready(true);
-            }
-            if pending > 0 && asked {
+            let full = pending >= PENDING_BYTES_MAX;
+            if full || (pending > 0 && asked) {
                 let waiting = state.waiters.len();
-                let left = state.gathering.left_ns(|| self.device.mono_ns(), waiting);
+                let at_once = full || state.closing;
+                let left = if at_once { 0 } else { state.gathering.left_ns(|| self.device.mono_ns(), waiting) };
                 if left > 0 {
                     let left = Duration::from_nanos(left);
                     let timer = gathering.get_or_insert_with(|| Box::pin(self.device.sleep(left)));
@@ -510,6 +509,7 @@ impl<D: Device> CoreAudit<D> {
                         return Poll::Pending;
                     }
                 }
+                // However it ended, the next one begins with a time of its own.
                 *gathering = None;
                 state.gathering.over(waiting);
                 return Poll::Ready(true);

@@ -73,7 +73,7 @@ fn header<'a>(head: &'a str, name: &str) -> &'a str {
     line.unwrap_or_else(|| panic!("no {name} in {head}")).split_once(':').unwrap().1.trim()
 }
 
-const WAIT: Duration = Duration::from_secs(10);
+const WAIT: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_request_is_told_signed_by_both_secrets_without_protected_data_and_again_until_it_is_taken() {
@@ -101,11 +101,8 @@ fn a_request_is_told_signed_by_both_secrets_without_protected_data_and_again_unt
         &[("vote", "deny"), ("reason", "not without a ticket"), ("digest", &"01".repeat(32))],
     );
     assert_eq!(denied.status, 303);
-    let mut events = Vec::new();
-    while let Ok((_, body)) = came.recv_timeout(Duration::from_secs(1)) {
-        events.push(serde_json::from_str::<Value>(&body).unwrap()["type"].as_str().unwrap().to_owned());
-    }
-    assert!(events.contains(&"request.denied".to_owned()), "{events:?}");
+    let event = |(_, body): Came| serde_json::from_str::<Value>(&body).unwrap()["type"].clone();
+    while event(came.recv_timeout(WAIT).unwrap()) != "request.denied" {}
 }
 
 #[test]
@@ -181,7 +178,7 @@ fn forged_votes_are_refused_and_recorded() {
     let now_s = served.engine.clock().now_s();
     let at = now_s.to_string();
     let good = sign(&SECRET, "m1", &at, &body);
-    let (late, early) = ((now_s - 301).to_string(), (now_s + 305).to_string());
+    let (late, early) = ((now_s - 301).to_string(), (now_s + 600).to_string());
     let spaced = body.replace(':', ": ");
     let signed = |secret: &[u8], id: &str, at: &str| sign(secret, id, at, &body);
     let padded = format!("0{at}");
@@ -299,9 +296,13 @@ fn forged_votes_are_refused_and_recorded() {
 #[test]
 fn a_stranger_does_not_fill_the_log() {
     let (served, _) = with_machine();
+    let before = served.kinds().len();
     let statuses: Vec<u16> = (0..100).map(|_| send(&served, &[], "{}").0).collect();
-    assert!(statuses[0] == 401 && statuses[99] == 429, "{statuses:?}");
-    assert!(served.kinds().len() < 60);
+    // Every two seconds of a slow machine let one more in.
+    let judged = statuses.iter().filter(|status| **status == 401).count();
+    assert!(statuses[0] == 401 && judged < 60, "{statuses:?}");
+    assert!(statuses.iter().all(|status| matches!(status, 401 | 429)), "{statuses:?}");
+    assert_eq!(served.kinds().len() - before, judged);
 }
 
 #[test]

@@ -61,6 +61,8 @@ counters! {
     cancels,
     /// Sessions that took a connection which another had left.
     connections_reused,
+    /// Connections that a session has left and that are being cleaned for another (gauge).
+    connections_cleaning,
     /// Conversations ended by a protocol fault.
     faults,
     /// Panics caught.

@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 pub(crate) const DRIVERS: [Driver; 2] = [Driver::Uring, Driver::Glommio];
+/// A wait that is longer is a failure.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 const PASSWORD: &[u8] = b"a word to pass";
 
 pub(crate) fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
@@ -162,7 +164,7 @@ pub(crate) fn start(
         segment_bytes: 1 << 20,
         spare_directory: None,
         heartbeat: Duration::ZERO,
-        audit_wait_max: Duration::from_secs(5),
+        audit_wait_max: LIMIT,
         recipients: vec![],
         build: "test".into(),
     };
@@ -179,7 +181,7 @@ pub(crate) fn start(
 /// Opens a connection and says nothing.
 pub(crate) fn connect(gateway: &Gateway) -> TcpStream {
     let socket = TcpStream::connect(gateway.listening()[0]).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.set_read_timeout(Some(LIMIT)).unwrap();
     socket
 }
 
@@ -243,7 +245,7 @@ pub(crate) fn on(gateway: &Gateway, core: usize, errand: impl FnOnce(&Rc<Core>) 
 }
 
 pub(crate) fn wait(what: &str, mut until: impl FnMut() -> bool) {
-    let limit = Instant::now() + Duration::from_secs(20);
+    let limit = Instant::now() + LIMIT;
     while !until() {
         assert!(Instant::now() < limit, "{what}");
         std::thread::sleep(Duration::from_millis(5));

@@ -20,6 +20,7 @@ use session::Host as _;
 use std::cell::{Cell, RefCell};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -95,6 +96,12 @@ impl Spares {
         }
     }
 
+    /// How many are kept, and how many are being cleaned.
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> (usize, usize) {
+        (self.kept.borrow().len(), self.under_way.get())
+    }
+
     /// Closes what nobody took for long, or is old.
     pub(crate) fn expire(&self, now_ns: u64) {
         let over = |since: u64, limit: Duration| u128::from(now_ns.saturating_sub(since)) >= limit.as_nanos();
@@ -151,10 +158,10 @@ pub(crate) fn keep(core: &Rc<Core>, upstream: Upstream) {
     if under_way >= ticket.reuse.connections {
         return driver::spawn(say_goodbye(upstream.stream));
     }
-    core.spares.under_way.set(under_way + 1);
+    core.set_cleaning(under_way + 1);
     let core = Rc::clone(core);
     driver::spawn(async move {
-        let _place = Place(&core.spares.under_way);
+        let _place = Place(&core);
         let Some(handle) = core.enter() else { return };
         core.limit(&handle, CLEAN_LIMIT, "clean_timeout");
         let mut upstream = upstream;
@@ -174,12 +181,19 @@ pub(crate) fn keep(core: &Rc<Core>, upstream: Upstream) {
     });
 }
 
+impl Core {
+    fn set_cleaning(&self, count: usize) {
+        self.spares.under_way.set(count);
+        self.metrics.counters.connections_cleaning.store(count as u64, Ordering::Relaxed);
+    }
+}
+
 /// A place among the connections that are being cleaned.
-struct Place<'a>(&'a Cell<usize>);
+struct Place<'a>(&'a Core);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.set(self.0.get().saturating_sub(1));
+        self.0.set_cleaning(self.0.spares.under_way.get().saturating_sub(1));
     }
 }
 

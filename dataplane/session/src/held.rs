@@ -14,7 +14,7 @@ use crate::host::Host;
 use crate::judged::{Judged, Verdicts, word};
 use crate::refused::{Refused, block};
 use crate::sealed::{Moment, Parameters};
-use crate::serve::{NOT_RECORDED, Session, not_recorded};
+use crate::serve::{NOT_RECORDED, Session, not_recorded, text_of};
 use crate::settings;
 use audit::record::{Actor, Approval, Record};
 use contract::{Fault, Given, Refusal, Serving, Verdict, Via};
@@ -280,10 +280,7 @@ impl<S: Serving<Verdicts>> Session<S> {
 
     /// Text of the statement.
     fn parked_text<'a>(&'a self, parked: &'a Parked) -> &'a [u8] {
-        match parked.via {
-            Via::Simple => self.serving.text(&self.down),
-            Via::Prepare | Via::Execute => parked.token.text.as_bytes(),
-        }
+        text_of(&self.serving, &self.down, &parked.token, parked.via)
     }
 
     /// Asks about the statement as it is now.
@@ -294,10 +291,12 @@ impl<S: Serving<Verdicts>> Session<S> {
             let hint = Some("Bind it again.".to_owned());
             return Err(Refusal { code: code::CANNOT_WAIT, rule: hold.rule.name, message, hint, position: None });
         };
-        if self.must_not_wait(parked) && !self.settings.are_known() {
+        if self.must_not_wait(parked) && !(self.settings.are_known() && self.is_sure(&parked.token)) {
             // An approval would be for this very question, and it does not wait for one.
-            let message = "the statement is held, and what was set in its transaction is not known for sure".to_owned();
-            let hint = Some("Set parameters before the transaction begins, each by a SET of its own.".to_owned());
+            let message = "the statement is held, and what it means here is not known for sure".to_owned();
+            let hint = "Set parameters before the transaction begins, each by a SET of its own, and do without cursors \
+                        and temporary relations.";
+            let hint = Some(hint.to_owned());
             return Err(Refusal { code: code::CANNOT_WAIT, rule: hold.rule.name, message, hint, position: None });
         }
         let Some(random) = host.random() else { return Err(self.said_no(parked, "", "unavailable")) };
@@ -334,7 +333,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             digest: parked.digest,
             text: Zeroizing::new(text.to_vec()),
             parameters: approval::shown(&given, parked.token.guarded),
-            sent: self.for_estimate(&given, hold.rows_over),
+            sent: self.for_estimate(&parked.token, &given, hold.rows_over),
             tables: parked.token.tables.to_vec(),
             classes: self.classes(&parked.token, masking),
             marks,
@@ -348,10 +347,10 @@ impl<S: Serving<Verdicts>> Session<S> {
     }
 
     /// Parameters for an estimate, which another session asks for.
-    fn for_estimate(&self, given: &Given, rows_over: u64) -> Option<Vec<approval::Sent>> {
+    fn for_estimate(&self, token: &Judged, given: &Given, rows_over: u64) -> Option<Vec<approval::Sent>> {
         let known = given.digest.is_none() || given.values.is_some();
         let sent = || if rows_over > 0 { approval::sent(given) } else { Vec::new() };
-        (known && !self.names.own_path && self.settings.are_plain()).then(sent)
+        (known && !self.names.own_path && self.is_sure(token) && self.settings.are_plain()).then(sent)
     }
 
     /// What becomes of the columns of the results.
@@ -390,11 +389,16 @@ impl<S: Serving<Verdicts>> Session<S> {
         classes
     }
 
+    /// The text and what is known of the session's settings say all of what the statement does here.
+    fn is_sure(&self, token: &Judged) -> bool {
+        let of_cursor = token.facts.statements.iter().any(|statement| statement.of_cursor);
+        self.serving.is_read_anew() && !self.names.shadows && !of_cursor && !settings::reads(&token.facts)
+    }
+
     fn digest(&self, parked: &Parked, given: &Given, masking: &[(String, String, String)]) -> [u8; 32] {
         let info = &self.info;
         let rule = self.rule(parked).map(|hold| hold.rule.name).unwrap_or_default();
-        let sure = self.serving.is_read_anew() && !settings::reads(&parked.token.facts);
-        let settings = self.settings.digest(&parked.asked, sure);
+        let settings = self.settings.digest(&parked.asked, self.is_sure(&parked.token));
         let bound = Bound {
             issuer: &info.issuer,
             subject: &info.subject,

@@ -21,6 +21,8 @@ pub struct Names {
     temporary: HashSet<String>,
     /// The session has, or may have, another search path than its account is given.
     pub own_path: bool,
+    /// It has, or may have, relations or types of its own that come before others of their names.
+    pub shadows: bool,
 }
 
 impl policy::Names for Names {
@@ -95,6 +97,11 @@ impl Names {
     #[must_use]
     pub fn new(own_path: bool) -> Self {
         Self { own_path, ..Self::default() }
+    }
+
+    /// These statements go upstream. What is made stays noted: it may be gone again, or have another name.
+    pub fn follow(&mut self, statements: &[Arc<Statement>]) {
+        self.shadows |= statements.iter().any(|statement| statement.shadows);
     }
 
     /// Names of relations mean to this session what they mean to every other of its account.

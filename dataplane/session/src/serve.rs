@@ -343,6 +343,7 @@ impl<S: Serving<Verdicts>> Session<S> {
     fn forward<H: Host>(&mut self, host: &H, token: Rc<Judged>, number: u64, recorded: Recorded) -> Result<(), Fault> {
         drop(recorded);
         self.close_names(&token);
+        self.names.follow(&token.facts.statements);
         self.follow_settings(&token, number);
         if !self.names.own_path && token.moves_path {
             // Whatever becomes of it, from here on a name without a schema may mean that of any.
@@ -357,18 +358,17 @@ impl<S: Serving<Verdicts>> Session<S> {
 
     /// What parameters of the session are after it is known only when its transaction has ended well.
     fn follow_settings(&mut self, token: &Judged, number: u64) {
-        if !token.sets && !self.settings.wait() {
+        // What nobody knows, or what has become another's since it was judged, can set anything.
+        let sets = token.sets || !self.names_still_stand(token);
+        if !sets && !self.settings.wait() {
             return;
         }
         // What was not answered may open a transaction, end one, or take something back.
         let open = self.serving.in_transaction() || self.serving.is_behind();
         let failures = self.serving.failures();
         self.settings.before(open, failures);
-        if token.sets {
-            let text = match token.via {
-                Via::Simple => self.serving.text(&self.down),
-                Via::Prepare | Via::Execute => token.text.as_bytes(),
-            };
+        if sets {
+            let text = text_of(&self.serving, &self.down, token, token.via);
             self.settings.change(number, text, &token.facts, failures, open);
         }
     }
@@ -479,10 +479,7 @@ impl<S: Serving<Verdicts>> Session<S> {
             self.observe(host, number, refusal.code, &refusal.rule, &[])?;
         }
         let since_ns = self.now(host);
-        let text = match via {
-            Via::Simple => self.serving.text(&self.down),
-            Via::Prepare | Via::Execute => token.text.as_bytes(),
-        };
+        let text = text_of(&self.serving, &self.down, &token, via);
         let (text, sealed_text) = self.info.seal_text(number, text);
         let (digest, sealed_parameters) = self.info.seal_parameters(number, parameters);
         let record = Record::Intent {
@@ -545,10 +542,7 @@ impl<S: Serving<Verdicts>> Session<S> {
     /// Refuses to run what may be run otherwise.
     fn refuse_run<H: Host>(&mut self, host: &H, token: &Judged, via: Via, refusal: Refusal) -> Result<(), Fault> {
         self.statements += 1;
-        let text = match via {
-            Via::Simple => self.serving.text(&self.down),
-            Via::Prepare | Via::Execute => token.text.as_bytes(),
-        };
+        let text = text_of(&self.serving, &self.down, token, via);
         let refused = Refused { statement: self.statements, text, refusal: &refusal };
         block(host, &self.book, &self.info, &refused, &self.grant, self.names.own_path)?;
         self.mark(Moment::Refused);
@@ -779,6 +773,14 @@ impl<S: Serving<Verdicts>> Session<S> {
     #[must_use]
     pub fn info(&self) -> &SessionInfo {
         &self.info
+    }
+}
+
+/// The text of a statement that is held.
+pub(crate) fn text_of<'a>(serving: &impl Serving<Verdicts>, down: &'a Lane, token: &'a Judged, via: Via) -> &'a [u8] {
+    match via {
+        Via::Simple => serving.text(down),
+        Via::Prepare | Via::Execute => token.text.as_bytes(),
     }
 }
 

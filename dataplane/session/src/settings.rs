@@ -5,7 +5,7 @@
 //! otherwise it is one of the question alone. Of two sessions of an account with equal digests, the parameters are equal.
 //! Deliberately absent: what functions and procedures set while they run, where they are not called in the open.
 
-use lineage::facts::FunctionStanding;
+use lineage::facts::{FunctionStanding, FunctionUse};
 use lineage::{Facts, SessionUse, Statement};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,7 +32,7 @@ impl Startup {
     pub fn of(parameters: &[(String, String)]) -> Self {
         let mut all: Vec<(String, &str)> = parameters
             .iter()
-            .map(|(name, value)| (name.to_lowercase(), value.as_str()))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.as_str()))
             .filter(|(name, value)| matters(name, Some(value)))
             .collect();
         all.sort_unstable();
@@ -85,6 +85,8 @@ pub(crate) struct Settings {
     all_open: bool,
     /// Parameters of its own may have been made, which nothing takes out of a connection again.
     own_names: bool,
+    /// The same, and not all of their names are known: the doubt does not end.
+    unseen: bool,
     /// Most sessions change nothing.
     changes: Option<Box<Changes>>,
 }
@@ -148,30 +150,32 @@ impl Settings {
             changes.waiting.push(Waiting { number, change, failures, was_open, succeeded: false });
         }
         if changes.open.len().max(changes.set.len()).max(changes.waiting.len()) > SETTINGS_MAX {
-            self.all_open = true;
+            (self.all_open, self.unseen) = (true, true);
             self.changes = None;
         }
     }
 
     fn doubt(&mut self, statement: &Statement) {
+        // What EXECUTE and FETCH run may be what sets something.
+        if sets_unseen(statement) || matches!(statement.session, SessionUse::Execute(_) | SessionUse::Fetch(_)) {
+            (self.all_open, self.own_names, self.unseen) = (true, true, true);
+        }
         let open = &mut self.changes.get_or_insert_default().open;
-        self.own_names |= match &statement.session {
-            SessionUse::Set { name, .. } => name.contains('.'),
-            SessionUse::SetMany(all) => all.iter().any(|(name, _)| name.contains('.')),
-            _ => sets_unseen(statement),
-        };
         match &statement.session {
-            SessionUse::Set { name, value } if matters(name, value.as_deref()) => drop(open.insert(name.clone())),
-            SessionUse::Reset(name) if name == "all" => self.all_open = true,
-            SessionUse::Reset(name) if matters(name, None) => drop(open.insert(name.clone())),
+            SessionUse::Set { name, value } if matters(name, value.as_deref()) => {
+                self.own_names |= name.contains('.');
+                open.insert(name.clone());
+            }
             SessionUse::SetMany(all) => {
-                let names = all.iter().filter(|(name, value)| matters(name, value.as_deref()));
-                open.extend(names.map(|(name, _)| name.clone()));
+                for (name, _) in all.iter().filter(|(name, value)| matters(name, value.as_deref())) {
+                    self.own_names |= name.contains('.');
+                    open.insert(name.clone());
+                }
             }
             SessionUse::ResetAll => self.all_open = true,
-            // What it runs may be what sets something.
-            SessionUse::Execute(_) | SessionUse::Fetch(_) => self.all_open = true,
-            _ => self.all_open |= sets_unseen(statement),
+            SessionUse::Reset(name) if name == "all" => self.all_open = true,
+            SessionUse::Reset(name) if matters(name, None) => drop(open.insert(name.clone())),
+            _ => {}
         }
     }
 
@@ -232,7 +236,7 @@ impl Settings {
                     changes.reset(name);
                 }
                 Change::ResetAll => {
-                    self.all_open = false;
+                    self.all_open = self.unseen;
                     let names: BTreeSet<String> = std::mem::take(&mut changes.open);
                     let set = std::mem::take(&mut changes.set);
                     names.into_iter().chain(set.into_keys()).for_each(|name| changes.reset(name));
@@ -288,10 +292,28 @@ pub(crate) fn changes(statement: &Statement) -> bool {
     }
 }
 
+/// Functions of the server and of its own extensions that run a text, a cursor or a query by name.
+const RUN_TEXTS: &[&str] = &[
+    "connectby",
+    "crosstab",
+    "crosstab2",
+    "crosstab3",
+    "crosstab4",
+    "cursor_to_xml",
+    "cursor_to_xmlschema",
+    "query_to_xml",
+    "query_to_xml_and_xmlschema",
+    "query_to_xmlschema",
+    "set_config",
+    "ts_rewrite",
+    "ts_stat",
+    "xpath_table",
+];
+
 /// It can set what is not written in it.
 fn sets_unseen(statement: &Statement) -> bool {
-    matches!(statement.kind, "DO" | "CALL")
-        || statement.functions.iter().any(|f| f.name == "set_config" && f.standing != FunctionStanding::Known)
+    let runs = |f: &FunctionUse| f.standing != FunctionStanding::Known && RUN_TEXTS.contains(&f.name.as_str());
+    matches!(statement.kind, "DO" | "CALL") || statement.functions.iter().any(runs)
 }
 
 /// The parameter can change what a statement does. Unknown ones can.
@@ -314,7 +336,7 @@ fn lone_change(statement: &Statement, text: &[u8]) -> Option<Change> {
     match &statement.session {
         SessionUse::Set { .. } if statement.kind != "SET" || says(b"local") || says(b"current") => None,
         SessionUse::Set { name, value: Some(value) } => {
-            let whole = name != "datestyle" || value.contains(',');
+            let whole = name != "datestyle" || is_whole_style(value);
             Some(Change::Set(name.clone(), Sha256::digest(text).into(), whole))
         }
         SessionUse::Set { name, value: None } => Some(Change::Reset(name.clone())),
@@ -323,6 +345,14 @@ fn lone_change(statement: &Statement, text: &[u8]) -> Option<Change> {
         SessionUse::ResetAll => Some(Change::ResetAll),
         _ => None,
     }
+}
+
+/// A date style that says both the form and the order of day and month: `ISO, ISO` is two words and says one of them.
+fn is_whole_style(value: &str) -> bool {
+    let is = |part: &str, list: &[&str]| list.iter().any(|one| part.trim().eq_ignore_ascii_case(one));
+    let (form, order) = (["iso", "sql", "postgres", "german"], ["dmy", "mdy", "ymd"]);
+    let both = |one: &str, other: &str| is(one, &form) && is(other, &order);
+    value.split_once(',').is_some_and(|(one, other)| both(one, other) || both(other, one))
 }
 
 /// It reads parameters by name, so that those count too that say nothing of what other statements mean.

@@ -34,6 +34,9 @@ const TEXT_AND_NUMBERS: &[&str] = &["left", "right"];
 /// Total in the arguments that are dates if the others are constants.
 const DATE: &[&str] = &["date_part", "date_trunc", "extract", "to_char"];
 
+/// Types that a cast to is total, however it is written.
+pub(crate) const TYPES: &[&str] = &["bpchar", "date", "text", "timestamp", "varchar"];
+
 /// Aggregates and window functions that return a value, or something computed from all of them.
 const AGGREGATES: &[&str] = &[
     "any_value",

@@ -8,6 +8,13 @@ use pg_query::protobuf::{DiscardMode, ObjectType, TransactionStmtKind, VariableS
 use super::{At, Walker, names};
 use crate::facts::{Effects, Kind, SessionUse};
 
+/// What makes relations and types.
+pub(super) const MAKES: Effects =
+    Effects::CREATE.with(Effects::CREATE_AS).with(Effects::CREATE_VIEW).with(Effects::CREATE_CODE);
+/// What writes expressions down, to be evaluated later.
+pub(super) const DEFINES: Effects =
+    Effects::CREATE.with(Effects::CREATE_VIEW).with(Effects::CREATE_CODE).with(Effects::ALTER);
+
 impl<'a> Walker<'a> {
     /// A statement at the top of the text.
     pub(super) fn top(&mut self, node: &'a NodeEnum) {
@@ -111,14 +118,29 @@ impl<'a> Walker<'a> {
             NodeEnum::IndexStmt(s) => self.index(s),
             NodeEnum::CreateSeqStmt(s) => self.on_relation(Effects::CREATE, s.sequence.as_ref()),
             NodeEnum::CreateStatsStmt(s) => self.statistics(s),
-            NodeEnum::CompositeTypeStmt(_) | NodeEnum::CreateEnumStmt(_) => self.effects.add(Effects::CREATE),
-            NodeEnum::CreateRangeStmt(_) => self.effects.add(Effects::CREATE.with(Effects::CREATE_CODE)),
-            NodeEnum::DefineStmt(s) => self.effects.add(match s.kind() {
-                ObjectType::ObjectCollation | ObjectType::ObjectTsconfiguration | ObjectType::ObjectTsdictionary => {
-                    Effects::CREATE
+            NodeEnum::CompositeTypeStmt(s) => {
+                self.effects.add(Effects::CREATE);
+                if let Some(name) = s.typevar.as_ref().filter(|name| names::is_own(&name.schemaname)) {
+                    self.own_name(&name.relname);
                 }
-                _ => Effects::CREATE.with(Effects::CREATE_CODE),
-            }),
+            }
+            NodeEnum::CreateEnumStmt(s) => {
+                self.effects.add(Effects::CREATE);
+                self.own_type(&s.type_name);
+            }
+            NodeEnum::CreateRangeStmt(s) => {
+                self.effects.add(Effects::CREATE.with(Effects::CREATE_CODE));
+                self.own_type(&s.type_name);
+            }
+            NodeEnum::DefineStmt(s) => {
+                self.own_type(&s.defnames);
+                self.effects.add(match s.kind() {
+                    ObjectType::ObjectCollation
+                    | ObjectType::ObjectTsconfiguration
+                    | ObjectType::ObjectTsdictionary => Effects::CREATE,
+                    _ => Effects::CREATE.with(Effects::CREATE_CODE),
+                });
+            }
             NodeEnum::ViewStmt(s) => self.view(s),
             NodeEnum::RuleStmt(s) => self.rule(s),
             NodeEnum::CreatePolicyStmt(s) => {
@@ -139,6 +161,7 @@ impl<'a> Walker<'a> {
             }
             NodeEnum::CreateDomainStmt(s) => {
                 self.effects.add(Effects::CREATE_CODE);
+                self.own_type(&s.domainname);
                 self.definitions(&s.constraints);
             }
             NodeEnum::CreateExtensionStmt(_)
@@ -154,6 +177,10 @@ impl<'a> Walker<'a> {
             NodeEnum::AlterSeqStmt(s) => self.on_relation(Effects::ALTER, s.sequence.as_ref()),
             NodeEnum::RenameStmt(s) => {
                 self.effects.add(Effects::ALTER.with(owner_effects(s.rename_type())));
+                // It may be one of the session's own.
+                if names_type(s.rename_type()) {
+                    self.own_name(&s.newname);
+                }
                 let _ = self.relation(s.relation.as_ref(), false, true);
                 self.object(s.rename_type(), s.object.as_deref());
             }
@@ -206,9 +233,9 @@ impl<'a> Walker<'a> {
                 self.effects.add(Effects::GRANT);
             }
             NodeEnum::DropOwnedStmt(_) => self.effects.add(Effects::DROP.with(Effects::GRANT)),
-            NodeEnum::CreateRoleStmt(_) | NodeEnum::AlterRoleStmt(_) | NodeEnum::AlterRoleSetStmt(_) => {
-                self.effects.add(Effects::ROLE);
-            }
+            NodeEnum::CreateRoleStmt(_) | NodeEnum::AlterRoleStmt(_) => self.effects.add(Effects::ROLE),
+            // What sessions are given at login, the search path among it, is the server's as much as a database's is.
+            NodeEnum::AlterRoleSetStmt(_) => self.effects.add(Effects::ROLE.with(Effects::SERVER)),
             NodeEnum::DropRoleStmt(_) => self.effects.add(Effects::ROLE.with(Effects::DROP)),
 
             NodeEnum::CreatedbStmt(_)
@@ -257,6 +284,21 @@ impl<'a> Walker<'a> {
             _ => self.unknown(),
         }
     }
+}
+
+/// Renaming one gives a type another name. The server renames a table by `ALTER INDEX` too.
+const fn names_type(object: ObjectType) -> bool {
+    matches!(
+        object,
+        ObjectType::ObjectTable
+            | ObjectType::ObjectView
+            | ObjectType::ObjectMatview
+            | ObjectType::ObjectForeignTable
+            | ObjectType::ObjectIndex
+            | ObjectType::ObjectSequence
+            | ObjectType::ObjectType
+            | ObjectType::ObjectDomain
+    )
 }
 
 /// What renaming or owning an object of this kind is beside ALTER.

@@ -24,13 +24,13 @@ impl<'a> Walker<'a> {
             | NodeEnum::ParamRef(_)
             | NodeEnum::SetToDefault(_)
             | NodeEnum::SqlvalueFunction(_)
-            | NodeEnum::CurrentOfExpr(_)
             | NodeEnum::MergeSupportFunc(_)
             | NodeEnum::Integer(_)
             | NodeEnum::Float(_)
             | NodeEnum::Boolean(_)
             | NodeEnum::String(_)
             | NodeEnum::BitString(_) => {}
+            NodeEnum::CurrentOfExpr(_) => self.of_cursor = true,
             NodeEnum::ColumnRef(reference) => self.column(&reference.fields, reference.location, at),
             NodeEnum::List(list) => self.expressions(&list.items, at),
             NodeEnum::AExpr(operation) => {

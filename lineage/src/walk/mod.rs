@@ -49,6 +49,9 @@ struct Walker<'a> {
     into: Option<&'a IntoClause>,
     /// `set_config` calls with literal arguments: index of the function, parameter, value.
     settings: Vec<(usize, &'a str, Option<String>)>,
+    /// Something in the session's own schema is named.
+    own: bool,
+    of_cursor: bool,
 }
 
 /// The facts of one statement, `None` if it is empty.
@@ -70,6 +73,8 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
         ctes: Vec::new(),
         into: None,
         settings: Vec::new(),
+        own: false,
+        of_cursor: false,
     };
     let _base = walker.open(None, span);
     let kind = effects::kind(node);
@@ -93,6 +98,8 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
         // The query and the options of a COPY are taken from its text.
         literals_matter: walker.literals_matter || copy_out.is_some(),
         copy_out,
+        shadows: walker.own && walker.effects.intersects(effects::MAKES),
+        of_cursor: walker.of_cursor,
         fingerprint: normalise::fingerprint(body.as_bytes()),
     }))
 }
@@ -139,23 +146,44 @@ impl<'a> Walker<'a> {
         let range = range?;
         // A rule of this view calls set_config (manual 54.24), which a statement's own text need not name.
         if written && range.relname == "pg_settings" && matches!(range.schemaname.as_str(), "" | "pg_catalog") {
-            self.literals_matter = true;
-            self.functions.push(FunctionUse {
-                schema: None,
-                name: "set_config".to_owned(),
-                standing: FunctionStanding::Dangerous,
-                span: self.span(range.location),
-            });
+            self.hidden_setting(self.span(range.location));
+        }
+        let temporary = range.relpersistence == "t" || names::is_own(&range.schemaname);
+        if temporary && written {
+            self.own_name(&range.relname);
         }
         self.relations.push(RelationUse {
             schema: names::owned(&range.schemaname),
             name: range.relname.clone(),
             written,
             read,
-            temporary: range.relpersistence == "t" || range.schemaname == "pg_temp",
+            temporary,
             span: self.span(range.location),
         });
         Some(id(self.relations.len() - 1))
+    }
+
+    /// It can set parameters without saying which.
+    fn hidden_setting(&mut self, span: Span) {
+        self.literals_matter = true;
+        let (schema, name, standing) = (None, "set_config".to_owned(), FunctionStanding::Dangerous);
+        self.functions.push(FunctionUse { schema, name, standing, span });
+    }
+
+    /// Something in the session's own schema may have this name from now on. That schema comes before the server's where
+    /// types are looked up (manual 20.11.1, `search_path`), and casts to some of the server's are taken for harmless.
+    fn own_name(&mut self, name: &str) {
+        self.own = true;
+        if functions::total::TYPES.contains(&name) {
+            self.unknown();
+        }
+    }
+
+    /// A type that is made.
+    fn own_type(&mut self, name: &[Node]) {
+        if name.iter().filter_map(names::text).any(names::is_own) {
+            self.own_name(names::qualified(name).1);
+        }
     }
 
     fn function(&mut self, name: &'a [Node], standing: Option<FunctionStanding>, location: i32) {
@@ -188,6 +216,13 @@ impl<'a> Walker<'a> {
     /// What can only be decided with the whole statement seen.
     fn finish(&mut self) {
         self.sort_relations();
+        // An updatable view over it does what it does, by another name.
+        let settings = |r: &RelationUse| r.name == "pg_settings";
+        if self.effects.intersects(Effects::CREATE_VIEW)
+            && let Some(span) = self.relations.iter().find(|r| settings(r)).map(|r| r.span)
+        {
+            self.hidden_setting(span);
+        }
         self.settle_settings();
         for function in &self.functions {
             match function.standing {
@@ -226,15 +261,16 @@ impl<'a> Walker<'a> {
     }
 
     /// `set_config` with literal arguments is SET by another spelling, as drivers use it. A call with other arguments, or
-    /// one beside another session use, stays dangerous.
+    /// one beside another session use, stays dangerous; so does one in a definition, which sets whenever that is used.
     fn settle_settings(&mut self) {
         let calls = self.functions.iter().filter(|f| f.name == "set_config").count();
-        if self.settings.is_empty() || calls != self.settings.len() || self.session != SessionUse::None {
+        let later = self.effects.intersects(effects::DEFINES);
+        if self.settings.is_empty() || calls != self.settings.len() || self.session != SessionUse::None || later {
             return;
         }
         let mut settings = Vec::with_capacity(calls);
         for (function, name, value) in std::mem::take(&mut self.settings) {
-            let name = name.to_lowercase();
+            let name = name.to_ascii_lowercase();
             if matches!(name.as_str(), "role" | "session_authorization") {
                 self.effects.add(Effects::SET_ROLE);
             } else {

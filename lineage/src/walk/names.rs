@@ -30,6 +30,11 @@ pub(super) fn qualified(name: &[Node]) -> (Option<&str>, &str) {
     (schema, last)
 }
 
+/// A schema that is the session's own, by either of its names. Nobody can make others that begin so.
+pub(super) fn is_own(schema: &str) -> bool {
+    schema == "pg_temp" || schema.starts_with("pg_temp_")
+}
+
 /// `None` for the empty string.
 pub(super) fn owned(name: &str) -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())

@@ -14,7 +14,7 @@ use crate::graph::{Body, Output, Store};
 
 impl<'a> Walker<'a> {
     pub(super) fn set(&mut self, set: &'a VariableSetStmt) {
-        let name = set.name.to_lowercase();
+        let name = set.name.to_ascii_lowercase();
         let role = matches!(name.as_str(), "role" | "session_authorization");
         for value in &set.args {
             // Values are literals; anything else is not expected here.
@@ -28,6 +28,12 @@ impl<'a> Walker<'a> {
         match set.kind() {
             VariableSetKind::VarSetMulti => {
                 self.effects.add(Effects::TRANSACTION);
+                if name == "session characteristics" {
+                    // Of its later transactions: parameters like others (manual: SET TRANSACTION).
+                    let names = ["isolation", "read_only", "deferrable"];
+                    let default = |name| (format!("default_transaction_{name}"), None);
+                    self.session = SessionUse::SetMany(names.map(default).into());
+                }
                 return;
             }
             VariableSetKind::VarResetAll => {
@@ -47,7 +53,7 @@ impl<'a> Walker<'a> {
 
     pub(super) fn show(&mut self, name: &str) {
         self.effects.add(Effects::SET);
-        self.session = SessionUse::Show(name.to_lowercase());
+        self.session = SessionUse::Show(name.to_ascii_lowercase());
         self.computed_output(name);
     }
 

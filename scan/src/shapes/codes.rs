@@ -12,34 +12,10 @@ use super::groups::{Groups, Token};
 use super::{byte, numbers};
 
 /// What this module looks for.
-pub(super) const DETECTORS: Shapes = Shapes::of(&[
-    Detector::Mrn,
-    Detector::Plan,
-    Detector::Npi,
-    Detector::Dea,
-    Detector::Mbi,
-    Detector::Account,
-    Detector::Iban,
-    Detector::Vin,
-    Detector::Plate,
-    Detector::Device,
-    Detector::License,
-    Detector::Code,
-]);
+pub(super) const DETECTORS: Shapes = Shapes::CODES.with(Detector::Npi);
 
 /// All but record and plan numbers: those that need not be long, or have a shape of their own.
-const OF_OTHER_SHAPES: Shapes = Shapes::of(&[
-    Detector::Npi,
-    Detector::Dea,
-    Detector::Mbi,
-    Detector::Account,
-    Detector::Iban,
-    Detector::Vin,
-    Detector::Plate,
-    Detector::Device,
-    Detector::License,
-    Detector::Code,
-]);
+const OF_OTHER_SHAPES: Shapes = DETECTORS.without(Detector::Mrn).without(Detector::Plan);
 
 /// What this module finds for the set is the whole token and known by its label, so that it adds nothing to a hit that covers
 /// the token.

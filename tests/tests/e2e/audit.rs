@@ -2,14 +2,15 @@
 //! server executed has its intent record.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 use tests::{
     canary, clients,
     gateway::{Gateway, Setup},
-    process::wait_until,
+    process::{PATIENCE, wait_until},
     rules::Bundle,
     server::Postgres,
     wire::{Wire, bind, execute, parse, query, sync},
@@ -79,30 +80,51 @@ fn r2_after_kill_9_under_load_the_log_verifies_and_holds_every_executed_statemen
         let bundle = Bundle::compile(&[&rules], "plain", &server);
         let gateway = Setup::new(&bundle, &server).cores(2).start();
         let mut answered = Vec::new();
+        // What was on record at some moment before a kill.
+        let mut recorded = BTreeMap::new();
         for round in 0..3 {
             let endpoint = gateway.endpoint("app");
+            let answers = AtomicUsize::new(0);
             std::thread::scope(|scope| {
-                let clients: Vec<_> = (0..6)
+                let clients: Vec<_> = (0..CLIENTS)
                     .map(|client| {
-                        let endpoint = endpoint.clone();
-                        scope.spawn(move || load(&endpoint, &format!("{mode} {round} {client}")))
+                        let (endpoint, answers) = (endpoint.clone(), &answers);
+                        scope.spawn(move || load(&endpoint, &format!("{mode} {round} {client}."), answers))
                     })
                     .collect();
-                std::thread::sleep(Duration::from_millis(700 + 350 * round));
+                let began = Instant::now();
+                let this = format!("{mode} {round} ");
+                // However slow the machine: the kill comes when there is work behind it, and records of it in the log.
+                while began.elapsed() < PATIENCE
+                    && (answers.load(Ordering::Relaxed) < WORK
+                        || recorded.keys().filter(|text: &&String| text.contains(&this)).count() < WORK / 2)
+                {
+                    std::thread::sleep(Duration::from_millis(200));
+                    recorded = intended(&gateway, "mark");
+                }
+                std::thread::sleep(Duration::from_millis(100 * round));
                 gateway.kill();
-                answered.extend(clients.into_iter().flat_map(|client| client.join().unwrap()));
+                // One that was killed in its login has nothing to tell.
+                answered.extend(clients.into_iter().filter_map(|client| client.join().ok()).flatten());
             });
             gateway.restart();
             verify_clean(&gateway);
         }
-        wait_until("the server is done", Duration::from_secs(10), || {
+        wait_until("the server is done", PATIENCE, || {
             server
                 .sql("postgres", "select count(*) from pg_stat_activity where usename = 'app' and state = 'active'")
                 .trim()
                 == "0"
         });
         let (executed, intended) = (executed(&server, "mark"), intended(&gateway, "mark"));
-        assert!(executed.len() > 100, "{mode}: only {} statements under load", executed.len());
+        assert!(executed.len() > 2 * WORK, "{mode}: only {} statements under load", executed.len());
+        let lost: Vec<_> = recorded.keys().filter(|text| !intended.contains_key(*text)).collect();
+        assert!(
+            lost.is_empty(),
+            "{mode}: {} statements were in the log before the kill, first {:?}",
+            lost.len(),
+            lost[0]
+        );
         if mode == "strict" {
             let unknown: Vec<_> = answered.iter().filter(|text| !intended.contains_key(*text)).collect();
             assert!(unknown.is_empty(), "{} of {} answers are in no record", unknown.len(), answered.len());
@@ -120,20 +142,29 @@ fn r2_after_kill_9_under_load_the_log_verifies_and_holds_every_executed_statemen
                 missing[0]
             );
         } else {
-            let missing = executed.keys().filter(|text| !intended.contains_key(*text)).count();
-            // What the last 50 ms and one commit before each of three kills forwarded may be missing, nothing else. A
-            // commit takes long on a machine that runs other tests.
-            assert!(
-                missing * 2 < executed.len(),
-                "{missing} of {} executed statements have no intent record",
-                executed.len()
-            );
+            // What was forwarded after the last commit before a kill may be missing: the end of what a client did, nothing
+            // out of the middle.
+            for client in (0..3).flat_map(|round| (0..CLIENTS).map(move |n| format!("{mode} {round} {n}. "))) {
+                let of = |texts: &BTreeMap<String, usize>| -> BTreeSet<usize> {
+                    let mine =
+                        texts.keys().filter_map(|text| text.split_once(&client)?.1.trim_end_matches('\'').parse().ok());
+                    mine.collect()
+                };
+                let (ran, known) = (of(&executed), of(&intended));
+                let missing: Vec<_> = ran.difference(&known).collect();
+                let first = missing.first().map_or(usize::MAX, |first| **first);
+                assert!(known.iter().all(|number| *number < first), "{client}: {missing:?} of {}", ran.len());
+            }
         }
     }
 }
 
+/// Clients at a time, and the statements of theirs that are answered before a kill.
+const CLIENTS: usize = 6;
+const WORK: usize = 120;
+
 /// Statements with a unique text each, by both protocols, until the gateway is gone. Those that were answered.
-fn load(endpoint: &tests::endpoint::Endpoint, who: &str) -> Vec<String> {
+fn load(endpoint: &tests::endpoint::Endpoint, who: &str, answers: &AtomicUsize) -> Vec<String> {
     let mut answered = Vec::new();
     let mut wire = Wire::login(endpoint);
     for number in 0..100_000 {
@@ -148,6 +179,7 @@ fn load(endpoint: &tests::endpoint::Endpoint, who: &str) -> Vec<String> {
             break;
         }
         answered.push(sql);
+        answers.fetch_add(1, Ordering::Relaxed);
     }
     answered
 }
@@ -172,11 +204,11 @@ fn r1_every_statement_of_an_ordinary_run_has_exactly_its_records() {
     assert_eq!(executed.len(), 51);
     assert_eq!(executed, intended, "one intent per execution");
     verify_clean(&gateway);
-    let text = gateway.records().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n").to_lowercase();
-    assert!(
-        text.contains("open") && text.contains("close") && text.contains("result"),
-        "session and result records:\n{text}"
-    );
+    wait_until("session and result records are in the log", PATIENCE, || {
+        let records = gateway.records();
+        let has = |kind: &str| records.iter().any(|record| record["type"] == kind);
+        has("SESSION_OPEN") && has("STMT_RESULT") && has("SESSION_CLOSE")
+    });
 }
 
 #[test]
@@ -186,11 +218,11 @@ fn a_refusal_is_recorded_with_its_rule_and_no_result_holds_a_value() {
     clients::rows(&endpoint, "select * from clinic.patients").success();
     assert_ne!(clients::rows(&endpoint, "drop table clinic.notes").code, 0);
     let mut shown = String::new();
-    wait_until("the refusal is on disk", Duration::from_secs(3), || {
+    wait_until("the refusal and the result are on disk", PATIENCE, || {
         shown = gateway.tidegate(&["audit", "show", "audit"]).success().text();
-        shown.contains("no-drop")
+        shown.contains("no-drop") && shown.contains("240 rows")
     });
-    assert!(shown.contains("ana") && shown.contains("240 rows"), "{shown}");
+    assert!(shown.contains("ana"), "{shown}");
     canary::assert_none("the audit log", shown.as_bytes());
     verify_clean(&gateway);
 }
@@ -218,13 +250,12 @@ fn r7_every_kind_of_tampering_is_found() {
         clients_query(&endpoint, number);
     }
     gateway.signal("TERM");
-    gateway.wait_end(Duration::from_secs(15)).expect("it ends");
+    gateway.wait_end(PATIENCE).expect("it ends");
     verify_clean(&gateway);
     let audit = gateway.folder.path().join("audit");
     let segment = largest_file(&audit);
     let good = fs::read(&segment).unwrap();
     let used = good.iter().rposition(|&b| b != 0).unwrap() + 1;
-    let start = Instant::now();
     for (what, position) in
         [("near the start", used / 50 + 1), ("in the middle", used / 2), ("near the end", used - 40)]
     {
@@ -238,7 +269,6 @@ fn r7_every_kind_of_tampering_is_found() {
     assert_ne!(gateway.tidegate(&["audit", "verify", "audit"]).code, 0, "64 bytes taken out");
     fs::write(&segment, &good).unwrap();
     verify_clean(&gateway);
-    assert!(start.elapsed() < Duration::from_secs(60));
 }
 
 fn clients_query(endpoint: &tests::endpoint::Endpoint, number: u32) {
@@ -268,5 +298,4 @@ fn r2_ten_kills_under_load_and_the_three_books_agree() {
     let account = tests::reconcile::rounds(10, &mut |_| {});
     assert!(account.mistakes.is_empty(), "{account}");
     assert!(account.answered > 500 && account.in_doubt.0 > 0, "{account}");
-    assert!(account.slowest_start < Duration::from_secs(20), "{account}");
 }

@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command, time::Duration};
 use tests::{
     canary, clients,
     gateway::{Gateway, Setup},
-    process::{Finished, run},
+    process::{Finished, PATIENCE, run},
     programs::program,
     rules::Bundle,
     server::Postgres,
@@ -16,7 +16,7 @@ use crate::exports::after_a_morning;
 
 fn tidegate(folder: &Path, arguments: &[&str]) -> Finished {
     let mut command = Command::new(program("tidegate"));
-    run(command.args(arguments).current_dir(folder), b"", Duration::from_secs(120))
+    run(command.args(arguments).current_dir(folder), b"", 2 * PATIENCE)
 }
 
 /// Builds a pack of the last hour beside the log and unpacks it there.
@@ -29,18 +29,18 @@ fn built(folder: &Path, to: &str, key: &[&str]) -> String {
     ];
     let text = tidegate(folder, &arguments.concat()).success().text();
     let mut tar = Command::new("tar");
-    run(tar.args(["--zstd", "-xf", "pack.tar.zst"]).current_dir(folder), b"", Duration::from_secs(30)).success();
+    run(tar.args(["--zstd", "-xf", "pack.tar.zst"]).current_dir(folder), b"", PATIENCE).success();
     text
 }
 
 /// The time now, to the second, as the command line takes it.
 fn now() -> String {
     let mut date = Command::new("date");
-    run(date.args(["-u", "+%Y-%m-%dT%H:%M:%SZ"]), b"", Duration::from_secs(5)).success().text().trim().to_owned()
+    run(date.args(["-u", "+%Y-%m-%dT%H:%M:%SZ"]), b"", PATIENCE).success().text().trim().to_owned()
 }
 
 fn copy(from: &Path, to: &Path) {
-    run(Command::new("cp").arg("-a").arg(from).arg(to), b"", Duration::from_secs(30)).success();
+    run(Command::new("cp").arg("-a").arg(from).arg(to), b"", PATIENCE).success();
 }
 
 #[test]
@@ -61,8 +61,7 @@ fn the_five_commands_of_a_pack_check_it() {
     for command in &commands {
         let command = command.replace("DIR", "../audit");
         let mut shell = Command::new("sh");
-        let done =
-            run(shell.args(["-ec", &command]).current_dir(&pack).env("PATH", &path), b"", Duration::from_secs(60));
+        let done = run(shell.args(["-ec", &command]).current_dir(&pack).env("PATH", &path), b"", 2 * PATIENCE);
         assert_eq!(done.code, 0, "{command}: {}", done.both());
         answers.push(done.text());
     }
@@ -165,7 +164,7 @@ fn the_same_log_and_arguments_give_the_same_bytes() {
         tidegate(&own, &["evidence", "build", "audit", "--from", "2026-01-01", "--to", &to, "-o", "bad.tar.zst"]);
     assert_eq!(done.code, 10, "{}", done.both());
     let mut tar = Command::new("tar");
-    run(tar.args(["--zstd", "-xf", "bad.tar.zst"]).current_dir(&own), b"", Duration::from_secs(30)).success();
+    run(tar.args(["--zstd", "-xf", "bad.tar.zst"]).current_dir(&own), b"", PATIENCE).success();
     assert!(fs::read_to_string(own.join("evidence/summary.html")).unwrap().contains("was damaged or changed"));
 }
 
@@ -228,7 +227,7 @@ roles:
     let gateway: Gateway = Setup::new(&bundle, server).start();
     clients::rows(&gateway.endpoint("ana"), "select mrn from clinic.patients limit 3").success();
     gateway.signal("TERM");
-    gateway.wait_end(Duration::from_secs(20)).expect("it ends");
+    gateway.wait_end(PATIENCE).expect("it ends");
     let report = gateway.tidegate(&["audit", "report", "exposure", "audit"]).success().text();
     assert!(report.contains("clear (observed)"), "{report}");
     let table = gateway.tidegate(&["audit", "report", "exposure", "audit", "--csv", "exposure"]).success().text();
@@ -247,7 +246,7 @@ fn sealed_texts_open_for_their_recipient_until_two_people_order_their_end() {
     clients::rows(&gateway.endpoint("ana"), "select 'first sealed'").success();
     clients::rows(&gateway.endpoint("ana"), "select 'second sealed'").success();
     gateway.signal("TERM");
-    gateway.wait_end(Duration::from_secs(20)).expect("it ends");
+    gateway.wait_end(PATIENCE).expect("it ends");
     let ask = |arguments: &[&str]| gateway.tidegate(&[&["audit"], arguments].concat());
     let texts = |identity: &[&str]| ask(&[&["query", "audit", "--texts"], identity].concat()).success().text();
     let closed = texts(&[]);
@@ -313,7 +312,7 @@ fn what_others_agreed_to_is_in_the_pack_and_proved_with_the_keys_of_the_log() {
     assert_eq!(outcome(&mut wire).unwrap(), "CZ", "it ran");
     let folder = court.gateway.folder.path();
     court.gateway.signal("TERM");
-    court.gateway.wait_end(Duration::from_secs(20)).expect("it ends");
+    court.gateway.wait_end(PATIENCE).expect("it ends");
     std::thread::sleep(Duration::from_millis(1100));
     let said = built(folder, &now(), &[]);
     assert!(said.contains("verification: exit code 0"), "{said}");

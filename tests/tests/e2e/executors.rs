@@ -1,11 +1,11 @@
 //! The same gateway on either driver: what it does must not depend on what runs its cores.
 
 use crate::plain::direct;
-use std::{fs, time::Duration};
+use std::fs;
 use tests::{
     clients,
     gateway::{Gateway, Setup},
-    process::wait_until,
+    process::{PATIENCE, wait_until},
     rules::Bundle,
     server::Postgres,
     wire::{Wire, query},
@@ -29,7 +29,7 @@ fn both_drivers_serve_every_protocol_and_say_who_they_are() {
                 let mut program = std::process::Command::new("pgbench");
                 program.args(arguments).envs(endpoint.variables());
                 let script = b"\\set n random(1, 1000)\nselect :n, repeat('x', :n);\n";
-                let done = tests::process::run(&mut program, script, Duration::from_secs(120)).success();
+                let done = tests::process::run(&mut program, script, 2 * PATIENCE).success();
                 assert!(done.text().contains("processed: 400/400"), "{driver} {sslmode} {mode}: {}", done.both());
             }
         }
@@ -38,7 +38,7 @@ fn both_drivers_serve_every_protocol_and_say_who_they_are() {
         let page = gateway.http("/metrics").unwrap();
         assert!(page.contains(&format!("tidegate_driver_info{{driver=\"{driver}\"}} 1")));
         gateway.signal("TERM");
-        assert!(gateway.wait_end(Duration::from_secs(20)).unwrap().success(), "{driver}: {}", gateway.log());
+        assert!(gateway.wait_end(PATIENCE).unwrap().success(), "{driver}: {}", gateway.log());
         gateway.tidegate(&["audit", "verify", "audit"]).success();
     }
 }
@@ -62,7 +62,7 @@ fn both_drivers_move_every_byte_of_large_results_and_copies() {
             let mut psql = clients::psql_program();
             let folder = gateway.folder.path();
             psql.args(["-X", "-q", "-A", "-t"]).envs(endpoint.variables()).current_dir(folder);
-            let done = tests::process::run(&mut psql, script.as_bytes(), Duration::from_secs(120)).success();
+            let done = tests::process::run(&mut psql, script.as_bytes(), 2 * PATIENCE).success();
             assert_eq!(done.text().trim(), expected.text().trim(), "{driver} {sslmode}");
             let _ = fs::remove_file(folder.join("rows.copy"));
         }
@@ -89,11 +89,11 @@ fn both_drivers_mask_and_record_and_leave_nothing_open() {
                 }
             }
         }
-        wait_until("every session has ended", Duration::from_secs(20), || {
+        wait_until("every session has ended", PATIENCE, || {
             gateway.metric("tidegate_sessions_open") == 0.0 && open() <= before + 4
         });
         gateway.signal("TERM");
-        assert!(gateway.wait_end(Duration::from_secs(20)).unwrap().success(), "{driver}: {}", gateway.log());
+        assert!(gateway.wait_end(PATIENCE).unwrap().success(), "{driver}: {}", gateway.log());
         gateway.tidegate(&["audit", "verify", "audit"]).success();
     }
 }
@@ -101,7 +101,7 @@ fn both_drivers_mask_and_record_and_leave_nothing_open() {
 #[test]
 fn a_driver_that_nobody_knows_is_a_mistake_of_the_file() {
     let gateway = Setup::new(Bundle::allow_all(), Postgres::shared()).line("driver: epoll").launch();
-    let status = gateway.wait_end(Duration::from_secs(20)).unwrap();
+    let status = gateway.wait_end(PATIENCE).unwrap();
     assert_eq!(status.code(), Some(2), "{}", gateway.log());
     let log = gateway.log();
     assert!(log.contains("`driver`") && log.contains("`uring`") && log.contains("`glommio`"), "{log}");

@@ -1,12 +1,10 @@
 //! Questions to the log and exports of it, read by those who would read them: DuckDB, and checks of OCSF and ECS.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use tests::{
     canary, clients,
     gateway::{Gateway, Setup},
-    process::wait_until,
+    process::{PATIENCE, wait_until},
     receivers,
     rules::Bundle,
     server::Postgres,
@@ -24,7 +22,7 @@ pub(crate) fn after_a_morning() -> Gateway {
     wrong.password = "wrong".into();
     assert_ne!(clients::rows(&wrong, "select 1").code, 0);
     gateway.signal("TERM");
-    gateway.wait_end(Duration::from_secs(20)).expect("it ends");
+    gateway.wait_end(PATIENCE).expect("it ends");
     gateway
 }
 
@@ -147,7 +145,5 @@ fn ocsf_and_ecs_hold_every_statement_and_login() {
     assert_eq!(ecs.iter().filter(|e| e["event"]["action"] == "statement").count(), count("statement"));
     let ids: std::collections::BTreeSet<&str> = ecs.iter().map(|e| e["event"]["id"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), ecs.len());
-    wait_until("nothing is left behind", Duration::from_secs(1), || {
-        !gateway.folder.path().join("log.ecs.partial").exists()
-    });
+    wait_until("nothing is left behind", PATIENCE, || !gateway.folder.path().join("log.ecs.partial").exists());
 }

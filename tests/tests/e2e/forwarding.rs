@@ -5,19 +5,18 @@ use std::{
     net::TcpListener,
     process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
-    time::{Duration, Instant},
 };
 
 use serde_json::Value;
 use tests::{
     certificates::Authority,
     gateway::{Gateway, Setup},
-    process::{Guarded, wait_until},
+    process::{Guarded, PATIENCE, wait_until},
     programs::program,
     receivers::{BUCKET, Collector, ObjectStore, Rsyslog},
     rules::Bundle,
     server::Postgres,
-    wire::Wire,
+    wire::{Wire, tags},
 };
 
 /// Writes a configuration like the gateway's with these lines under `audit:`.
@@ -96,30 +95,34 @@ fn everything_arrives_at_rsyslog_and_s3_though_the_forwarder_is_killed() {
                 }
             });
         }
-        for _ in 0..3 {
+        // Often enough that one of them falls between what was sent and the note of it.
+        let again = |rounds: u32| rounds < 3 || (rounds < 20 && arrived(&rsyslog).values().all(|times| *times == 1));
+        let mut rounds = 0;
+        while again(rounds) {
+            rounds += 1;
             let before = arrived(&rsyslog).len();
             let mut forwarder = forwarder(&gateway);
-            wait_until("events flow", Duration::from_secs(30), || arrived(&rsyslog).len() > before + 500);
+            wait_until("events flow", 2 * PATIENCE, || arrived(&rsyslog).len() > before + 500);
             forwarder.signal("KILL");
-            forwarder.wait(Duration::from_secs(30)).expect("SIGKILL ends a process");
+            forwarder.wait(PATIENCE).expect("SIGKILL ends a process");
         }
         // The receiver goes away too, in the middle.
         let mut last = forwarder(&gateway);
         rsyslog.restart();
         let before = arrived(&rsyslog).len();
-        wait_until("events flow again", Duration::from_secs(30), || arrived(&rsyslog).len() > before + 100);
+        wait_until("events flow again", 2 * PATIENCE, || arrived(&rsyslog).len() > before + 100);
         running.store(false, Ordering::Relaxed);
         last.signal("KILL");
-        last.wait(Duration::from_secs(30)).expect("SIGKILL ends a process");
+        last.wait(PATIENCE).expect("SIGKILL ends a process");
     });
     gateway.signal("TERM");
-    gateway.wait_end(Duration::from_secs(20)).expect("it ends");
+    gateway.wait_end(PATIENCE).expect("it ends");
     let done = gateway.tidegate(&["forward", "--config", "forward.yaml", "--once"]);
     assert_eq!(done.code, 0, "{}", done.both());
     let expected = ids(&gateway);
     assert!(expected.len() > 2_000, "{}", expected.len());
     let got = |counts: &BTreeMap<(u64, u64), usize>| counts.keys().copied().collect::<BTreeSet<_>>();
-    wait_until("rsyslog has written", Duration::from_secs(10), || arrived(&rsyslog).len() >= expected.len());
+    wait_until("rsyslog has written", PATIENCE, || arrived(&rsyslog).len() >= expected.len());
     let counts = arrived(&rsyslog);
     let there = got(&counts);
     let missing: Vec<_> = expected.difference(&there).take(5).collect();
@@ -152,7 +155,7 @@ fn http_receivers_get_every_record_signed_acknowledged_and_after_their_own_failu
     }
     drop(wire);
     gateway.signal("TERM");
-    gateway.wait_end(Duration::from_secs(20)).expect("it ends");
+    gateway.wait_end(PATIENCE).expect("it ends");
     let hook = Collector::start(|n, _| if n % 2 == 0 { (503, String::new()) } else { (200, String::new()) });
     let otlp = Collector::start(|_, _| (200, "{\"partialSuccess\":{}}".to_owned()));
     let hec = Collector::start(|n, request| match request.path.as_str() {
@@ -232,7 +235,7 @@ fn hmac_sha256(bytes: &[u8]) -> String {
     let file = folder.write("signed", bytes);
     let mut command = Command::new("openssl");
     command.args(["dgst", "-sha256", "-hmac", "0123456789abcdef0123456789abcdef"]).arg(file);
-    let text = tests::process::run(&mut command, b"", Duration::from_secs(10)).success().text();
+    let text = tests::process::run(&mut command, b"", PATIENCE).success().text();
     text.trim().rsplit(' ').next().unwrap().to_owned()
 }
 
@@ -246,23 +249,22 @@ fn a_stuck_receiver_never_holds_up_a_statement_and_is_told() {
     );
     let gateway = Setup::new(Bundle::allow_all(), Postgres::shared()).start();
     gateway.signal("TERM");
-    gateway.wait_end(Duration::from_secs(20)).expect("it ends");
+    gateway.wait_end(PATIENCE).expect("it ends");
     gateway.folder.write("hook.key", "0123456789abcdef");
     configure(&gateway, &hook);
     std::fs::rename(gateway.folder.path().join("forward.yaml"), gateway.folder.path().join("tidegate.yaml")).unwrap();
     gateway.restart();
     let mut wire = Wire::login(&gateway.endpoint("app"));
-    let began = Instant::now();
+    // A statement that waited for the receiver would wait for ever.
     for number in 0..2_000 {
-        wire.query(&format!("select {number}"));
+        assert_eq!(tags(&wire.query(&format!("select {number}"))), "TDCZ");
     }
-    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
-    wait_until("the lag is on the metrics page", Duration::from_secs(60), || {
+    wait_until("the lag is on the metrics page", 2 * PATIENCE, || {
         gateway.metric("tidegate_forward_lag_records") > 3_000.0
     });
     let status = gateway.tidegate(&["status", "--config", "tidegate.yaml"]).success().text();
     assert!(status.contains("stuck to webhook 127.0.0.1") && status.contains("behind"), "{status}");
     // Not even its end waits for the receiver for long.
     gateway.signal("TERM");
-    assert!(gateway.wait_end(Duration::from_secs(60)).is_some(), "it ends");
+    assert!(gateway.wait_end(PATIENCE).is_some(), "it ends");
 }

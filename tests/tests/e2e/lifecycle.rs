@@ -1,11 +1,11 @@
 //! Starting, reloading, draining, ending; and what an operator can see.
 
 use crate::plain::direct;
-use std::{fs, time::Duration};
+use std::{fs, io::Read as _, net::TcpStream, time::Duration};
 use tests::{
     clients,
     gateway::{Setup, USERS, users},
-    process::wait_until,
+    process::{PATIENCE, wait_until},
     rules::Bundle,
     server::Postgres,
     wire::{Wire, error, query, tags},
@@ -32,7 +32,7 @@ fn r12_a_reload_changes_what_is_seen_and_drops_no_session() {
     }
     gateway.folder.write("policy.tgb", &generous.bytes);
     gateway.signal("HUP");
-    wait_until("the new rules hold in every session", Duration::from_secs(10), || {
+    wait_until("the new rules hold in every session", PATIENCE, || {
         sessions.iter_mut().all(|wire| wire.query(first_name)[1].values()[0].as_deref() == Some(&b"Xavqaaah"[..]))
     });
     for wire in &mut sessions {
@@ -61,7 +61,7 @@ fn a_reload_that_fails_keeps_the_old_rules_and_says_why() {
         let before = gateway.log().len();
         fs::write(&file, bytes).unwrap();
         gateway.signal("HUP");
-        wait_until("the refusal is logged", Duration::from_secs(5), || gateway.log()[before..].contains("policy.tgb"));
+        wait_until("the refusal is logged", PATIENCE, || gateway.log()[before..].contains("policy.tgb"));
         let row = wire.query("select first_name from clinic.patients where patient_id = 7");
         assert_eq!(row[1].values()[0], None, "{what}: the old rules still hold");
         assert_eq!(tags(&Wire::login(&gateway.endpoint("ana")).query("select 1")), "TDCZ");
@@ -75,7 +75,7 @@ fn a_user_taken_away_is_gone_after_a_reload() {
     let rest: Vec<_> = USERS.iter().filter(|(name, _)| *name != "ana").copied().collect();
     fs::write(gateway.folder.path().join("users.yaml"), users(&rest)).unwrap();
     gateway.signal("HUP");
-    wait_until("ana is refused", Duration::from_secs(10), || {
+    wait_until("ana is refused", PATIENCE, || {
         Wire::open(gateway.port()).try_login(&gateway.endpoint("ana"), &[]).is_some()
     });
     Wire::login(&gateway.endpoint("priya"));
@@ -83,24 +83,37 @@ fn a_user_taken_away_is_gone_after_a_reload() {
 
 #[test]
 fn r12_sigterm_lets_running_statements_finish_and_then_ends() {
-    direct();
-    let gateway = Setup::new(Bundle::allow_all(), Postgres::shared()).limit("drain_timeout", "20s").start();
+    let mut holds = Wire::login(&direct());
+    let gateway = Setup::new(Bundle::allow_all(), Postgres::shared()).limit("drain_timeout", "2m").start();
     let endpoint = gateway.endpoint("app");
     let mut idle = Wire::login(&endpoint);
     let mut busy = Wire::login(&endpoint);
-    busy.send(&query("select pg_sleep(2), 'finished'"));
-    std::thread::sleep(Duration::from_millis(300));
+    // It runs for as long as somebody else has its lock.
+    holds.query("select pg_advisory_lock(51840)");
+    busy.send(&query("select pg_advisory_lock(51840), 'finished'"));
+    let waits = "select count(*) from pg_locks where locktype = 'advisory' and objid = 51840 and not granted";
+    wait_until("the statement runs", PATIENCE, || Postgres::shared().sql("plain", waits).trim() == "1");
     gateway.signal("TERM");
-    let frames = busy.until_ready(1);
-    assert_eq!(tags(&frames), "TDCZ", "the running statement finishes");
     let told = idle.to_end();
     assert!(told.windows(5).any(|code| code == b"57P01"), "an idle session is told: {told:?}");
-    assert!(
-        std::net::TcpStream::connect(("127.0.0.1", gateway.port())).is_err() || Wire::open(gateway.port()).closes()
-    );
+    assert!(nobody_gets_in(gateway.port()));
+    holds.query("select pg_advisory_unlock(51840)");
+    let frames = busy.until_ready(1);
+    assert_eq!(tags(&frames), "TDCZ", "the running statement finishes");
     drop(busy);
-    let status = gateway.wait_end(Duration::from_secs(20)).expect("it ends");
+    let status = gateway.wait_end(PATIENCE).expect("it ends");
     assert_eq!(status.code(), Some(0), "{}", gateway.log());
+}
+
+/// Who connects is not taken, or sent away without a word of a login.
+fn nobody_gets_in(port: u16) -> bool {
+    let Ok(mut socket) = TcpStream::connect(("127.0.0.1", port)) else { return true };
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut said = Vec::new();
+    match socket.read_to_end(&mut said) {
+        Ok(_) => !said.contains(&b'R'),
+        Err(error) => matches!(error.kind(), std::io::ErrorKind::ConnectionReset),
+    }
 }
 
 #[test]
@@ -108,10 +121,16 @@ fn draining_does_not_wait_longer_than_told() {
     direct();
     let gateway = Setup::new(Bundle::allow_all(), Postgres::shared()).limit("drain_timeout", "1s").start();
     let mut busy = Wire::login(&gateway.endpoint("app"));
-    busy.send(&query("select pg_sleep(60)"));
-    std::thread::sleep(Duration::from_millis(200));
+    busy.send(&query("select pg_sleep(600), 'drained'"));
+    let running = "from pg_stat_activity where query = $$select pg_sleep(600), 'drained'$$ and state = 'active'";
+    let server = Postgres::shared();
+    wait_until("the statement runs", PATIENCE, || {
+        server.sql("plain", &format!("select count(*) {running}")).trim() == "1"
+    });
     gateway.signal("TERM");
-    assert!(gateway.wait_end(Duration::from_secs(10)).is_some(), "{}", gateway.log());
+    assert!(gateway.wait_end(PATIENCE).is_some(), "{}", gateway.log());
+    // The server does not look whether anybody still waits for it.
+    server.sql("plain", &format!("select pg_terminate_backend(pid) {running}"));
 }
 
 #[test]
@@ -168,7 +187,7 @@ fn metrics_health_and_status_tell_what_happens() {
     assert!(error(&wire.query("drop table clinic.patients")).is_some());
     let page = gateway.http("/metrics").unwrap();
     assert!(page.starts_with("HTTP/1.1 200") && page.contains("# TYPE"), "{page}");
-    wait_until("counters move", Duration::from_secs(5), || {
+    wait_until("counters move", PATIENCE, || {
         gateway.metric("tidegate_statements_total") == 1.0
             && gateway.metric("tidegate_refusals_total") == 1.0
             && gateway.metric("tidegate_rows_total") == 240.0

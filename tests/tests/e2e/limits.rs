@@ -1,10 +1,9 @@
 //! Named limits: each below, at and above.
 
 use crate::plain::direct;
-use std::time::Duration;
 use tests::{
     gateway::{Gateway, Setup},
-    process::wait_until,
+    process::{PATIENCE, wait_until},
     rules::Bundle,
     server::Postgres,
     wire::{Frame, Wire, close, error, parse, query, sync, tags},
@@ -27,7 +26,7 @@ fn sessions_of_a_process_are_limited_and_room_comes_back() {
     assert_eq!(told.field(b'C').as_deref(), Some("53300"), "{told:?}");
     assert!(open.iter_mut().all(|wire| tags(&wire.query("select 1")) == "TDCZ"));
     open.pop();
-    wait_until("room again", Duration::from_secs(5), || refused(&gateway).is_none());
+    wait_until("room again", PATIENCE, || refused(&gateway).is_none());
 }
 
 #[test]
@@ -36,7 +35,7 @@ fn sessions_of_a_user_are_limited() {
     let open: Vec<Wire> = (0..3).map(|_| Wire::login(&gateway.endpoint("app"))).collect();
     assert_eq!(refused(&gateway).expect("the fourth is refused").field(b'C').as_deref(), Some("53300"));
     drop(open);
-    wait_until("room again", Duration::from_secs(5), || refused(&gateway).is_none());
+    wait_until("room again", PATIENCE, || refused(&gateway).is_none());
 }
 
 #[test]
@@ -69,8 +68,9 @@ fn prepared_statements_are_limited_and_closing_makes_room() {
 fn an_idle_session_is_ended_with_a_reason() {
     let gateway = limited("idle_timeout", "1s");
     let mut wire = Wire::login(&gateway.endpoint("app"));
-    wire.query("select 1");
-    let last = wire.to_end();
+    // On a busy machine its time can be over before it has said anything.
+    let mut last = tests::wire::bytes(&wire.query("select 1"));
+    last.extend(wire.to_end());
     assert!(last.windows(5).any(|code| code == b"57P05" || code == b"57P01"), "{last:?}");
 }
 

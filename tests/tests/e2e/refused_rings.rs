@@ -1,10 +1,10 @@
 //! Where io_uring is refused: by what, and what to do, in one sentence, before anything is begun.
 
 use crate::plain::direct;
-use std::{process::Command, time::Duration};
+use std::process::Command;
 use tests::{
     gateway::{Gateway, Setup},
-    process::{Finished, run},
+    process::{Finished, PATIENCE, run},
     programs::program,
     rules::Bundle,
     server::Postgres,
@@ -38,14 +38,14 @@ fn folder() -> Gateway {
     direct();
     let gateway = Setup::new(Bundle::allow_all(), Postgres::shared()).start();
     gateway.signal("TERM");
-    gateway.wait_end(Duration::from_secs(20)).unwrap();
+    gateway.wait_end(PATIENCE).unwrap();
     gateway
 }
 
 fn tidegate(gateway: &Gateway, before: &[&str], arguments: &[&str]) -> Finished {
     let mut command = Command::new(before[0]);
     command.args(&before[1..]).arg(program("tidegate")).args(arguments).current_dir(gateway.folder.path());
-    run(&mut command, b"", Duration::from_secs(60))
+    run(&mut command, b"", PATIENCE)
 }
 
 #[test]

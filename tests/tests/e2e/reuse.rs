@@ -12,7 +12,7 @@ use std::{
 };
 use tests::{
     gateway::{Gateway, Setup},
-    process::wait_until,
+    process::{PATIENCE, wait_until},
     rules::Bundle,
     server::Postgres,
     wire::{Wire, bind, cancel_request, error, execute, frame, parse, query, sync, tags},
@@ -24,9 +24,9 @@ fn reusing(lines: &[&str]) -> Gateway {
     lines.iter().fold(setup, |setup, line| setup.target_line(line)).start()
 }
 
-const KEEP: &str = "reuse: { idle: 60s, connections: 4 }";
+pub(crate) const KEEP: &str = "reuse: { idle: 60s, connections: 4 }";
 
-fn value(wire: &mut Wire, sql: &str) -> String {
+pub(crate) fn value(wire: &mut Wire, sql: &str) -> String {
     let frames = wire.query(sql);
     let row = frames.iter().find(|frame| frame.tag == b'D').unwrap_or_else(|| panic!("{sql}: {frames:?}"));
     row.values()[0].as_ref().map_or_else(|| "null".to_owned(), |value| String::from_utf8(value.clone()).unwrap())
@@ -53,19 +53,24 @@ fn a_parameter_that_a_session_made_is_nothing_to_the_next() {
 }
 
 /// Goes as clients do, and waits until the connection can be had again.
-fn leave(gateway: &Gateway, mut wire: Wire) {
+pub(crate) fn leave(gateway: &Gateway, mut wire: Wire) {
     wire.send(&frame(b'X', b""));
     assert!(wire.closes());
     settle(gateway);
 }
 
-/// Sessions are over, and what follows them.
-fn settle(gateway: &Gateway) {
-    wait_until("the session is over", Duration::from_secs(5), || gateway.metric("tidegate_sessions_open") == 0.0);
-    std::thread::sleep(Duration::from_millis(200));
+/// Sessions are over, and what they left can be had again or is closed: its cleaning begins before its session ends.
+pub(crate) fn settle(gateway: &Gateway) {
+    wait_until("the session is over", PATIENCE, || gateway.metric("tidegate_sessions_open") == 0.0);
+    cleaned(gateway);
 }
 
-fn reused(gateway: &Gateway) -> f64 {
+/// Nothing that sessions have left is under way any more.
+pub(crate) fn cleaned(gateway: &Gateway) {
+    wait_until("the connection is clean", PATIENCE, || gateway.metric("tidegate_connections_cleaning") == 0.0);
+}
+
+pub(crate) fn reused(gateway: &Gateway) -> f64 {
     gateway.metric("tidegate_connections_reused_total")
 }
 

@@ -7,14 +7,13 @@ use std::{
     io::{BufRead as _, BufReader},
     process::{Command, Stdio},
     sync::OnceLock,
-    time::Duration,
 };
 use tests::{
     browser::Browser,
     clients,
     folder::Folder,
     gateway::{Gateway, Setup},
-    process::wait_until,
+    process::{PATIENCE, wait_until},
     programs::program,
     rules::Bundle,
     saml::{SamlProvider, Service, key_pair},
@@ -135,8 +134,8 @@ fn tidegate_login_signs_in_through_chromium_and_psql_connects() {
     assert_eq!(clients::rows(&endpoint, "select 'in'").success().text(), "in\n");
     assert!(!site.gateway.log().contains(&password));
     // Who it was, and by which way, is in the log.
-    wait_until("the sign-in is recorded", Duration::from_secs(10), || {
-        let shown = site.gateway.tidegate(&["audit", "show", "audit"]).success().text();
+    wait_until("the sign-in is recorded", PATIENCE, || {
+        let shown = site.gateway.tidegate(&["audit", "show", "audit"]).text();
         shown.contains("sign_in") && shown.contains("saml") && shown.contains(&site.provider.entity())
     });
 }
@@ -202,8 +201,8 @@ fn what_nobody_asked_for_is_refused() {
         "<samlp:LogoutRequest xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\" ID=\"_1\" Version=\"2.0\"/>";
     let logout = base64::engine::general_purpose::STANDARD.encode(logout);
     assert!(answered(site, &visitor, &logout, relay).location().contains("error=saml"));
-    wait_until("the refusal is recorded", Duration::from_secs(10), || {
-        let shown = site.gateway.tidegate(&["audit", "show", "audit"]).success().text();
+    wait_until("the refusal is recorded", PATIENCE, || {
+        let shown = site.gateway.tidegate(&["audit", "show", "audit"]).text();
         shown.contains("sign_in_failed") && shown.contains("saml: not a SAML response")
     });
     // Megabytes are refused before they are read, and what is no form too.

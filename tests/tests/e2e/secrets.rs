@@ -1,10 +1,10 @@
 //! Secrets of the gateway: sealed at rest, found again without a restart, and in no file, log, argument or environment.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command};
 use tests::{
     folder::Folder,
     gateway::Setup,
-    process::{run, wait_until},
+    process::{PATIENCE, run, wait_until},
     programs::program,
     rules::Bundle,
     server::Postgres,
@@ -22,7 +22,7 @@ fn seal(folder: &Folder, name: &str, secret: &str) -> String {
     let (file, key) = (folder.path().join(name), folder.path().join("secrets.key"));
     let mut command = Command::new(program("tidegate"));
     command.args(["secrets", "seal", file.to_str().unwrap(), "--key", key.to_str().unwrap()]);
-    run(&mut command, format!("{secret}\n").as_bytes(), Duration::from_secs(30)).success();
+    run(&mut command, format!("{secret}\n").as_bytes(), PATIENCE).success();
     format!("{{ sealed: \"{}\", key: \"{}\" }}", file.display(), key.display())
 }
 
@@ -83,7 +83,7 @@ fn sealed_passwords_are_found_again_without_a_restart_and_are_nowhere_in_clear()
     seal(&vault, "admin", second);
     gateways[1].signal("HUP");
     for gateway in &gateways {
-        wait_until("new sessions log in with the new password", Duration::from_secs(15), || {
+        wait_until("new sessions log in with the new password", PATIENCE, || {
             Wire::login_error(&gateway.endpoint("ana")).is_none()
         });
     }
@@ -94,7 +94,7 @@ fn sealed_passwords_are_found_again_without_a_restart_and_are_nowhere_in_clear()
     // A source that is broken changes nothing.
     fs::write(vault.path().join("target"), "AAAA").unwrap();
     gateways[0].signal("HUP");
-    wait_until("it says so", Duration::from_secs(10), || gateways[0].log().contains("the ones in use stay"));
+    wait_until("it says so", PATIENCE, || gateways[0].log().contains("the ones in use stay"));
     assert!(Wire::login_error(&gateways[0].endpoint("ana")).is_none());
 
     for gateway in &gateways {

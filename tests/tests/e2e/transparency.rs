@@ -1,23 +1,29 @@
 //! With rules that allow everything, what a client prints is the same through the gateway as directly, to the byte.
 
-use crate::plain::{direct, through};
-use std::{process::Command, time::Duration};
+use crate::plain::alone;
+use std::{
+    process::Command,
+    sync::{Mutex, PoisonError},
+};
 use tests::{
     clients,
     endpoint::Endpoint,
     folder::Folder,
-    process::{Finished, run},
+    process::{Finished, PATIENCE, run},
 };
 
 /// Runs the same work directly, then through the gateway, and compares all that came out.
 #[track_caller]
 pub(crate) fn same(must_hold: &[&str], work: impl Fn(&Endpoint) -> Finished) {
-    let expected = work(&direct());
+    // What one work makes or announces, another one would list or hear.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let expected = work(&alone().direct);
     for text in must_hold {
         assert!(expected.both().contains(text), "the work itself is wrong: no {text:?} in\n{}", expected.both());
     }
     assert_eq!(expected.code, 0, "the work itself fails:\n{}", expected.both());
-    let got = work(&through());
+    let got = work(&alone().through);
     assert_same("standard output", &without_process_ids(&expected.stdout), &without_process_ids(&got.stdout));
     assert_same("standard error", &without_process_ids(&expected.stderr), &without_process_ids(&got.stderr));
     assert_eq!(expected.code, got.code);
@@ -49,7 +55,7 @@ fn assert_same(what: &str, expected: &[u8], got: &[u8]) {
     let (direct, gateway) = (folder.write("direct", expected), folder.write("gateway", got));
     let mut diff = Command::new("diff");
     diff.args(["--text", "--unified=0"]).args([direct, gateway]);
-    let text = run(&mut diff, b"", Duration::from_secs(20)).text();
+    let text = run(&mut diff, b"", PATIENCE).text();
     let lines: Vec<String> = text.lines().take(80).map(|line| line.chars().take(240).collect()).collect();
     panic!("{what} differs (- direct, + gateway):\n{}", lines.join("\n"));
 }

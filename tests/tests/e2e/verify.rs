@@ -10,14 +10,14 @@ use std::{
 use tests::{
     folder::Folder,
     gateway::{Gateway, Setup},
-    process::{Finished, run, wait_until},
+    process::{Finished, PATIENCE, run, wait_until},
     programs::program,
     rules::Bundle,
     server::Postgres,
     wire::Wire,
 };
 
-const LONG: Duration = Duration::from_secs(40);
+const LONG: Duration = PATIENCE;
 const PAGE: usize = 4096;
 
 fn tidegate(arguments: &[&str], folder: &Path) -> Finished {
@@ -100,7 +100,7 @@ fn r7_what_is_done_to_the_log_of_a_gateway_is_named_with_its_place() {
     gateway.restart();
     work(&gateway, 40);
     // While it runs, as soon as the last results are on disk, and after it has ended: clean.
-    wait_until("a clean log of a running gateway", Duration::from_secs(10), || {
+    wait_until("a clean log of a running gateway", LONG, || {
         let (code, found) = findings(&home, &["audit", "--key", &key]);
         assert!(code == 0 && found.iter().all(|(code, ..)| code == "W-DOUBT"), "{found:?}");
         found.is_empty()
@@ -180,17 +180,23 @@ fn v_one_statement_is_proved_with_only_the_proof_and_the_key() {
     work(&gateway, 20);
     let key = public_key(&gateway);
     let home = gateway.folder.path().to_owned();
-    let intent = gateway
-        .records()
-        .into_iter()
-        .find(|record| record["type"] == "STMT_INTENT" && record.to_string().contains("'statement 7'"))
-        .unwrap();
+    let mut intent = Value::Null;
+    wait_until("the statement is in the log", LONG, || {
+        let mut intents = gateway.records().into_iter().filter(|record| record["type"] == "STMT_INTENT");
+        intent = intents.find(|intent| intent.to_string().contains("'statement 7'")).unwrap_or_default();
+        !intent.is_null()
+    });
     let (session, statement) = (intent["session"].as_str().unwrap(), intent["statement"].as_u64().unwrap());
     let wanted = format!("{session}/{statement}");
     let prove = || tidegate(&["audit", "prove", "audit", &wanted, "--output", "proof"], &home);
     wait_until("the statement is in a checkpoint", LONG, || prove().code == 0);
     let result = format!("{wanted}/result");
-    let proved = tidegate(&["audit", "prove", "audit", &result], &home).success().text();
+    let mut proved = String::new();
+    wait_until("so is its result", LONG, || {
+        let done = tidegate(&["audit", "prove", "audit", &result], &home);
+        proved = done.text();
+        done.code == 0
+    });
 
     // Another machine: a folder with the proof and nothing else.
     let elsewhere = Folder::new("auditor");

@@ -364,3 +364,38 @@ fn e2_a_table_that_hides_another_and_goes_away_lets_no_canary_out() {
         }
     }
 }
+
+/// A type of the session's own comes before the server's of that name: a cast to one that takes some values only would tell
+/// which a protected one is.
+#[test]
+fn a_type_of_the_sessions_own_is_not_taken_for_the_servers() {
+    let known = server().sql("clinic", "select ssn from clinic.patients where patient_id = 1");
+    let makes = [
+        vec![format!("create type pg_temp.text as enum ('{}')", known.trim())],
+        vec![
+            format!("create type pg_temp.innocent as enum ('{}')", known.trim()),
+            "alter type pg_temp.innocent rename to text".to_owned(),
+        ],
+        vec!["create temporary table text (a int)".to_owned()],
+        vec![
+            "set search_path = no_such_schema, pg_temp".to_owned(),
+            format!("create type text as enum ('{}')", known.trim()),
+            "reset search_path".to_owned(),
+        ],
+    ];
+    for user in ["ana", "agent"] {
+        for made in &makes {
+            let mut wire = Wire::login(&gateway().endpoint(user));
+            for sql in made {
+                wire.query(sql);
+            }
+            let mut answers = [1, 2].map(|patient| {
+                let frames =
+                    wire.query(&format!("select ssn::text as s from clinic.patients where patient_id = {patient}"));
+                tests::wire::tags(&frames)
+            });
+            answers.sort();
+            assert_eq!(answers[0], answers[1], "{user}: {made:?}");
+        }
+    }
+}

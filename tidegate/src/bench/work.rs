@@ -75,7 +75,7 @@ fn record(into: &mut Histogram<u64>, since: Instant) {
     into.saturating_record(u64::try_from(since.elapsed().as_nanos()).unwrap_or(LATENCY_NS_MAX).max(1));
 }
 
-/// Statements over these connections, each one after the other, for so long.
+/// Statements over these connections, each one after the other, for so long, and at least one each.
 pub(super) async fn statements(connections: &[Arc<Client>], kind: Kind, span: Duration) -> Result<Run, String> {
     let began = Instant::now();
     let mut clients = JoinSet::new();
@@ -94,7 +94,7 @@ async fn one_client(client: Arc<Client>, kind: Kind, until: Instant) -> Result<H
     let mut latencies = histogram();
     match kind {
         Kind::Simple => {
-            while Instant::now() < until {
+            while latencies.is_empty() || Instant::now() < until {
                 let since = Instant::now();
                 client.simple_query("SELECT 1").await.map_err(|error| said(&error))?;
                 record(&mut latencies, since);
@@ -103,7 +103,7 @@ async fn one_client(client: Arc<Client>, kind: Kind, until: Instant) -> Result<H
         Kind::Prepared => {
             let statement = client.prepare("SELECT $1::int4").await.map_err(|error| said(&error))?;
             let mut number = 0_i32;
-            while Instant::now() < until {
+            while latencies.is_empty() || Instant::now() < until {
                 let since = Instant::now();
                 let row = client.query_one(&statement, &[&number]).await.map_err(|error| said(&error))?;
                 record(&mut latencies, since);

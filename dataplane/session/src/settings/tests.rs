@@ -281,6 +281,12 @@ fn half_a_date_style_goes_by_the_one_before() {
     let full = "SET DateStyle = 'ISO, MDY'";
     assert_eq!(of(&["SET DateStyle = 'SQL, DMY'", full]), of(&[full]));
     assert_ne!(of(&["SET DateStyle = 'SQL, DMY'", "SET DateStyle = 'ISO'"]), of(&["SET DateStyle = 'ISO'"]));
+    for half in ["SET DateStyle = 'ISO, ISO'", "SET DateStyle TO DMY, DMY", "SET DateStyle = 'US, NonEuro'"] {
+        assert_ne!(of(&["SET DateStyle = 'SQL, YMD'", half]), of(&[half]), "{half}");
+    }
+    for full in ["SET DateStyle = 'dmy,German'", "SET DateStyle TO Postgres, YMD"] {
+        assert_eq!(of(&["SET DateStyle = 'SQL, MDY'", full]), of(&[full]), "{full}");
+    }
     let doubt = ["SET DateStyle = 'SQL, DMY'; SELECT 1", "SET DateStyle = 'ISO'"];
     assert!(!after(&doubt).are_known());
     assert!(after(&[doubt[0], full]).are_known() && after(&[doubt[0], "RESET DateStyle"]).are_known());
@@ -296,6 +302,40 @@ fn a_parameter_that_was_made_does_not_go_away() {
     assert!(
         after(&["DO $$ begin end $$"]).own_names() && !after(&["SET statement_timeout = 1", "SELECT 1"]).own_names()
     );
+}
+
+#[test]
+fn what_was_set_unseen_is_in_doubt_for_good() {
+    // What EXECUTE and FETCH run is looked up by the caller: they come here if it can set something.
+    for unseen in ["DO $$ begin end $$", "CALL p()", "EXECUTE p", "FETCH c", "SELECT set_config(a, b, false) FROM t"] {
+        for reset in ["RESET ALL", "DISCARD ALL"] {
+            let mut settings = Settings::default();
+            for (number, text) in (0..).zip([unseen, reset, "SET DateStyle = 'ISO, MDY'", reset]) {
+                settings.change(number, text.as_bytes(), &lineage::analyse(text).unwrap(), 0, false);
+                settings.succeeded(number);
+                settings.settle(0);
+            }
+            assert!(!settings.are_known() && settings.own_names(), "{unseen}; {reset}");
+            assert_ne!(settings.digest("TG-1", true), settings.digest("TG-2", true));
+        }
+    }
+    // Only the names of what is written in the text are known.
+    let written = after(&["BEGIN; SET DateStyle = 'SQL, DMY'; COMMIT", "RESET ALL"]);
+    assert!(written.are_known() && !written.own_names());
+}
+
+#[test]
+fn what_runs_a_text_can_set_anything() {
+    for text in [
+        "DO $$ begin end $$",
+        "CALL p()",
+        "SELECT query_to_xml('select set_config(''a.b'', ''c'', false)', true, true, '')",
+        "DELETE FROM t USING ts_stat('select x from t') AS s WHERE t.a = s.word",
+        "SELECT * FROM public.crosstab('select 1') AS c (a int)",
+    ] {
+        assert!(!after(&[text]).are_known() && !after(&[text, "RESET ALL"]).are_known(), "{text}");
+    }
+    assert!(after(&["SELECT pg_sleep(1), f(), nextval('s')"]).are_known());
 }
 
 #[test]
@@ -322,6 +362,10 @@ fn a_session_that_sets_without_end_is_in_doubt_and_small() {
     }
     let small = |changes: &Changes| changes.set.len().max(changes.open.len()) <= SETTINGS_MAX;
     assert!(settings.changes.as_deref().is_none_or(small) && settings.all_open);
+    settings.change(10_000, b"RESET ALL", &lineage::analyse("RESET ALL").unwrap(), 0, false);
+    settings.succeeded(10_000);
+    settings.settle(0);
+    assert!(!settings.are_known(), "their names were forgotten, and they are still there");
 }
 
 #[test]
