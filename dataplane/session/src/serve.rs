@@ -693,11 +693,8 @@ impl<S: Serving<Verdicts>> Session<S> {
     /// A peer closed its side.
     #[must_use]
     pub fn closed(&self, peer: Peer) -> Option<Fault> {
-        match peer {
-            Peer::Downstream => None,
-            Peer::Upstream if self.goodbye => None,
-            Peer::Upstream => Some(Fault::upstream("the database closed the connection").with_state("08006")),
-        }
+        let gone = peer == Peer::Upstream && !self.goodbye;
+        gone.then(|| Fault::upstream("the database closed the connection").with_state("08006"))
     }
 
     /// The client said goodbye.
@@ -739,8 +736,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         }
         for done in self.serving.unanswered() {
             let answered = !matches!(done.outcome, Outcome::Ok) || done.part.is_some();
-            let outcome = (!answered).then_some("lost");
-            let _ = self.result(host, &done, outcome);
+            let _ = self.result(host, &done, (!answered).then_some("lost"));
         }
         self.covered(host);
     }
