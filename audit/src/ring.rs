@@ -166,7 +166,7 @@ impl Ring {
         {
             mark.copy_from_slice(&GAP.to_le_bytes());
         }
-        let at = self.place(start);
+        let at = if start == self.tail { place } else { 0 };
         self.buffer[at..at + 4].copy_from_slice(&(length as u32).to_le_bytes());
         self.tail = end;
         self.pending_bytes += 4 + length;

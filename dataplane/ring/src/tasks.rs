@@ -85,7 +85,7 @@ impl Wake for TaskWaker {
 }
 
 struct Task {
-    /// Not here while it runs.
+    /// Neither is here while it runs.
     work: Option<Work>,
     waker: Option<(Arc<TaskWaker>, Waker)>,
 }
@@ -191,11 +191,12 @@ impl Tasks {
     }
 
     fn run_one(&self, key: Key) {
-        let (mut work, flag, waker) = {
+        // Both are the task's again afterwards: a clone of the waker would be four exchanges with other cores.
+        let (mut work, (flag, waker)) = {
             let mut tasks = self.tasks.borrow_mut();
-            let Some(Task { work, waker: Some((flag, waker)) }) = tasks.get_mut(key) else { return };
-            let Some(work) = work.take() else { return };
-            (work, Arc::clone(flag), waker.clone())
+            let Some(task) = tasks.get_mut(key) else { return };
+            let (Some(work), Some(waker)) = (task.work.take(), task.waker.take()) else { return };
+            (work, waker)
         };
         // An exchange, not a store: whoever finds it still set relies on this poll to see what was done before.
         flag.queued.swap(false, Ordering::AcqRel);
@@ -205,7 +206,7 @@ impl Tasks {
         match polled {
             Ok(Poll::Pending) => {
                 if let Some(task) = self.tasks.borrow_mut().get_mut(key) {
-                    task.work = Some(work);
+                    (task.work, task.waker) = (Some(work), Some((flag, waker)));
                 }
             }
             Ok(Poll::Ready(())) => self.end(key, work),

@@ -3,7 +3,7 @@
 use crate::host::Host;
 use crate::names::{self, NamesOfText};
 use crate::settings;
-use audit::record::ClearColumn;
+use audit::record::{ClearColumn, MaskedColumn};
 use contract::{Admitted, Column, CopyOut, Format, Judge, Redacted, Redactor, Refusal, Values, Via};
 use lineage::{Effects, Facts, SessionUse, Statement};
 use policy::ledger::{Ledger, Spent};
@@ -78,6 +78,13 @@ pub(crate) struct Masked {
     pub(crate) column: String,
     pub(crate) class: String,
     pub(crate) method: String,
+}
+
+impl Masked {
+    /// As a record has it.
+    pub(crate) fn listed(&self) -> MaskedColumn<'_> {
+        MaskedColumn { column: &self.column, class: &self.class, method: &self.method }
+    }
 }
 
 /// A statement that may run, and why.
@@ -232,6 +239,11 @@ impl Judged {
         let taken = purse.ledger.take(&spending.who, limits, sizes, purse.now_ns.get());
         let cut = taken.stopped.and_then(|why| Some(neutral(policy::used_up(limits.get(why.limit)?, &why))));
         Admitted { rows: taken.rows, bytes: taken.bytes, cut }
+    }
+
+    /// [`Judged::clear`] may say something.
+    pub(crate) fn has_clear(&self) -> bool {
+        self.allowed.iter().any(|allowed| !allowed.about.clear.is_empty())
     }
 
     /// Columns with a class, and the class's name, that this role gets as they are.

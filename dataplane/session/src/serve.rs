@@ -6,7 +6,7 @@ use crate::few::Few;
 use crate::held::Parked;
 use crate::host::{Host, Stage};
 use crate::info::SessionInfo;
-use crate::judged::{Judged, Masking, Verdicts};
+use crate::judged::{Judged, Masked, Masking, Verdicts};
 use crate::judging::shelf;
 use crate::names::{self, Names};
 use crate::refused::{Refused, block};
@@ -23,7 +23,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 /// Steps of one turn before the pump looks after other sessions.
-const STEPS_MAX: usize = 256;
+const STEPS_MAX: usize = 64;
 
 /// Effects after which the catalog may be another one.
 const CATALOG_EFFECTS: Effects = Effects::CREATE
@@ -179,16 +179,17 @@ impl<S: Serving<Verdicts>> Session<S> {
         }
         self.give_up_waiting(host)?;
         loop {
-            match self.serving.upstream(&mut self.up, &mut self.down)? {
-                Step::NeedMore => break,
-                Step::Blocked => {
+            match self.serving.upstream(&mut self.up, &mut self.down) {
+                Err(fault) => return Err(fault),
+                Ok(Step::NeedMore) => break,
+                Ok(Step::Blocked) => {
                     progress.blocked = true;
                     break;
                 }
-                Step::Settled => {}
-                Step::Columns { token, part } => self.shape(host, &token, part)?,
-                Step::Done(done) => self.done(host, &done)?,
-                Step::Ask(_) | Step::Goodbye => debug_assert!(false, "not an upstream step"),
+                Ok(Step::Settled) => {}
+                Ok(Step::Columns { token, part }) => self.shape(host, &token, part)?,
+                Ok(Step::Done(ref done)) => self.done(host, done)?,
+                Ok(Step::Ask(_) | Step::Goodbye) => debug_assert!(false, "not an upstream step"),
             }
             progress.moved = true;
             steps += 1;
@@ -225,16 +226,17 @@ impl<S: Serving<Verdicts>> Session<S> {
             if self.goodbye {
                 break;
             }
-            match self.serving.downstream(&mut self.down, &mut self.up)? {
-                Step::NeedMore => break,
-                Step::Blocked => {
+            match self.serving.downstream(&mut self.down, &mut self.up) {
+                Err(fault) => return Err(fault),
+                Ok(Step::NeedMore) => break,
+                Ok(Step::Blocked) => {
                     progress.blocked = true;
                     break;
                 }
-                Step::Settled => {}
-                Step::Ask(ask) => self.ask(host, ask)?,
-                Step::Goodbye => self.goodbye = true,
-                Step::Columns { .. } | Step::Done(_) => debug_assert!(false, "not a downstream step"),
+                Ok(Step::Settled) => {}
+                Ok(Step::Ask(ask)) => self.ask(host, ask)?,
+                Ok(Step::Goodbye) => self.goodbye = true,
+                Ok(Step::Columns { .. } | Step::Done(_)) => debug_assert!(false, "not a downstream step"),
             }
             progress.moved = true;
             steps += 1;
@@ -249,8 +251,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.cover(host)?;
         let held = self.gate.as_ref().and_then(Gate::waits_for);
         progress.holds_for = held.map(|(sequence, _)| sequence);
-        let pending = self.pending.as_ref().map(|pending| pending.since_ns);
-        let since = held.map(|(_, since)| since).into_iter().chain(pending).min();
+        let since = held.map(|(_, since)| since).into_iter().chain(self.pending.as_ref().map(|p| p.since_ns)).min();
         let ends = since.map(|since| since.saturating_add(self.info.wait_max_ns));
         progress.wait_ends_ns = ends.into_iter().chain(self.parked_until()).min();
         Ok(progress)
@@ -619,17 +620,18 @@ impl<S: Serving<Verdicts>> Session<S> {
             Outcome::Withheld => ("refused", *b"42501"),
             Outcome::Cut => ("budget", *b"53400"),
         };
-        let masked = done.token.masked.iter().chain(done.plans.iter().flat_map(Masking::masked));
-        let masked = masked.map(|m| MaskedColumn { column: &m.column, class: &m.class, method: &m.method });
-        let clear = done.token.clear(&self.grant).take(if done.rows > 0 { usize::MAX } else { 0 });
-        let (mut masked, clear) = (Few::some(masked), Few::some(clear));
+        let any = !done.token.masked.is_empty() || done.plans.iter().any(|plan| !plan.masked().is_empty());
+        let each = done.token.masked.iter().chain(done.plans.iter().flat_map(Masking::masked)).map(Masked::listed);
+        let (mut masked, mut clear) = (None, None);
+        let mut masked = Few::list(&mut masked, any, each);
+        let clear = Few::list(&mut clear, done.rows > 0 && done.token.has_clear(), done.token.clear(&self.grant));
         if done.token.observed {
             let over = done.token.overdrawn(done.rows, done.bytes);
             for refusal in done.plans.iter().filter_map(Masking::unseen).chain(&over) {
                 self.observe(host, done.number, refusal.code, &refusal.rule, &[])?;
             }
-            if let Some(masked) = masked.take() {
-                self.observe(host, done.number, "", "", &masked)?;
+            if !masked.is_empty() {
+                self.observe(host, done.number, "", "", std::mem::take(&mut masked))?;
             }
         }
         let record = Record::Result {
@@ -640,8 +642,8 @@ impl<S: Serving<Verdicts>> Session<S> {
             rows: done.rows,
             bytes: done.bytes,
             duration_us: self.now(host).saturating_sub(done.started_ns) / 1000,
-            masked: masked.as_deref().unwrap_or_default(),
-            clear: clear.as_deref().unwrap_or_default(),
+            masked,
+            clear,
         };
         self.book.write(host, &record).map(drop).map_err(|_| NOT_RECORDED)
     }
@@ -691,11 +693,8 @@ impl<S: Serving<Verdicts>> Session<S> {
     /// A peer closed its side.
     #[must_use]
     pub fn closed(&self, peer: Peer) -> Option<Fault> {
-        match peer {
-            Peer::Downstream => None,
-            Peer::Upstream if self.goodbye => None,
-            Peer::Upstream => Some(Fault::upstream("the database closed the connection").with_state("08006")),
-        }
+        let gone = peer == Peer::Upstream && !self.goodbye;
+        gone.then(|| Fault::upstream("the database closed the connection").with_state("08006"))
     }
 
     /// The client said goodbye.
@@ -737,8 +736,7 @@ impl<S: Serving<Verdicts>> Session<S> {
         }
         for done in self.serving.unanswered() {
             let answered = !matches!(done.outcome, Outcome::Ok) || done.part.is_some();
-            let outcome = (!answered).then_some("lost");
-            let _ = self.result(host, &done, outcome);
+            let _ = self.result(host, &done, (!answered).then_some("lost"));
         }
         self.covered(host);
     }

@@ -475,6 +475,12 @@ impl Lane {
             return;
         }
         self.wanted = 0;
+        if let Some(Run::Pass(m)) = self.runs.back_mut() {
+            *m += n;
+            self.settled += n;
+            self.count(n);
+            return;
+        }
         if n <= RUN_COPY_BYTES_MAX && self.ends_with_put() {
             self.scratch.extend_from_slice(&self.buffer[self.settled..self.settled + n]);
             self.settled += n;
@@ -484,10 +490,7 @@ impl Lane {
         }
         self.settled += n;
         self.count(n);
-        match self.runs.back_mut() {
-            Some(Run::Pass(m)) => *m += n,
-            _ => self.runs.push_back(Run::Pass(n)),
-        }
+        self.runs.push_back(Run::Pass(n));
     }
 
     /// Settles the next `n` bytes: they end here.

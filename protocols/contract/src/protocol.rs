@@ -273,7 +273,7 @@ pub struct Given {
 /// What one step found.
 #[derive(Debug)]
 pub enum Step<J: Judge> {
-    /// A frame, or a part of one, is settled; there may be more.
+    /// A few frames, or a part of one, are settled; there may be more.
     Settled,
     /// More bytes are needed from this peer.
     NeedMore,

@@ -57,11 +57,63 @@ impl<'a> Reader<'a> {
         Some(u32::from_be_bytes(b))
     }
 
+    /// As many pieces of `each` bytes as the two bytes before them say, together.
+    pub fn counted(&mut self, each: usize) -> Option<&'a [u8]> {
+        let count = usize::from(self.i16()?.cast_unsigned());
+        self.take(count * each)
+    }
+
     /// A string ended by NUL, without the NUL.
     pub fn text(&mut self) -> Option<&'a [u8]> {
         let rest = self.rest();
-        let end = memchr::memchr(0, rest)?;
+        let end = match short_end(rest) {
+            Some(end) => end,
+            None => memchr::memchr(0, rest)?,
+        };
         self.at += end + 1;
         rest.get(..end)
+    }
+}
+
+/// Where the first NUL is, if that is one of the first eight bytes: most names are short, and the way into a search for long
+/// texts is longer than they are.
+fn short_end(bytes: &[u8]) -> Option<usize> {
+    const LOW: u64 = u64::from_le_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    let word = u64::from_le_bytes(*bytes.first_chunk()?);
+    // The lowest bit that is set stands for the first byte that is zero; higher ones may be of bytes behind it.
+    let zeros = word.wrapping_sub(LOW) & !word & HIGH;
+    (zeros != 0).then(|| zeros.trailing_zeros() as usize / 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every text of these bytes up to a length beyond one word.
+    fn texts() -> impl Iterator<Item = Vec<u8>> {
+        const BYTES: [u8; 4] = [0, 1, 0x80, 0xff];
+        (0..=9_u32).flat_map(|length| {
+            (0..4_usize.pow(length)).map(move |n| (0..length).map(|i| BYTES[n >> (2 * i) & 3]).collect())
+        })
+    }
+
+    #[test]
+    fn a_text_ends_at_its_first_nul() {
+        for bytes in texts() {
+            let end = bytes.iter().position(|byte| *byte == 0);
+            let mut r = Reader::new(&bytes);
+            assert_eq!(r.text(), end.map(|end| &bytes[..end]), "{bytes:?}");
+            assert_eq!(r.position(), end.map_or(0, |end| end + 1), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_counted_is_all_there_or_nothing() {
+        let bytes = [0, 2, 7, 7, 7, 7];
+        for (here, each, found) in [(6, 2, Some(4)), (5, 2, None), (6, 1, Some(2)), (2, 0, Some(0)), (1, 0, None)] {
+            let mut r = Reader::new(&bytes[..here]);
+            assert_eq!(r.counted(each).map(<[u8]>::len), found);
+        }
     }
 }

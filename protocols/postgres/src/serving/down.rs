@@ -9,7 +9,8 @@
 //! | `F` FunctionCall | refused |
 //! | anything else | fault |
 
-use super::{BindWalk, Down, Held, Owed, POISON, Portal, Prepared, Run, Serve, Shared};
+use super::bind::{BindWalk, Said, Walk};
+use super::{Down, Held, Owed, POISON, Portal, Prepared, Run, Serve, Shared};
 use crate::faults;
 use crate::frame::{self, HEADER_BYTES, Header};
 use contract::{Ask, Fault, Judge, Lane, Outcome, Peer, Reader, Refusal, Serving as _, Step, Verdict, Via};
@@ -52,9 +53,10 @@ impl<J: Judge> Serve<J> {
             }
             Down::Bind(walk) => {
                 let before = down.input().len();
-                if walk.walk(down)? {
+                if walk.rest.walk(down)? {
                     if let Down::Bind(walk) = std::mem::replace(&mut self.down, Down::Frames) {
-                        self.bound(*walk);
+                        let BindWalk { name, prepared, rest } = *walk;
+                        self.bound(name, rest.said().portal(prepared, self.cycles_sent));
                     }
                     return Ok(Step::Settled);
                 }
@@ -302,22 +304,24 @@ impl<J: Judge> Serve<J> {
             let statement = statement.to_vec();
             self.ask_shape(down, &statement, &prepared);
         }
-        down.pass(prefix);
-        let mut walk = BindWalk::new(portal, prepared, header.len - prefix, self.limits.columns_max, &self.keeping);
-        if walk.walk(down)? {
-            self.bound(walk);
-        } else {
-            self.down = Down::Bind(Box::new(walk));
+        if here == header.len {
+            let said = Said::read(&down.input()[prefix..here], self.limits.columns_max, &self.keeping)?;
+            down.pass(here);
+            self.bound(portal, said.portal(prepared, self.cycles_sent));
+            return Ok(Step::Settled);
         }
+        down.pass(prefix);
+        let mut rest = Walk::new(header.len - prefix, self.limits.columns_max, &self.keeping);
+        rest.walk(down)?;
+        self.down = Down::Bind(Box::new(BindWalk { name: portal, prepared, rest }));
         Ok(Step::Settled)
     }
 
     /// This Bind is complete.
-    fn bound(&mut self, walk: BindWalk<J>) {
+    fn bound(&mut self, name: Vec<u8>, portal: Portal<J>) {
         if self.skip_to_sync {
             return; // an earlier statement failed meanwhile: the database ignored this one
         }
-        let (name, portal) = walk.portal(self.cycles_sent);
         self.owed.push_back(Owed::Bind { name, portal: self.spares.portals.share(portal), forgotten: false });
     }
 
