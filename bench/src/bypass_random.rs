@@ -62,7 +62,8 @@ pub fn run(options: &Canary) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let sessions = usize::try_from(options.sessions).unwrap_or(1);
-    let extent = Extent { statements: options.statements, time: Duration::from_secs(options.seconds), sessions, seed };
+    let time = Duration::from_secs(options.seconds);
+    let extent = Extent { statements: options.statements, time, least: 0, sessions, seed };
     let asked = || stop.asked();
     let tally = if options.compare {
         random::compare(&schema, &ground.direct(false), &ground.allowed(), extent, &asked)

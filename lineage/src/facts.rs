@@ -168,6 +168,11 @@ pub struct RelationUse {
     pub span: Span,
 }
 
+impl RelationUse {
+    /// The name where a statement is about all that a schema has, or all that somebody owns.
+    pub const EVERYTHING: &str = "*";
+}
+
 /// A function called in the statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionUse {

@@ -441,7 +441,8 @@ impl Grant {
                     !own && (known.peek().is_none() || known.any(|r| schema(&r.schema)))
                 }
             };
-            glob::matches(&s.target, target) && glob::matches(&s.relation, &used.name) && in_schema
+            let named = used.name == RelationUse::EVERYTHING || glob::matches(&s.relation, &used.name);
+            glob::matches(&s.target, target) && named && in_schema
         }) || self.epoch.candidates(used, names.by_path()).any(|relation| {
             let behind = self.epoch.touched(relation, used.written);
             behind.iter().skip(1).filter_map(|r| self.epoch.relations.get(*r)).any(|r| {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use lineage::facts::FunctionStanding;
 use lineage::resolve::{self, Column, Derivation, How, Resolved, Source, Stored, Use, Value};
-use lineage::{Effects, Span, Statement};
+use lineage::{Effects, RelationUse, Span, Statement};
 
 use crate::admit::Grant;
 use crate::decide::Names;
@@ -65,7 +65,7 @@ impl Grant {
                 .hint("other system relations can be read")
                 .at(used.span.start));
             }
-            guarded |= used.name == "pg_stat_activity";
+            guarded |= used.name == "pg_stat_activity" || self.has_guarded(used);
             strangers |= !known && !system && used.read && !names.temporary(&used.name);
             guarded |=
                 self.epoch.candidates(used, names.by_path()).any(|r| self.view.guarded.get(r).copied().unwrap_or(true));
@@ -104,6 +104,14 @@ impl Grant {
         })?;
         let judge = Judge { grant: self, statement, names, softened: RefCell::default() };
         judge.all(&resolved)
+    }
+
+    /// It is all of a schema, or of what somebody owns, and something protected may be in it: under another schema's name the
+    /// rules might not know it.
+    fn has_guarded(&self, used: &RelationUse) -> bool {
+        let mut each = self.epoch.relations.iter().zip(&self.view.guarded);
+        used.name == RelationUse::EVERYTHING
+            && each.any(|(r, guarded)| *guarded && used.schema.as_ref().is_none_or(|schema| *schema == r.schema))
     }
 
     /// The rows of another statement may go into an object.

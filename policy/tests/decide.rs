@@ -208,6 +208,8 @@ const ANALYST: &[(&str, &str)] = &[
     ("select * from pg_shadow", "TG2012"),
     ("create view v as select id from patients", "ok"),
     ("alter table patients rename column ssn to x", "TG2014"),
+    ("alter schema clinic rename to x", "TG2014"),
+    ("alter schema lab rename to x", "open"),
     ("explain select id from patients where ssn = '1'", "TG2004"),
     ("explain analyze select id from patients where ssn = '1'", "TG2004"),
     // Rules of the file.

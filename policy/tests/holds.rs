@@ -180,6 +180,15 @@ fn an_object_is_written_by_other_names_too() {
         let expected: &[&str] = if held { &["changes"] } else { &[] };
         assert_eq!(decide(&deletes(of), text, &()).unwrap(), expected, "{of}: {text}");
     }
+    // What is about all of a schema is about each of its objects; what is about all that somebody owns, about any.
+    let grants = only(vec![hold("changes", Block { effects: E::GRANT.0, objects: vec![object("states")], ..rule() })]);
+    assert_eq!(decide(&grants, "grant all on all tables in schema clinic to me", &()).unwrap(), ["changes"]);
+    assert_eq!(decide(&grants, "reassign owned by me to you", &()).unwrap_err().rule, "payroll");
+    let mut altered = hold("changes", Block { effects: E::ALTER.0, objects: vec![object("states")], ..rule() });
+    altered.rule.objects[0].schema = "clinic".into();
+    let altered = only(vec![altered]);
+    assert_eq!(decide(&altered, "alter schema clinic rename to other", &()).unwrap(), ["changes"]);
+    assert_eq!(decide(&altered, "alter schema lab rename to other", &()).unwrap(), [""; 0]);
     // A rule about reading an object is about its name: a view is there to show less of it.
     let reads = only(vec![hold("changes", Block { effects: E::READ.0, objects: vec![object("states")], ..rule() })]);
     assert_eq!(decide(&reads, "select * from clinic.v_states", &()).unwrap(), [""; 0]);

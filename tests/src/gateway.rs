@@ -209,23 +209,28 @@ impl Setup {
             target.push("client_certificate: upstream.crt\n    client_key: upstream.key".into());
         }
         target.extend(self.target_lines.iter().cloned());
+        let waits = self.audit.iter().any(|line| line.starts_with("wait_max"));
         let mut text = format!(
             "listen: [\"127.0.0.1:{port}\"]\ncores: {}\nbundle: policy.tgb\n{}\
              tls:\n  certificate: server.crt\n  key: server.key\n  required: {}\n\
-             audit:\n  directory: {}\n{}metrics: \"127.0.0.1:{metrics}\"\nkeys:\n  default: {{ file: token.key }}\n\
+             audit:\n  directory: {}\n{}{}metrics: \"127.0.0.1:{metrics}\"\nkeys:\n  default: {{ file: token.key }}\n\
              targets:\n  {}:\n    {}\n",
             self.cores,
             if self.no_users { "" } else { "users: users.yaml\n" },
             self.tls_required,
             self.audit_directory,
             self.audit.iter().map(|line| format!("  {line}\n")).collect::<String>(),
+            if waits { String::new() } else { format!("  wait_max: {}s\n", PATIENCE.as_secs()) },
             self.target,
             target.join("\n    ")
         );
-        if !self.limits.is_empty() {
-            text.push_str("limits:\n");
-            self.limits.iter().for_each(|(name, value)| text.push_str(&format!("  {name}: {value}\n")));
+        text.push_str("limits:\n");
+        // The gateway is no less patient than its tests, where they do not choose: two hundred logins at once, or a disk that
+        // others write to, take as long as the machine needs.
+        if !self.limits.iter().any(|(name, _)| *name == "login_timeout") {
+            text.push_str(&format!("  login_timeout: {}s\n", PATIENCE.as_secs()));
         }
+        self.limits.iter().for_each(|(name, value)| text.push_str(&format!("  {name}: {value}\n")));
         self.lines.iter().for_each(|line| text.push_str(&format!("{line}\n")));
         // The whole suite runs on the driver that the environment names, but for what chooses one itself.
         if let Ok(driver) = std::env::var("TIDEGATE_TEST_DRIVER")

@@ -164,17 +164,17 @@ impl Settings {
         match &statement.session {
             SessionUse::Set { name, value } if matters(name, value.as_deref()) => {
                 self.own_names |= name.contains('.');
-                open.insert(name.clone());
+                open.insert(key(name).to_owned());
             }
             SessionUse::SetMany(all) => {
                 for (name, _) in all.iter().filter(|(name, value)| matters(name, value.as_deref())) {
                     self.own_names |= name.contains('.');
-                    open.insert(name.clone());
+                    open.insert(key(name).to_owned());
                 }
             }
             SessionUse::ResetAll => self.all_open = true,
             SessionUse::Reset(name) if name == "all" => self.all_open = true,
-            SessionUse::Reset(name) if matters(name, None) => drop(open.insert(name.clone())),
+            SessionUse::Reset(name) if matters(name, None) => drop(open.insert(key(name).to_owned())),
             _ => {}
         }
     }
@@ -329,12 +329,29 @@ fn matters(name: &str, value: Option<&str>) -> bool {
     }
 }
 
+/// What transactions begin with. `SET SESSION CHARACTERISTICS` sets some of these parameters and leaves the others, so that
+/// what holds is told by all that was said of any, in order.
+const DEFAULTS: &str = "default_transaction";
+
+/// The name that a parameter is kept by.
+fn key(name: &str) -> &str {
+    if name.starts_with("default_transaction_") { DEFAULTS } else { name }
+}
+
 fn lone_change(statement: &Statement, text: &[u8]) -> Option<Change> {
     // `SET LOCAL` outside of a transaction does nothing, nor does `FROM CURRENT`; that the word may stand in a value is not
     // worth a closer look.
     let says = |word: &[u8]| text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
+    let defaults = |name: &String| key(name) == DEFAULTS;
+    let said = || Some(Change::Set(DEFAULTS.to_owned(), Sha256::digest(text).into(), false));
     match &statement.session {
-        SessionUse::Set { .. } if statement.kind != "SET" || says(b"local") || says(b"current") => None,
+        SessionUse::Set { .. } | SessionUse::SetMany(_)
+            if statement.kind != "SET" || says(b"local") || says(b"current") =>
+        {
+            None
+        }
+        SessionUse::Set { name, .. } | SessionUse::Reset(name) if defaults(name) => said(),
+        SessionUse::SetMany(all) if all.iter().all(|(name, _)| defaults(name)) => said(),
         SessionUse::Set { name, value: Some(value) } => {
             let whole = name != "datestyle" || is_whole_style(value);
             Some(Change::Set(name.clone(), Sha256::digest(text).into(), whole))

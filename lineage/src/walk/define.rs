@@ -5,8 +5,8 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AlterTableStmt, CreateFunctionStmt, CreateStatsStmt, CreateStmt, CreateTrigStmt, DropStmt, GrantStmt, IndexStmt,
-    Node, ObjectType, RangeVar, RuleStmt, ViewStmt,
+    AlterTableStmt, CreateFunctionStmt, CreateStatsStmt, CreateStmt, CreateTrigStmt, DropStmt, GrantStmt,
+    GrantTargetType, IndexStmt, Node, ObjectType, RangeVar, RuleStmt, ViewStmt,
 };
 
 use super::{At, Walker, names};
@@ -62,6 +62,12 @@ impl<'a> Walker<'a> {
         }
     }
 
+    /// Whatever there is in a schema, or in any: what it is, nobody says.
+    pub(super) fn everything(&mut self, schema: Option<&str>) {
+        let (schema, name, span) = (schema.map(str::to_owned), RelationUse::EVERYTHING.to_owned(), Span::default());
+        self.relations.push(RelationUse { schema, name, written: true, read: false, temporary: false, span });
+    }
+
     /// The object of COMMENT, DROP, RENAME …: the relation it is or belongs to.
     pub(super) fn object(&mut self, kind: ObjectType, node: Option<&'a Node>) {
         let Some(node) = node else { return };
@@ -73,6 +79,7 @@ impl<'a> Walker<'a> {
             | ObjectType::ObjectForeignTable
             | ObjectType::ObjectSequence
             | ObjectType::ObjectIndex => self.dotted(name),
+            ObjectType::ObjectSchema => self.everything(name.last().and_then(names::text)),
             ObjectType::ObjectColumn
             | ObjectType::ObjectTrigger
             | ObjectType::ObjectRule
@@ -106,9 +113,12 @@ impl<'a> Walker<'a> {
 
     pub(super) fn grant(&mut self, grant: &'a GrantStmt) {
         self.effects.add(Effects::GRANT);
+        let whole = grant.targtype() == GrantTargetType::AclTargetAllInSchema;
         for object in &grant.objects {
-            if let Some(NodeEnum::RangeVar(range)) = object.node.as_ref() {
-                let _ = self.relation(Some(range), false, true);
+            match object.node.as_ref() {
+                Some(NodeEnum::RangeVar(range)) => drop(self.relation(Some(range), false, true)),
+                Some(NodeEnum::String(schema)) if whole => self.everything(Some(&schema.sval)),
+                _ => {}
             }
         }
     }

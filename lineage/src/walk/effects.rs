@@ -177,6 +177,9 @@ impl<'a> Walker<'a> {
             NodeEnum::AlterSeqStmt(s) => self.on_relation(Effects::ALTER, s.sequence.as_ref()),
             NodeEnum::RenameStmt(s) => {
                 self.effects.add(Effects::ALTER.with(owner_effects(s.rename_type())));
+                if s.rename_type() == ObjectType::ObjectSchema {
+                    self.everything(Some(&s.subname));
+                }
                 // It may be one of the session's own.
                 if names_type(s.rename_type()) {
                     self.own_name(&s.newname);
@@ -229,10 +232,15 @@ impl<'a> Walker<'a> {
             | NodeEnum::AlterTableMoveAllStmt(_) => self.effects.add(Effects::ALTER),
 
             NodeEnum::GrantStmt(s) => self.grant(s),
-            NodeEnum::GrantRoleStmt(_) | NodeEnum::AlterDefaultPrivilegesStmt(_) | NodeEnum::ReassignOwnedStmt(_) => {
+            NodeEnum::GrantRoleStmt(_) | NodeEnum::AlterDefaultPrivilegesStmt(_) => self.effects.add(Effects::GRANT),
+            NodeEnum::ReassignOwnedStmt(_) => {
                 self.effects.add(Effects::GRANT);
+                self.everything(None);
             }
-            NodeEnum::DropOwnedStmt(_) => self.effects.add(Effects::DROP.with(Effects::GRANT)),
+            NodeEnum::DropOwnedStmt(_) => {
+                self.effects.add(Effects::DROP.with(Effects::GRANT));
+                self.everything(None);
+            }
             NodeEnum::CreateRoleStmt(_) | NodeEnum::AlterRoleStmt(_) => self.effects.add(Effects::ROLE),
             // What sessions are given at login, the search path among it, is the server's as much as a database's is.
             NodeEnum::AlterRoleSetStmt(_) => self.effects.add(Effects::ROLE.with(Effects::SERVER)),

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 use tests::{
+    endpoint::Endpoint,
     gateway::{Gateway, Setup},
     process::{PATIENCE, wait_until},
     rules::Bundle,
@@ -134,17 +135,30 @@ fn what_an_account_owns_goes_to_its_group() {
     assert_eq!(owner.trim(), "clinic \"read\" only");
 }
 
+/// A session at last: the gateway does not keep somebody waiting for long whose account or connection is not there in time,
+/// and on a machine that stands still that is not the last word.
+#[track_caller]
+fn logged_in(endpoint: &Endpoint) -> Wire {
+    for _ in 0..30 {
+        let mut wire = Wire::open(endpoint.port);
+        let Some(refused) = wire.try_login(endpoint, &[]) else { return wire };
+        assert!(matches!(refused.field(b'C').as_deref(), Some("08001" | "08004")), "{refused:?}");
+    }
+    panic!("no session in thirty tries");
+}
+
 #[test]
 fn two_hundred_sessions_at_once_get_an_account_each() {
     let server = server();
     let gateway = setup(&server).cores(2).start();
     let began = Instant::now();
     let sessions: Vec<Wire> = std::thread::scope(|scope| {
-        let logins: Vec<_> = (0..200).map(|_| scope.spawn(|| Wire::login(&gateway.endpoint("ana")))).collect();
+        let logins: Vec<_> = (0..200).map(|_| scope.spawn(|| logged_in(&gateway.endpoint("ana")))).collect();
         logins.into_iter().map(|login| login.join().unwrap()).collect()
     });
     println!("200 logins with accounts of their own in {:?}", began.elapsed());
-    assert_eq!(accounts(&server).len(), 200);
+    // One that came too late for its session is dropped again.
+    wait_until("each has one", PATIENCE, || accounts(&server).len() == 200);
     drop(sessions);
     let began = Instant::now();
     wait_until("all accounts are gone", PATIENCE, || accounts(&server).is_empty());
@@ -179,7 +193,7 @@ fn a_shared_account_says_whose_session_it_is() {
     let gateway = Setup::new(&bundle, &server).target_line("credentials: { mode: shared }").start();
     let began = Instant::now();
     let sessions: Vec<Wire> = std::thread::scope(|scope| {
-        let logins: Vec<_> = (0..200).map(|_| scope.spawn(|| Wire::login(&gateway.endpoint("priya")))).collect();
+        let logins: Vec<_> = (0..200).map(|_| scope.spawn(|| logged_in(&gateway.endpoint("priya")))).collect();
         logins.into_iter().map(|login| login.join().unwrap()).collect()
     });
     println!("200 logins with the shared account in {:?}", began.elapsed());

@@ -293,6 +293,26 @@ fn half_a_date_style_goes_by_the_one_before() {
 }
 
 #[test]
+fn what_transactions_begin_with_is_told_by_all_that_was_said() {
+    let of = |texts: &[&str]| {
+        let settings = after(texts);
+        assert!(settings.are_known(), "{texts:?}");
+        settings.digest("TG-1", true)
+    };
+    let serializable = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE";
+    let committed = "SET default_transaction_isolation = 'read committed'";
+    let reset = "RESET default_transaction_isolation";
+    assert_eq!(of(&[serializable]), of(&["SET TimeZone = 'UTC'", serializable, "RESET TimeZone"]));
+    let each = [of(&[]), of(&[serializable]), of(&[committed]), of(&[serializable, committed])];
+    assert!(!each.contains(&of(&[committed, serializable])));
+    assert!(each.iter().all(|one| each.iter().filter(|other| *other == one).count() == 1));
+    assert_ne!(of(&[serializable, reset]), of(&[reset, serializable]));
+    assert_eq!(of(&[serializable, committed, "RESET ALL"]), of(&[]));
+    assert!(!after(&["SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; SELECT 1"]).are_known());
+    assert!(after(&["BEGIN", "SET TRANSACTION READ ONLY"]).are_known());
+}
+
+#[test]
 fn a_parameter_that_was_made_does_not_go_away() {
     let reset = after(&["SET app.x_timeout = '1'", "RESET app.x_timeout"]);
     assert!(reset.are_known() && reset.own_names());
