@@ -70,11 +70,11 @@ pub(crate) fn cleaned(gateway: &Gateway) {
     wait_until("the connection is clean", PATIENCE, || gateway.metric("tidegate_connections_cleaning") == 0.0);
 }
 
-/// A kept connection that does not answer in a second is not used: on a machine that stands still that is no fault, but it
-/// does not happen every time.
+/// A kept connection that does not answer in a second is not used: on a machine that stands still or has much else to do that
+/// is no fault, but it does not happen every time.
 #[track_caller]
 pub(crate) fn in_some_try(works: impl Fn() -> bool) {
-    assert!((0..4).any(|_| works()), "no kept connection was used again in several tries");
+    wait_until("a kept connection is used again", 2 * PATIENCE, works);
 }
 
 pub(crate) fn reused(gateway: &Gateway) -> f64 {
@@ -119,7 +119,6 @@ fn the_next_session_gets_the_connection() -> bool {
     assert_eq!(value(&mut second, "select count(*) from pg_prepared_statements"), "0");
     assert_eq!(value(&mut second, "select count(*) from pg_cursors"), "0");
     assert_eq!(value(&mut second, "select count(*) from pg_locks where locktype = 'advisory' and objid = 4711"), "0");
-    assert!(error(&second.query("execute p")).is_some());
     second.send(&[bind("", "s", &[], 0), execute("", 0), sync()].concat());
     assert!(error(&second.until_ready(1)).is_some());
     second.send(&[parse("s", "select 2"), sync()].concat());
@@ -134,7 +133,12 @@ fn the_next_session_gets_the_connection() -> bool {
     leave(&gateway, third);
     let mut fourth = Wire::open(gateway.port());
     assert!(fourth.try_login(&endpoint, &[]).is_none());
-    backend(&mut fourth) == process
+    if backend(&mut fourth) != process {
+        return false;
+    }
+    // Last: a session that ran a name which nobody knows could have set anything, and its connection is not kept.
+    assert!(error(&fourth.query("execute p")).is_some());
+    true
 }
 
 #[test]
@@ -324,7 +328,15 @@ fn a_search_path_that_the_account_is_given_later_counts_for_later_sessions() {
     let mut running = Wire::login(&gateway.endpoint("ana"));
     assert!(people(&mut running).contains("for all"));
     given(&server, "ward, public");
-    std::thread::sleep(Duration::from_secs(5));
+    // A look that had begun before may end after: the third has begun later.
+    let mut looks = Vec::new();
+    wait_until("the catalog was looked at", PATIENCE, || {
+        let page = gateway.http("/status").unwrap();
+        let status: serde_json::Value = serde_json::from_str(page.split_once("\r\n\r\n").unwrap().1).unwrap();
+        looks.push(status["targets"][0]["catalog_looked_at"].as_u64().unwrap_or_else(|| panic!("{status}")));
+        looks.dedup();
+        looks.len() > 3
+    });
     let mut next = Wire::open(gateway.port());
     assert!(next.try_login(&gateway.endpoint("ana"), &[("TimeZone", "Asia/Tokyo")]).is_none());
     let said = people(&mut next);
