@@ -271,6 +271,8 @@ pub struct Statement {
     pub shadows: bool,
     /// It is about the row that a cursor of the session is at (`WHERE CURRENT OF`).
     pub of_cursor: bool,
+    /// It makes a view, or a rule, by which what that is over can be written.
+    pub writable: bool,
     /// Normalised fingerprint (stable hash of the text with literals removed).
     pub fingerprint: u64,
 }

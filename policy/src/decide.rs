@@ -104,13 +104,18 @@ pub(crate) struct Judged {
     lasting: bool,
 }
 
-/// What a view can be used for beside reading.
+/// What can be done to the rows of a view.
 const WRITES: Effects = Effects::INSERT
     .with(Effects::UPDATE)
     .with(Effects::UPDATE_ALL)
     .with(Effects::DELETE)
     .with(Effects::DELETE_ALL)
     .with(Effects::MERGE);
+
+/// The rule is about writing to objects, and this makes a view or a rule, which are ways to do that by another name.
+fn is_way(rule: &Block, statement: &Statement) -> bool {
+    statement.writable && !rule.objects.is_empty() && Effects(rule.effects).intersects(WRITES)
+}
 
 /// Judgements kept per grant; when full all are dropped.
 const MEMO_MAX: usize = 1024;
@@ -359,13 +364,10 @@ impl Grant {
 
     /// Its conditions match, but for those on the text.
     fn is_about(&self, rule: &Block, statement: &Statement, names: &dyn Names) -> bool {
-        // A view or a rule over an object is a way to write to it by another name.
-        let way = !rule.objects.is_empty()
-            && Effects(rule.effects).intersects(WRITES)
-            && statement.effects.intersects(Effects::CREATE_VIEW);
         let effects = rule.effects == 0 || statement.effects.intersects(Effects(rule.effects));
-        (effects || way)
-            && (rule.objects.is_empty() || statement.relations.iter().any(|r| self.is_object(&rule.objects, r, names)))
+        (effects || is_way(rule, statement))
+            && (rule.objects.is_empty()
+                || statement.relations.iter().any(|r| self.is_object(rule, statement, r, names)))
     }
 
     // ---- holding rules of the rule file ----
@@ -411,7 +413,7 @@ impl Grant {
             if rule.objects.is_empty() {
                 marks.push(span(statement.span));
             }
-            let objects = statement.relations.iter().filter(|r| self.is_object(&rule.objects, r, names));
+            let objects = statement.relations.iter().filter(|r| self.is_object(rule, statement, r, names));
             marks.extend(objects.map(|r| span(r.span)));
         }
         let lower = text.to_ascii_lowercase();
@@ -424,7 +426,10 @@ impl Grant {
         marks
     }
 
-    fn is_object(&self, objects: &[Selector], used: &RelationUse, names: &dyn Names) -> bool {
+    /// The relation is one of the rule's, by its name, or because rows of one of those are written by this name.
+    fn is_object(&self, rule: &Block, statement: &Statement, used: &RelationUse, names: &dyn Names) -> bool {
+        let objects = rule.objects.as_slice();
+        let writes = (used.written && statement.effects.intersects(WRITES)) || is_way(rule, statement);
         let target = self.epoch.bundle().model().targets.get(self.epoch.target()).map_or("", |t| t.name.as_str());
         objects.iter().any(|s| {
             let schema = |schema: &str| glob::matches(&s.schema, schema);
@@ -444,7 +449,7 @@ impl Grant {
             let named = used.name == RelationUse::EVERYTHING || glob::matches(&s.relation, &used.name);
             glob::matches(&s.target, target) && named && in_schema
         }) || self.epoch.candidates(used, names.by_path()).any(|relation| {
-            let behind = self.epoch.touched(relation, used.written);
+            let behind = self.epoch.touched(relation, writes);
             behind.iter().skip(1).filter_map(|r| self.epoch.relations.get(*r)).any(|r| {
                 let is = |s: &&Selector| glob::matches(&s.schema, &r.schema) && glob::matches(&s.relation, &r.name);
                 objects.iter().filter(is).any(|s| glob::matches(&s.target, target))

@@ -210,15 +210,15 @@ impl Epoch {
         self.index.candidates(used, by_path).map(|i| i as usize)
     }
 
-    /// This relation and those that a use of it is a use of: what it inherits from or is a partition of, and, where it is
+    /// This relation and those that a use of it is a use of: what it inherits from or is a partition of, and, where its rows are
     /// written, what it is made of if it is a view.
-    pub(crate) fn touched(&self, relation: usize, written: bool) -> Vec<usize> {
+    pub(crate) fn touched(&self, relation: usize, writes: bool) -> Vec<usize> {
         let mut touched = vec![relation];
         let mut next = 0;
         while let Some(over) = touched.get(next).map(|r| self.over.get(r)) {
             next += 1;
             let Some(over) = over else { continue };
-            for other in over.parents.iter().chain(over.made_of.iter().filter(|_| written)) {
+            for other in over.parents.iter().chain(over.made_of.iter().filter(|_| writes)) {
                 if !touched.contains(other) {
                     touched.push(*other);
                 }

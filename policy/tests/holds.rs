@@ -176,6 +176,12 @@ fn an_object_is_written_by_other_names_too() {
         ("states", "create temporary view way as select code from clinic.states", true),
         ("states", "create rule way as on insert to clinic.visits do also delete from clinic.states", true),
         ("states", "create view clinic.way as select * from clinic.visits", false),
+        ("states", "create view clinic.way as select * from clinic.v_states", true),
+        // Nothing can be written by these.
+        ("states", "create view clinic.way as select s.* from clinic.states s join clinic.visits on true", false),
+        ("states", "create view clinic.way as with s as (select * from clinic.states) select * from s", false),
+        ("states", "create view clinic.way as select code, count(*) from clinic.states group by code", false),
+        ("states", "create materialized view clinic.way as select * from clinic.states", false),
     ] {
         let expected: &[&str] = if held { &["changes"] } else { &[] };
         assert_eq!(decide(&deletes(of), text, &()).unwrap(), expected, "{of}: {text}");
@@ -189,6 +195,15 @@ fn an_object_is_written_by_other_names_too() {
     let altered = only(vec![altered]);
     assert_eq!(decide(&altered, "alter schema clinic rename to other", &()).unwrap(), ["changes"]);
     assert_eq!(decide(&altered, "alter schema lab rename to other", &()).unwrap(), [""; 0]);
+    // What is done to a view is done to no row of what it is over.
+    let alters = E::ALTER.0 | E::DELETE.0;
+    let alters = only(vec![hold("changes", Block { effects: alters, objects: vec![object("states")], ..rule() })]);
+    for text in ["alter view clinic.v_states rename to s", "alter table clinic.v_states rename to s"] {
+        assert_eq!(decide(&alters, text, &()).unwrap(), [""; 0], "{text}");
+    }
+    for text in ["delete from clinic.v_states", "alter table clinic.states rename to s"] {
+        assert_eq!(decide(&alters, text, &()).unwrap(), ["changes"], "{text}");
+    }
     // A rule about reading an object is about its name: a view is there to show less of it.
     let reads = only(vec![hold("changes", Block { effects: E::READ.0, objects: vec![object("states")], ..rule() })]);
     assert_eq!(decide(&reads, "select * from clinic.v_states", &()).unwrap(), [""; 0]);

@@ -6,7 +6,7 @@
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
     AlterTableStmt, CreateFunctionStmt, CreateStatsStmt, CreateStmt, CreateTrigStmt, DropStmt, GrantStmt,
-    GrantTargetType, IndexStmt, Node, ObjectType, RangeVar, RuleStmt, ViewStmt,
+    GrantTargetType, IndexStmt, Node, ObjectType, RangeVar, RuleStmt, SelectStmt, ViewStmt,
 };
 
 use super::{At, Walker, names};
@@ -280,6 +280,7 @@ impl<'a> Walker<'a> {
         self.effects.add(Effects::CREATE_VIEW);
         let relation = self.relation(view.view.as_ref(), false, true);
         let Some(query) = view.query.as_deref() else { return self.unknown() };
+        self.writable |= matches!(query.node.as_ref(), Some(NodeEnum::SelectStmt(select)) if is_writable(select));
         if let Some(query) = self.query(query, Some(self.scope)) {
             let columns = view.aliases.iter().filter_map(names::text).map(str::to_owned).collect();
             self.graph.stores.push(Store { query, relation, columns });
@@ -287,6 +288,7 @@ impl<'a> Walker<'a> {
     }
 
     pub(super) fn rule(&mut self, rule: &'a RuleStmt) {
+        self.writable = true;
         self.over_relation(Effects::CREATE_VIEW, rule.relation.as_ref(), false, |walker| {
             walker.optional(rule.where_clause.as_deref(), At::SHAPING);
             for action in &rule.actions {
@@ -347,4 +349,13 @@ impl<'a> Walker<'a> {
             None => {}
         }
     }
+}
+
+/// A view of this query may be one whose rows can be written (manual, CREATE VIEW, "Updatable Views"). Functions among its
+/// outputs can make it one that is not; that is not looked at.
+fn is_writable(select: &SelectStmt) -> bool {
+    let one = matches!(select.from_clause.as_slice(), [only] if matches!(only.node, Some(NodeEnum::RangeVar(_))));
+    let grouped = !select.group_clause.is_empty() || select.having_clause.is_some();
+    let cut = select.limit_count.is_some() || select.limit_offset.is_some();
+    one && !(grouped || cut) && select.distinct_clause.is_empty() && select.with_clause.is_none()
 }

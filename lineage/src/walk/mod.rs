@@ -52,6 +52,7 @@ struct Walker<'a> {
     /// Something in the session's own schema is named.
     own: bool,
     of_cursor: bool,
+    writable: bool,
 }
 
 /// The facts of one statement, `None` if it is empty.
@@ -75,6 +76,7 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
         settings: Vec::new(),
         own: false,
         of_cursor: false,
+        writable: false,
     };
     let _base = walker.open(None, span);
     let kind = effects::kind(node);
@@ -100,6 +102,7 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
         copy_out,
         shadows: walker.own && walker.effects.intersects(effects::MAKES),
         of_cursor: walker.of_cursor,
+        writable: walker.writable,
         fingerprint: normalise::fingerprint(body.as_bytes()),
     }))
 }
