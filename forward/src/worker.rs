@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use audit::record::Clock;
 
-use crate::cursor::{Cursor, Positions};
+use crate::cursor::Cursor;
 use crate::event::Event;
 use crate::tail::Tail;
 use crate::to::{SendError, Sink, s3, syslog};

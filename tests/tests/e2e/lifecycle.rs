@@ -159,16 +159,18 @@ fn mistakes_in_the_configuration_are_told_before_anything_starts() {
     let gateway = Setup::new(Bundle::clinic(), Postgres::shared()).start();
     gateway.tidegate(&["check-config", "--config", "tidegate.yaml"]).success();
     let good = fs::read_to_string(gateway.folder.path().join("tidegate.yaml")).unwrap();
+    let limits = |line: &str| good.replace("\nlimits:\n", &format!("\nlimits:\n  {line}\n"));
     for (what, text, must_say) in [
         ("an unknown key", format!("{good}\nlisten_on: 5\n"), "listen_on"),
         ("no bundle", good.replace("policy.tgb", "missing.tgb"), "missing.tgb"),
         ("no certificate", good.replace("server.crt", "missing.crt"), "missing.crt"),
         ("not YAML", "listen: [".to_owned(), "bad.yaml"),
         ("a bad address", good.replace("listen: [\"127.0.0.1:", "listen: [\"nowhere at all:"), "nowhere at all"),
-        ("an unknown limit", format!("{good}\nlimits:\n  session: 5\n"), "session"),
-        ("a bad size", format!("{good}\nlimits:\n  statement_bytes: lots\n"), "lots"),
+        ("an unknown limit", limits("session: 5"), "`session`"),
+        ("a bad size", limits("statement_bytes: lots"), "lots"),
         ("an unknown target", good.replace("warehouse:", "storehouse:"), "storehouse"),
     ] {
+        assert_ne!(text, good, "{what}");
         gateway.folder.write("bad.yaml", text);
         for verb in ["check-config", "serve"] {
             let done = gateway.tidegate(&[verb, "--config", "bad.yaml"]);
