@@ -15,14 +15,16 @@ const PART_BYTES: u64 = 64 << 10;
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     parts: VecDeque<Part>,
+    /// Bytes handed over so far.
+    taken: u64,
 }
 
 #[derive(Debug)]
 struct Part {
     /// Positions before it.
     before: Positions,
-    /// Bytes handed over before it, and with it.
-    begin: u64,
+    bytes: u64,
+    /// Bytes handed over with it and before it.
     end: u64,
 }
 
@@ -30,15 +32,20 @@ impl Window {
     /// A batch was handed over that begins at `before`; with it `taken` bytes were, of which the last `unacknowledged`
     /// count as not acknowledged. The positions up to which everything is; `None` if all of it is.
     pub(crate) fn sent(&mut self, before: &Positions, taken: u64, unacknowledged: u64) -> Option<Positions> {
-        let begin = self.parts.back().map_or(0, |part| part.end);
+        let bytes = taken - std::mem::replace(&mut self.taken, taken);
         match self.parts.back_mut() {
-            Some(part) if part.end - part.begin < PART_BYTES => part.end = taken,
-            _ => self.parts.push_back(Part { before: before.clone(), begin, end: taken }),
+            Some(part) if part.bytes < PART_BYTES => (part.bytes, part.end) = (part.bytes + bytes, taken),
+            _ => self.parts.push_back(Part { before: before.clone(), bytes, end: taken }),
         }
         while self.parts.front().is_some_and(|part| taken - part.end >= unacknowledged) {
             self.parts.pop_front();
         }
         self.parts.front().map(|part| part.before.clone())
+    }
+
+    /// All of it goes again.
+    pub(crate) fn lost(&mut self) {
+        self.parts.clear();
     }
 }
 
@@ -65,6 +72,17 @@ mod tests {
                 assert!(window.parts.len() as u64 <= MOST / PART_BYTES + 2);
             }
         }
+    }
+
+    #[test]
+    fn what_goes_again_counts_from_its_beginning() {
+        let mut window = Window::default();
+        assert_eq!(window.sent(&at(0), 5 << 20, 1 << 20), Some(at(0)));
+        window.lost();
+        for batch in 1..=10 {
+            assert_eq!(window.sent(&at(batch), (5 << 20) + batch * 100, 1 << 20), Some(at(1)));
+        }
+        assert_eq!(window.parts.len(), 1, "batches are put together as before");
     }
 
     #[test]

@@ -256,7 +256,7 @@ impl Worker {
             };
             if !sent {
                 tail.rewind(saved.clone());
-                window = Window::default();
+                window.lost();
                 batch.clear();
                 continue;
             }
