@@ -528,31 +528,28 @@ impl<J: Judge> Serve<J> {
     }
 }
 
+/// Goes on as long as frames are settled, and no longer than [`FRAMES_PER_STEP`].
+#[inline(always)]
+fn few<J: Judge>(mut step: impl FnMut() -> Result<Step<J>, Fault>) -> Result<Step<J>, Fault> {
+    for settled in 0..FRAMES_PER_STEP {
+        let step = step();
+        match &step {
+            // There is nothing in it to be dropped, which a call would find out each time.
+            Ok(Step::Settled) => std::mem::forget(step),
+            Ok(Step::NeedMore | Step::Blocked) if settled > 0 => break,
+            _ => return step,
+        }
+    }
+    Ok(Step::Settled)
+}
+
 impl<J: Judge> Serving<J> for Serve<J> {
     fn downstream(&mut self, down: &mut Lane, _up: &mut Lane) -> Result<Step<J>, Fault> {
-        for settled in 0..FRAMES_PER_STEP {
-            let step = self.step_down(down);
-            match &step {
-                // There is nothing in it to be dropped, which a call would find out each time.
-                Ok(Step::Settled) => std::mem::forget(step),
-                Ok(Step::NeedMore | Step::Blocked) if settled > 0 => break,
-                _ => return step,
-            }
-        }
-        Ok(Step::Settled)
+        few(|| self.step_down(down))
     }
 
     fn upstream(&mut self, up: &mut Lane, down: &mut Lane) -> Result<Step<J>, Fault> {
-        for settled in 0..FRAMES_PER_STEP {
-            let step = self.step_up(up, down);
-            match &step {
-                // There is nothing in it to be dropped, which a call would find out each time.
-                Ok(Step::Settled) => std::mem::forget(step),
-                Ok(Step::NeedMore | Step::Blocked) if settled > 0 => break,
-                _ => return step,
-            }
-        }
-        Ok(Step::Settled)
+        few(|| self.step_up(up, down))
     }
 
     fn text<'a>(&self, down: &'a Lane) -> &'a [u8] {
