@@ -595,7 +595,7 @@ impl<S: Serving<Verdicts>> Session<S> {
 
     fn named(&mut self, token: &Rc<Judged>, statement: &Arc<lineage::Statement>) {
         debug_assert!(token.changes_names || !names::changes(statement));
-        if self.names.apply(statement) {
+        if self.names.apply(statement, &token.text) {
             // What was decided before it was made is not for other sessions, and the other way round; and it was decided
             // about another relation of that name.
             self.grant.forget();
