@@ -369,7 +369,8 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.settings.before(open, failures);
         if sets {
             let text = text_of(&self.serving, &self.down, token, token.via);
-            self.settings.change(number, text, &token.facts, failures, open);
+            let simple = token.via == Via::Simple;
+            self.settings.change(number, text, &token.facts, simple, failures, open);
         }
     }
 
