@@ -8,7 +8,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::approvals::Step;
 use crate::block::{Header, Records, header_hash};
@@ -22,8 +22,9 @@ use crate::segment::{FIRST, Page, Place, Segment};
 pub(crate) const BATCH: u64 = 256 << 10;
 /// Batches of one segment that may wait.
 pub(crate) const AHEAD: usize = 96;
-/// A log that is being written gets this long to finish the block at its end.
-const SETTLE_TRIES: u32 = 40;
+/// A log whose writer holds its lock gets this long to finish the block at its end: longer than a writer waits for a disk
+/// before it goes on elsewhere. A cut is named all the same, later.
+const SETTLE: Duration = Duration::from_secs(20);
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Session.
@@ -200,12 +201,12 @@ fn read(path: &Path, settle: bool, tolerance: u64, batch: &mut Batch<'_>) -> io:
         return Ok(());
     }
     let mut position = FIRST;
-    let mut tries = 0;
+    let mut waits: Option<Instant> = None;
     loop {
         let fault = match segment.place(position)? {
             Place::End => return Ok(()),
             Place::Block(header) => {
-                tries = 0;
+                waits = None;
                 let scanned = records(&mut segment, position, header, tolerance)?;
                 position += header.size() as u64;
                 if !batch.put(Item::Block(Box::new(scanned)), header.size() as u64) {
@@ -221,9 +222,8 @@ fn read(path: &Path, settle: bool, tolerance: u64, batch: &mut Batch<'_>) -> io:
             }
             Place::Bad { fault, torn } => Some((fault, torn)),
         };
-        if settle && tries < SETTLE_TRIES {
+        if settle && waits.get_or_insert_with(Instant::now).elapsed() < SETTLE {
             // Perhaps it is being written just now.
-            tries += 1;
             std::thread::sleep(SETTLE_PAUSE);
             segment.refresh();
             continue;
@@ -241,6 +241,10 @@ fn read(path: &Path, settle: bool, tolerance: u64, batch: &mut Batch<'_>) -> io:
             None => {
                 let bytes = segment.data_end(position)? - position;
                 let code = if fault.is_none() { Code::Trunc } else { code };
+                let words = match settle {
+                    true => format!("{words}; its writer runs and may be writing it still: verify again"),
+                    false => words,
+                };
                 batch.put(Item::Tail { position, bytes, code, words }, BATCH);
                 return Ok(());
             }
