@@ -13,14 +13,71 @@ use notary::{
 };
 use proptest::prelude::*;
 use std::{
-    fs,
+    fs::{self, File},
+    io::IoSliceMut,
+    os::unix::fs::FileExt as _,
     path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tlog::{Tile, note::KeyKind, tile};
+
+/// Whether this page of a file is in memory. Asking may bring it there, and it alone.
+fn is_cached(path: &Path, position: u64) -> bool {
+    let mut byte = [0];
+    let mut into = [IoSliceMut::new(&mut byte)];
+    let file = File::open(path).unwrap();
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random).unwrap();
+    match rustix::io::preadv2(&file, &mut into, position, rustix::io::ReadWriteFlags::NOWAIT) {
+        Ok(read) => read > 0,
+        Err(error) => {
+            assert!(matches!(error, rustix::io::Errno::AGAIN | rustix::io::Errno::OPNOTSUPP), "{error}");
+            false
+        }
+    }
+}
+
+/// Who writes the next block goes past the page cache, and is refused where a page of it is there.
+#[test]
+fn nothing_behind_the_last_durable_block_is_read() {
+    let node = tempfile::tempdir().unwrap();
+    keys::create(&node.path().join("key"), "tidegate/test", KeyKind::Log).unwrap();
+    let mut log = CoreLog::new(&node.path().join("audit"), 0);
+    log.blocks(13);
+    let (path, _) = log.end();
+    let block = |number: u64| (1 + number) * 4096;
+    let forget = || {
+        let file = File::open(&path).unwrap();
+        file.sync_all().unwrap();
+        rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
+    };
+    forget();
+    // Who reads block after block has later ones read ahead; where a file system does not, there is nothing to see.
+    let reader = File::open(&path).unwrap();
+    (0..4).for_each(|number| reader.read_exact_at(&mut [0; 256], block(number)).unwrap());
+    // Looked at once, and when what is read ahead has come.
+    let cached = |number: u64| {
+        std::thread::sleep(Duration::from_millis(50));
+        is_cached(&path, block(number))
+    };
+    let reads_ahead = cached(5);
+    forget();
+    if !reads_ahead || cached(0) {
+        println!("this file system shows nothing of what it has in memory");
+        return;
+    }
+    let limit = Arc::new(AtomicU64::new(0));
+    let mut notary = open(node.path(), &limit);
+    for durable in [1, 2, 3, 5, 8] {
+        limit.store(durable, Ordering::Relaxed);
+        notary.step().unwrap();
+        assert_eq!(notary.size(), durable);
+        assert!(!cached(durable), "block {durable} was read before it is durable");
+    }
+}
 
 /// What happens to the log, or who looks at it.
 #[derive(Clone, Debug)]
