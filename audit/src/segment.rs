@@ -116,6 +116,19 @@ pub fn cores(directory: &Path) -> io::Result<Vec<u16>> {
     Ok(found)
 }
 
+/// Opens a segment for reading that may be written meanwhile.
+///
+/// Pages that the kernel read ahead of the last block would be in the way of the next one, which goes past the page cache and
+/// would have to drop them first. A file system that takes no advice (`posix_fadvise(2)`) reads as it likes.
+///
+/// # Errors
+/// It cannot be opened.
+pub fn open_live(path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random);
+    Ok(file)
+}
+
 /// A core's segments: number of the first block by name, and path; ascending. Those in the spare directory are among
 /// them. Of two with one number the first is what a failing disk left: no block, or a copy of the other's first. An
 /// unfinished write behind a block is where the log went on.

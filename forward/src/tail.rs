@@ -12,7 +12,7 @@ use std::rc::Rc;
 
 use audit::block::{ALIGN_BYTES, Block, BlockHeader, HEADER_BYTES, PAYLOAD_BYTES_MAX, block_bytes};
 use audit::record::SessionId;
-use audit::segment::{HEADER_PAGE_BYTES, core_directory, cores, segments};
+use audit::segment::{HEADER_PAGE_BYTES, core_directory, cores, open_live, segments};
 use audit::{Body, Entry, decode_block, decode_record};
 
 use crate::covered::Covered;
@@ -67,9 +67,13 @@ impl CoreTail {
     /// Reads the next block into `ready`; `false` if there is none that may leave.
     fn fill(&mut self, covered: &Covered) -> io::Result<bool> {
         loop {
+            // Not even looked at: pages of the file that are cached are in the way of who writes them.
+            if !covered.has(self.core, self.next_block) {
+                return Ok(false);
+            }
             let Some((first, path, file)) = &self.segment else {
                 let Some((first, path)) = self.segment_of(self.next_block)? else { return Ok(false) };
-                let file = File::open(&path)?;
+                let file = open_live(&path)?;
                 self.segment = Some((first, path, file));
                 self.offset = HEADER_PAGE_BYTES;
                 continue;
@@ -107,7 +111,7 @@ impl CoreTail {
                     if let Found::Block(..) = look(file, self.offset)? {
                         continue;
                     }
-                    let file = File::open(&path)?;
+                    let file = open_live(&path)?;
                     self.segment = Some((next, path, file));
                     self.offset = HEADER_PAGE_BYTES;
                 }

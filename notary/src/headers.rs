@@ -8,7 +8,7 @@ use crate::error::Error;
 use audit::{
     BlockHeader,
     block::{ALIGN_BYTES, HEADER_BYTES, decode_block, header_hash},
-    segment::{HEADER_PAGE_BYTES, core_directory, segment_name, segments_of},
+    segment::{HEADER_PAGE_BYTES, core_directory, open_live, segment_name, segments_of},
 };
 use std::{
     fs::{self, File},
@@ -112,15 +112,6 @@ impl Open {
     }
 }
 
-/// Opens a segment that may be written meanwhile.
-fn open(path: &Path) -> Result<File, Error> {
-    let file = File::open(path).map_err(Error::at(path))?;
-    // Pages that the kernel read ahead of the last block would be in the way of the next one, which goes past the page cache
-    // and would have to drop them first. A file system that takes no advice reads as it likes.
-    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random);
-    Ok(file)
-}
-
 /// Where reading of a core's log has come to.
 #[derive(Debug)]
 pub(crate) struct CoreReader {
@@ -182,7 +173,7 @@ impl CoreReader {
         let all = segments(&self.folders)?;
         let mut found = false;
         for (_, path) in all.into_iter().rev().filter(|(first, _)| *first <= last).take(COPIES) {
-            let file = open(&path)?;
+            let file = open_live(&path).map_err(Error::at(&path))?;
             let Some((position, bytes, header)) = stands(&file, last).map_err(Error::at(&path))? else { continue };
             found = true;
             if header_hash(&bytes) == self.previous {
@@ -252,7 +243,7 @@ impl CoreReader {
             if self.open.as_ref().is_some_and(|open| open.path == path) {
                 continue;
             }
-            let file = open(&path)?;
+            let file = open_live(&path).map_err(Error::at(&path))?;
             let Some((position, ..)) = stands(&file, next).map_err(Error::at(&path))? else { continue };
             let before = self.open.replace(Open::new(path, file, position));
             match self.here(whole, durable)? {
