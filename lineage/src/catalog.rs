@@ -46,6 +46,43 @@ pub struct Filled {
     pub column: Option<i16>,
 }
 
+/// A foreign key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reference {
+    /// `pg_constraint.confrelid`.
+    pub to: u32,
+    /// Names of the relation's own columns.
+    pub own: Vec<String>,
+    /// Names of the columns that it refers to.
+    pub columns: Vec<String>,
+    /// What happens to its rows when those that they refer to are deleted.
+    pub on_delete: Action,
+    /// The same when those columns change.
+    pub on_update: Action,
+}
+
+/// `pg_constraint.confdeltype`, `confupdtype`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// `a`, `r`: it cannot be done.
+    Refuse,
+    /// `c`: the same is done to them.
+    Cascade,
+    /// `n`, `d`: they refer to nothing, or to the default, from then on.
+    Set,
+}
+
+/// An object of whatever kind, by its name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// Its schema; extensions, languages and servers have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    /// Its name.
+    pub name: String,
+}
+
 /// `pg_class.relkind`, the kinds that return rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -89,6 +126,13 @@ pub struct Relation {
     /// OIDs of inheritance parents and of the partitioned table this is a partition of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parents: Vec<u32>,
+    /// Its foreign keys, and those of its partitions' own, in OID order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<Reference>,
+    /// What people made that it, its columns, defaults, constraints, indexes, triggers or policies need (`pg_depend`):
+    /// what goes when that is dropped with CASCADE. Other relations are in it, but not what those need.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rests_on: Vec<Named>,
     /// Defaults, generated columns and triggers before the row that call functions of [`Catalog::code`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filled_by: Vec<Filled>,

@@ -173,6 +173,15 @@ impl RelationUse {
     pub const EVERYTHING: &str = "*";
 }
 
+/// An object of whatever kind: a type, a function, an extension …
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectName {
+    /// Schema if written; not all kinds have one.
+    pub schema: Option<String>,
+    /// Name, or [`RelationUse::EVERYTHING`] where it is not told apart.
+    pub name: String,
+}
+
 /// A function called in the statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FunctionUse {
@@ -273,6 +282,12 @@ pub struct Statement {
     pub of_cursor: bool,
     /// It makes a view, or a rule, by which what that is over can be written.
     pub writable: bool,
+    /// Columns that UPDATE, ON CONFLICT and MERGE assign, of whatever relation.
+    pub assigned: Vec<String>,
+    /// CASCADE of TRUNCATE, DROP and ALTER: what rests on its objects goes with them.
+    pub cascade: bool,
+    /// Objects that it drops which are no relations, and may have relations rest on them.
+    pub drops: Vec<ObjectName>,
     /// Normalised fingerprint (stable hash of the text with literals removed).
     pub fingerprint: u64,
 }

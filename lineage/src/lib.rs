@@ -19,6 +19,8 @@ mod walk;
 
 pub use cache::FactsCache;
 pub use catalog::Catalog;
-pub use facts::{CopyOut, Effects, Facts, FunctionUse, Kind, NotUnderstood, RelationUse, SessionUse, Span, Statement};
+pub use facts::{
+    CopyOut, Effects, Facts, FunctionUse, Kind, NotUnderstood, ObjectName, RelationUse, SessionUse, Span, Statement,
+};
 pub use grammar::analyse;
 pub use normalise::normalise;

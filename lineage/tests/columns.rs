@@ -45,6 +45,8 @@ fn catalog() -> Catalog {
         definition: None,
         depends_on: Vec::new(),
         parents: Vec::new(),
+        references: Vec::new(),
+        rests_on: Vec::new(),
         filled_by: Vec::new(),
         estimated_rows: -1,
     });

@@ -67,6 +67,11 @@ fn every_kind_of_statement_has_its_effects() {
             ("DELETE FROM t", "DELETE: delete delete-without-where"),
             ("MERGE INTO t USING u ON true WHEN MATCHED THEN DO NOTHING", "MERGE: merge"),
             (
+                "MERGE INTO t USING u ON true WHEN MATCHED AND a THEN UPDATE SET b = 1 WHEN MATCHED THEN DELETE \
+                 WHEN NOT MATCHED THEN INSERT (a) VALUES (1)",
+                "MERGE: insert update delete merge",
+            ),
+            (
                 "WITH d AS (DELETE FROM t RETURNING *), i AS (INSERT INTO u VALUES (1)) SELECT 1",
                 "SELECT: read insert delete delete-without-where",
             ),

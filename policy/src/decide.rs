@@ -19,6 +19,7 @@ use crate::glob;
 use crate::guard::Expected;
 use crate::model::{Block, ClassId, Mode, Selector};
 use crate::plan::Source;
+use crate::reach::SPREADING;
 use crate::refusal::{Refusal, code};
 use crate::session_rules;
 
@@ -28,11 +29,24 @@ pub trait Names {
     fn prepared(&self, name: &str) -> Option<Arc<Statement>>;
     /// The statement that declared this cursor.
     fn cursor(&self, name: &str) -> Option<Arc<Statement>>;
+    /// The text that gave a name to this statement, which [`Names::prepared`] or [`Names::cursor`] told of.
+    fn made_by(&self, statement: &Arc<Statement>) -> MadeBy;
     /// This session has made a temporary relation of this name; what is in it came through the gateway.
     fn temporary(&self, name: &str) -> bool;
     /// The session still has the search path that its account is given at login. When this changes, what was decided
     /// before is decided again ([`Grant::forget`]).
     fn by_path(&self) -> bool;
+}
+
+/// The text of a statement that a name stands for: rules that look at texts can be newer than it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MadeBy {
+    /// It is in the text that is judged.
+    ThisText,
+    /// An earlier one.
+    Text(Arc<str>),
+    /// It is not kept.
+    Forgotten,
 }
 
 /// No names at all.
@@ -42,6 +56,9 @@ impl Names for () {
     }
     fn cursor(&self, _: &str) -> Option<Arc<Statement>> {
         None
+    }
+    fn made_by(&self, _: &Arc<Statement>) -> MadeBy {
+        MadeBy::Forgotten
     }
     fn temporary(&self, _: &str) -> bool {
         false
@@ -282,9 +299,11 @@ impl Grant {
             session_rules::check(rules, statement)?;
         }
         let source = self.source(statement, names, 0)?;
-        if let Some(inner) = source.as_deref() {
-            // Judged when it was prepared, but perhaps under other rules. Its text is not at hand any more.
-            self.blocks(inner, names, &mut Vec::new())?;
+        if let Some(inner) = &source {
+            // Judged when it was prepared, but perhaps under other rules.
+            let mut armed = Vec::new();
+            self.blocks(inner, names, &mut armed)?;
+            self.matched_by_old_text(inner, &armed, names).map_err(|refusal| refusal.at(statement.span.start))?;
         }
         let about = Arc::new(self.about(statement, source.as_deref().unwrap_or(statement), names));
         if self.view.everything {
@@ -365,9 +384,29 @@ impl Grant {
     /// Its conditions match, but for those on the text.
     fn is_about(&self, rule: &Block, statement: &Statement, names: &dyn Names) -> bool {
         let effects = rule.effects == 0 || statement.effects.intersects(Effects(rule.effects));
-        (effects || is_way(rule, statement))
-            && (rule.objects.is_empty()
-                || statement.relations.iter().any(|r| self.is_object(rule, statement, r, names)))
+        let named = || statement.relations.iter().any(|r| self.is_object(rule, statement, r, names));
+        ((effects || is_way(rule, statement)) && (rule.objects.is_empty() || named()))
+            || (!rule.objects.is_empty() && self.is_reached(rule, statement, names))
+    }
+
+    /// Something that the rule names goes or changes with what the statement names.
+    fn is_reached(&self, rule: &Block, statement: &Statement, names: &dyn Names) -> bool {
+        if rule.effects != 0 && !Effects(rule.effects).intersects(SPREADING) {
+            return false;
+        }
+        self.epoch.reached(statement, names.by_path()).into_iter().any(|(relation, effects)| {
+            (rule.effects == 0 || effects.intersects(Effects(rule.effects)))
+                && self.epoch.touched(relation, false).into_iter().any(|r| self.names(rule, r))
+        })
+    }
+
+    /// The rule names this relation.
+    fn names(&self, rule: &Block, relation: usize) -> bool {
+        let target = self.epoch.bundle().model().targets.get(self.epoch.target()).map_or("", |t| t.name.as_str());
+        self.epoch.relations.get(relation).is_some_and(|r| {
+            let is = |s: &&Selector| glob::matches(&s.schema, &r.schema) && glob::matches(&s.relation, &r.name);
+            rule.objects.iter().filter(is).any(|s| glob::matches(&s.target, target))
+        })
     }
 
     // ---- holding rules of the rule file ----
@@ -384,9 +423,17 @@ impl Grant {
             let of_text = !hold.rule.words.is_empty() || !hold.rule.patterns.is_empty();
             let about = self.is_about(&hold.rule, statement, names);
             match &source {
-                // A text was looked at when SQL gave the name; it is not at hand any more. Where the protocol gave it, what it
-                // means is held only when the protocol runs it.
                 None if of_text && by_name => holds.push(i),
+                // Where the protocol gave the name, what it means is held only when the protocol runs it.
+                Some(source)
+                    if of_text
+                        && self.is_about(&hold.rule, source, names)
+                        && self
+                            .matched_by_old_text(source, &[model.blocks.len() + i], names)
+                            .is_ok_and(|held| !held.is_empty()) =>
+                {
+                    holds.push(i);
+                }
                 _ if of_text && about => armed.push(model.blocks.len() + i),
                 _ if of_text => {}
                 Some(source) if about || self.is_about(&hold.rule, source, names) => holds.push(i),
@@ -448,13 +495,37 @@ impl Grant {
             };
             let named = used.name == RelationUse::EVERYTHING || glob::matches(&s.relation, &used.name);
             glob::matches(&s.target, target) && named && in_schema
-        }) || self.epoch.candidates(used, names.by_path()).any(|relation| {
-            let behind = self.epoch.touched(relation, writes);
-            behind.iter().skip(1).filter_map(|r| self.epoch.relations.get(*r)).any(|r| {
-                let is = |s: &&Selector| glob::matches(&s.schema, &r.schema) && glob::matches(&s.relation, &r.name);
-                objects.iter().filter(is).any(|s| glob::matches(&s.target, target))
-            })
-        })
+        }) || self
+            .epoch
+            .candidates(used, names.by_path())
+            .any(|relation| self.epoch.touched(relation, writes).into_iter().skip(1).any(|r| self.names(rule, r)))
+    }
+
+    /// The same of the text that gave a name to a statement.
+    fn matched_by_old_text(
+        &self,
+        made: &Arc<Statement>,
+        armed: &[usize],
+        names: &dyn Names,
+    ) -> Result<Vec<usize>, Refusal> {
+        if armed.is_empty() {
+            return Ok(Vec::new());
+        }
+        match names.made_by(made) {
+            MadeBy::ThisText => Ok(Vec::new()),
+            MadeBy::Text(text) => self.matched_by_text(&text, armed),
+            // Nobody knows what was in it.
+            MadeBy::Forgotten => {
+                let blocks = &self.epoch.bundle().model().blocks;
+                match armed.iter().find_map(|i| blocks.get(*i)) {
+                    Some(block) => {
+                        let refusal = refuse_block(block);
+                        Err(Refusal { hint: refusal.hint.or_else(|| Some("prepare it again".to_owned())), ..refusal })
+                    }
+                    None => Ok(armed.to_vec()),
+                }
+            }
+        }
     }
 
     /// Words and patterns of the armed rules: refuses by a blocking one, or says which holding ones match.

@@ -17,6 +17,7 @@ use crate::bundle::Bundle;
 use crate::glob;
 use crate::model::{BindingBy, ClassId, Model, Redaction};
 use crate::pg_types::oid;
+use crate::reach::Ties;
 use crate::redact::TokenKey;
 use crate::role::RoleView;
 use crate::system;
@@ -108,6 +109,7 @@ pub struct Epoch {
     pub(crate) stored: Vec<bool>,
     /// Relations that are over others: what they inherit from or are partitions of, and, of a view, what it is made of.
     over: HashMap<usize, Over>,
+    pub(crate) ties: Ties,
     /// Names of functions and operators that people made.
     pub(crate) made: HashSet<String>,
     /// Per redaction of the model.
@@ -136,6 +138,7 @@ impl Epoch {
         let relations = mark(model, name, catalog, &index);
         let by_oid: HashMap<u32, usize> = relations.iter().enumerate().map(|(i, r)| (r.oid, i)).collect();
         let over = over(catalog, &by_oid);
+        let ties = Ties::new(catalog, &by_oid);
         let mut missing = BTreeSet::new();
         let tokens = model
             .redactions
@@ -156,7 +159,22 @@ impl Epoch {
         let stored = catalog.relations.iter().map(|r| stored(r.kind)).collect();
         let roles = model.roles.iter().map(|_| OnceLock::new()).collect();
         let missing = missing.into_iter().collect();
-        Self { number: 0, target, relations, by_oid, index, stored, made, texts, tokens, missing, over, roles, bundle }
+        Self {
+            number: 0,
+            target,
+            relations,
+            by_oid,
+            index,
+            stored,
+            made,
+            texts,
+            tokens,
+            missing,
+            over,
+            ties,
+            roles,
+            bundle,
+        }
     }
 
     /// Which epoch this is; 0 until [`Epoch::with_number`].
@@ -225,6 +243,21 @@ impl Epoch {
             }
         }
         touched
+    }
+
+    /// This relation and, if it is a view, those whose rows are written where its rows are.
+    pub(crate) fn written(&self, relation: usize) -> Vec<usize> {
+        let mut written = vec![relation];
+        let mut next = 0;
+        while let Some(over) = written.get(next).map(|r| self.over.get(r)) {
+            next += 1;
+            for other in over.into_iter().flat_map(|over| &over.made_of) {
+                if !written.contains(other) {
+                    written.push(*other);
+                }
+            }
+        }
+        written
     }
 
     /// What the role sees of this epoch; computed at first use.

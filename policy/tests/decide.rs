@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fixture::{PATIENTS, STATES, TEXT, VISITS};
 use lineage::Statement;
-use policy::{Allowed, ColumnShape, Decision, Fate, Format, Grant, Identity, Names, Redacted, Refusal, admit};
+use policy::{Allowed, ColumnShape, Decision, Fate, Format, Grant, Identity, MadeBy, Names, Redacted, Refusal, admit};
 
 struct Session;
 
@@ -20,6 +20,9 @@ impl Names for Session {
             "bad" => one("PREPARE bad AS SELECT upper(ssn) FROM clinic.patients"),
             _ => None,
         }
+    }
+    fn made_by(&self, _: &Arc<Statement>) -> MadeBy {
+        MadeBy::Text("nothing that a rule looks for".into())
     }
     fn temporary(&self, name: &str) -> bool {
         name == "scratch"

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use lineage::{Effects as E, Statement};
 use policy::model::{Block, Hold, InTransaction, Mode, Pattern, Selector};
-use policy::{Bundle, Decision, Epoch, Grant, Identity, Keys, Names, Refusal, admit};
+use policy::{Bundle, Decision, Epoch, Grant, Identity, Keys, MadeBy, Names, Refusal, admit};
 
 fn hold(name: &str, rule: Block) -> Hold {
     Hold {
@@ -115,7 +115,7 @@ fn roles_that_are_introduced_are_not_held_and_it_is_said() {
 }
 
 /// A session that prepared this.
-struct Prepared(Option<Arc<Statement>>);
+struct Prepared(Option<Arc<Statement>>, MadeBy);
 
 impl Names for Prepared {
     fn prepared(&self, _: &str) -> Option<Arc<Statement>> {
@@ -123,6 +123,9 @@ impl Names for Prepared {
     }
     fn cursor(&self, _: &str) -> Option<Arc<Statement>> {
         self.0.clone()
+    }
+    fn made_by(&self, _: &Arc<Statement>) -> MadeBy {
+        self.1.clone()
     }
     fn temporary(&self, _: &str) -> bool {
         false
@@ -135,16 +138,23 @@ impl Names for Prepared {
 #[test]
 fn nothing_that_is_held_runs_by_a_name() {
     let officer = grant("officers", Mode::Enforce);
-    let statement = |text: &str| Prepared(lineage::analyse(text).unwrap().statements.pop());
+    let statement = |text: &str| Prepared(lineage::analyse(text).unwrap().statements.pop(), MadeBy::Text(text.into()));
     for text in ["prepare q as delete from clinic.visits", "prepare q as select 'merger'", "execute q('merger')"] {
         assert_eq!(decide(&officer, text, &statement("select 1")).unwrap_err().code, "TG1003", "{text}");
+    }
+    // Made under rules that did not look for this.
+    for text in ["execute q", "fetch all from c"] {
+        let older = statement("prepare q as select 'merger'");
+        assert_eq!(decide(&officer, text, &older).unwrap_err().code, "TG1003", "{text}");
+        let forgotten = Prepared(statement("prepare q as select 1").0, MadeBy::Forgotten);
+        assert_eq!(decide(&officer, text, &forgotten).unwrap_err().code, "TG1001", "{text}: a rule blocks a pattern");
     }
     for text in ["execute q", "fetch all from c", "explain analyze execute q"] {
         let names = statement("prepare q as update clinic.visits set ward = 'x'");
         assert_eq!(decide(&officer, text, &names).unwrap_err().code, "TG1003", "{text}");
         assert_eq!(decide(&officer, text, &statement("select 1")).unwrap(), [""; 0], "{text}");
         // Nobody knows what it is.
-        assert_eq!(decide(&officer, text, &Prepared(None)).unwrap_err().code, "TG1003", "{text}");
+        assert_eq!(decide(&officer, text, &Prepared(None, MadeBy::Forgotten)).unwrap_err().code, "TG1003", "{text}");
     }
 }
 
@@ -221,17 +231,25 @@ fn a_rule_about_words_holds_what_nobody_knows() {
     ] {
         let officer = only(vec![hold("changes", rule)]);
         for text in ["execute q", "fetch all from c", "explain analyze execute q"] {
-            assert_eq!(decide(&officer, text, &Prepared(None)).unwrap_err().code, "TG1003", "{text}");
+            assert_eq!(
+                decide(&officer, text, &Prepared(None, MadeBy::Forgotten)).unwrap_err().code,
+                "TG1003",
+                "{text}"
+            );
         }
-        assert_eq!(decide(&officer, "delete from clinic.states /* purge */", &Prepared(None)).unwrap(), ["changes"]);
-        assert_eq!(decide(&officer, "select 1", &Prepared(None)).unwrap(), [""; 0]);
+        assert_eq!(
+            decide(&officer, "delete from clinic.states /* purge */", &Prepared(None, MadeBy::Forgotten)).unwrap(),
+            ["changes"]
+        );
+        assert_eq!(decide(&officer, "select 1", &Prepared(None, MadeBy::Forgotten)).unwrap(), [""; 0]);
     }
 }
 
 #[test]
 fn what_is_blocked_since_it_was_prepared_does_not_run_by_its_name() {
     for group in ["officers", "analysts"] {
-        let names = Prepared(lineage::analyse("prepare q as select * from ops.payroll").unwrap().statements.pop());
+        let inner = "prepare q as select * from ops.payroll";
+        let names = Prepared(lineage::analyse(inner).unwrap().statements.pop(), MadeBy::Text(inner.into()));
         for text in ["execute q", "fetch all from c", "explain analyze execute q"] {
             let refusal = decide(&grant(group, Mode::Enforce), text, &names).unwrap_err();
             assert_eq!((refusal.code, refusal.rule.as_str()), ("TG1001", "payroll"), "{text}");

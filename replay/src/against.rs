@@ -396,8 +396,9 @@ impl Judge<'_> {
         let Some(mut live) = self.live.remove(&session) else { return };
         if let Some(waiting) = live.waiting.remove(&number) {
             if outcome == "ok" {
+                let text = String::from_utf8_lossy(&waiting.text);
                 for statement in waiting.statements.iter().filter(|s| makes_names(s)) {
-                    live.names.apply(statement);
+                    live.names.apply(statement, &text);
                     live.plain = false;
                 }
             }

@@ -8,7 +8,7 @@
 use std::io;
 use std::path::Path;
 use std::sync::mpsc::SyncSender;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::approvals::Step;
 use crate::block::{Header, Records, header_hash};
@@ -22,8 +22,11 @@ use crate::segment::{FIRST, Page, Place, Segment};
 pub(crate) const BATCH: u64 = 256 << 10;
 /// Batches of one segment that may wait.
 pub(crate) const AHEAD: usize = 96;
-/// A log that is being written gets this long to finish the block at its end.
-const SETTLE_TRIES: u32 = 40;
+/// A log whose writer holds its lock gets this long to finish the block at its end: longer than a writer waits for a disk
+/// before it goes on elsewhere. A cut is named all the same, later.
+const SETTLE: Duration = Duration::from_secs(20);
+/// A block behind which there are others was hardly left half written: so long for each.
+const SETTLE_FOLLOWED: Duration = Duration::from_secs(2);
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Session.
@@ -200,12 +203,12 @@ fn read(path: &Path, settle: bool, tolerance: u64, batch: &mut Batch<'_>) -> io:
         return Ok(());
     }
     let mut position = FIRST;
-    let mut tries = 0;
+    let mut waits: Option<(Instant, Duration)> = None;
     loop {
         let fault = match segment.place(position)? {
             Place::End => return Ok(()),
             Place::Block(header) => {
-                tries = 0;
+                waits = None;
                 let scanned = records(&mut segment, position, header, tolerance)?;
                 position += header.size() as u64;
                 if !batch.put(Item::Block(Box::new(scanned)), header.size() as u64) {
@@ -221,12 +224,20 @@ fn read(path: &Path, settle: bool, tolerance: u64, batch: &mut Batch<'_>) -> io:
             }
             Place::Bad { fault, torn } => Some((fault, torn)),
         };
-        if settle && tries < SETTLE_TRIES {
-            // Perhaps it is being written just now.
-            tries += 1;
-            std::thread::sleep(SETTLE_PAUSE);
-            segment.refresh();
-            continue;
+        if settle {
+            let (since, limit) = match waits {
+                Some(wait) => wait,
+                None => {
+                    let followed = segment.next_block(position)?.is_some();
+                    *waits.insert((Instant::now(), if followed { SETTLE_FOLLOWED } else { SETTLE }))
+                }
+            };
+            if since.elapsed() < limit {
+                // Perhaps it is being written just now.
+                std::thread::sleep(SETTLE_PAUSE);
+                segment.refresh();
+                continue;
+            }
         }
         let words = fault.map_or_else(|| "zeros where a block should be".to_owned(), |(fault, _)| fault.to_string());
         let code = fault.map_or(Code::Del, |(fault, torn)| code_of(fault, torn));
@@ -237,10 +248,15 @@ fn read(path: &Path, settle: bool, tolerance: u64, batch: &mut Batch<'_>) -> io:
                     return Ok(());
                 }
                 position = next;
+                waits = None;
             }
             None => {
                 let bytes = segment.data_end(position)? - position;
                 let code = if fault.is_none() { Code::Trunc } else { code };
+                let words = match settle {
+                    true => format!("{words}; its writer runs and may be writing it still: verify again"),
+                    false => words,
+                };
                 batch.put(Item::Tail { position, bytes, code, words }, BATCH);
                 return Ok(());
             }

@@ -587,3 +587,29 @@ fn small_log_again(directory: &Path) -> PathBuf {
     log.end();
     path
 }
+
+#[test]
+fn a_writer_that_stands_still_is_waited_for_and_a_cut_is_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut log = begin(directory.path());
+    log.statement(1);
+    (2..20).for_each(|statement| log.put(&intent(statement)));
+    let (path, position, length) = log.commit();
+    let position = position as usize;
+    // What a write that is under way leaves for others to see.
+    let half = position + 512;
+    let whole = fs::read(&path).unwrap();
+    let rest = whole[half..position + length].to_vec();
+    drop(log);
+    write(&path, half as u64, &vec![0; rest.len()]);
+    // Nobody writes: at once, the end is missing.
+    assert_eq!(codes(directory.path()), [Code::Trunc]);
+    let lock = fs::OpenOptions::new().create(true).append(true).open(directory.path().join("lock")).unwrap();
+    lock.try_lock().unwrap();
+    let writer = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_secs(4));
+        write(&path, half as u64, &rest);
+    });
+    assert_eq!(codes(directory.path()), []);
+    writer.join().unwrap();
+}

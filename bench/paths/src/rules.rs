@@ -52,6 +52,8 @@ pub fn table(schema: &str, name: &str, oid: u32, columns: &[(&str, u32)]) -> Rel
         definition: None,
         depends_on: Vec::new(),
         parents: Vec::new(),
+        references: Vec::new(),
+        rests_on: Vec::new(),
         filled_by: Vec::new(),
         estimated_rows: -1,
     }

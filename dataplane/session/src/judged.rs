@@ -90,7 +90,7 @@ impl Masked {
 /// A statement that may run, and why.
 #[derive(Debug)]
 pub struct Judged {
-    /// The text, kept for what was prepared.
+    /// The text, kept for what was prepared, and for what gives a name to a statement.
     pub(crate) text: Box<str>,
     pub(crate) via: Via,
     pub(crate) facts: Arc<Facts>,
@@ -174,7 +174,7 @@ impl Judged {
         let moves_path = facts.statements.iter().any(|s| names::moves_path(s));
         let tables = tables(&allowed).into();
         Self {
-            text: if via == Via::Prepare { text.into() } else { Box::default() },
+            text: if via == Via::Prepare || changes_names { text.into() } else { Box::default() },
             via,
             facts,
             allowed,

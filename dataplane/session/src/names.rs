@@ -5,17 +5,28 @@
 
 use lineage::facts::FunctionStanding;
 use lineage::{Effects, SessionUse, Statement};
+use policy::MadeBy;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// Names of one kind kept per session; past that all are forgotten, and using them is refused.
 const NAMES_MAX: usize = 1024;
 
+/// Bytes of texts kept per session; rules that look at texts refuse what one is not kept of.
+const TEXTS_BYTES_MAX: usize = 1 << 20;
+
+/// A statement that a name stands for.
+#[derive(Debug)]
+struct Made {
+    statement: Arc<Statement>,
+    text: Option<Arc<str>>,
+}
+
 /// What the names of a session stand for.
 #[derive(Debug, Default)]
 pub struct Names {
-    prepared: HashMap<String, Arc<Statement>>,
-    cursors: HashMap<String, Arc<Statement>>,
+    prepared: HashMap<String, Made>,
+    cursors: HashMap<String, Made>,
     /// Temporary relations that this session made. Nothing but this session's own statements can write into them. One
     /// that is gone again stays: its name then means nothing, or what the catalog says.
     temporary: HashSet<String>,
@@ -27,11 +38,19 @@ pub struct Names {
 
 impl policy::Names for Names {
     fn prepared(&self, name: &str) -> Option<Arc<Statement>> {
-        self.prepared.get(name).cloned()
+        self.prepared.get(name).map(|made| Arc::clone(&made.statement))
     }
 
     fn cursor(&self, name: &str) -> Option<Arc<Statement>> {
-        self.cursors.get(name).cloned()
+        self.cursors.get(name).map(|made| Arc::clone(&made.statement))
+    }
+
+    fn made_by(&self, statement: &Arc<Statement>) -> MadeBy {
+        let mut made = self.prepared.values().chain(self.cursors.values());
+        match made.find(|made| Arc::ptr_eq(&made.statement, statement)).map(|made| &made.text) {
+            Some(Some(text)) => MadeBy::Text(Arc::clone(text)),
+            Some(None) | None => MadeBy::Forgotten,
+        }
     }
 
     fn temporary(&self, name: &str) -> bool {
@@ -82,6 +101,13 @@ impl policy::Names for NamesOfText<'_> {
         self.own(|s| matches!(s, SessionUse::Declare(n) if n == name), known, name)
     }
 
+    fn made_by(&self, statement: &Arc<Statement>) -> MadeBy {
+        if self.statements.iter().any(|own| Arc::ptr_eq(own, statement)) {
+            return MadeBy::ThisText;
+        }
+        policy::Names::made_by(self.session, statement)
+    }
+
     fn temporary(&self, name: &str) -> bool {
         let made = |s: &Arc<Statement>| makes_temporary(s).any(|n| n == name);
         policy::Names::temporary(self.session, name) || self.statements.iter().any(made)
@@ -110,8 +136,8 @@ impl Names {
         !self.own_path && self.temporary.is_empty()
     }
 
-    /// The statement succeeded. True if it made a temporary relation, so that names of relations mean something else now.
-    pub fn apply(&mut self, statement: &Arc<Statement>) -> bool {
+    /// The statement, which is one of this text, succeeded. True if it made a temporary relation, so that names of relations mean something else now.
+    pub fn apply(&mut self, statement: &Arc<Statement>, text: &str) -> bool {
         let mut made = false;
         for name in makes_temporary(statement) {
             made = true;
@@ -120,8 +146,14 @@ impl Names {
             }
         }
         match &statement.session {
-            SessionUse::Prepare(name) => insert(&mut self.prepared, name, statement),
-            SessionUse::Declare(name) => insert(&mut self.cursors, name, statement),
+            SessionUse::Prepare(name) => {
+                let made = self.made(statement, text);
+                insert(&mut self.prepared, name, made);
+            }
+            SessionUse::Declare(name) => {
+                let made = self.made(statement, text);
+                insert(&mut self.cursors, name, made);
+            }
             SessionUse::Deallocate(Some(name)) => drop(self.prepared.remove(name)),
             SessionUse::Deallocate(None) => self.prepared.clear(),
             SessionUse::Close(Some(name)) => drop(self.cursors.remove(name)),
@@ -144,6 +176,17 @@ impl Names {
     }
 }
 
+impl Names {
+    /// With its own part of the text, if there is room for it.
+    fn made(&self, statement: &Arc<Statement>, text: &str) -> Made {
+        let own = text.get(statement.span.start as usize..statement.span.end as usize);
+        let all = self.prepared.values().chain(self.cursors.values());
+        let kept: usize = all.filter_map(|made| made.text.as_ref()).map(|text| text.len()).sum();
+        let text = own.filter(|own| !own.is_empty() && kept + own.len() <= TEXTS_BYTES_MAX);
+        Made { statement: Arc::clone(statement), text: text.map(Arc::from) }
+    }
+}
+
 /// The statement can change the search path.
 #[must_use]
 pub fn moves_path(statement: &Statement) -> bool {
@@ -163,11 +206,11 @@ fn makes_temporary(statement: &Statement) -> impl Iterator<Item = &str> {
     relations.iter().filter(|r| r.written && r.temporary).map(|r| r.name.as_str())
 }
 
-fn insert(map: &mut HashMap<String, Arc<Statement>>, name: &str, statement: &Arc<Statement>) {
+fn insert(map: &mut HashMap<String, Made>, name: &str, made: Made) {
     if map.len() >= NAMES_MAX {
         map.clear();
     }
-    map.insert(name.to_owned(), Arc::clone(statement));
+    map.insert(name.to_owned(), made);
 }
 
 /// The statement can change which names exist.

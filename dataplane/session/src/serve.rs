@@ -369,7 +369,8 @@ impl<S: Serving<Verdicts>> Session<S> {
         self.settings.before(open, failures);
         if sets {
             let text = text_of(&self.serving, &self.down, token, token.via);
-            self.settings.change(number, text, &token.facts, failures, open);
+            let simple = token.via == Via::Simple;
+            self.settings.change(number, text, &token.facts, simple, failures, open);
         }
     }
 
@@ -595,7 +596,7 @@ impl<S: Serving<Verdicts>> Session<S> {
 
     fn named(&mut self, token: &Rc<Judged>, statement: &Arc<lineage::Statement>) {
         debug_assert!(token.changes_names || !names::changes(statement));
-        if self.names.apply(statement) {
+        if self.names.apply(statement, &token.text) {
             // What was decided before it was made is not for other sessions, and the other way round; and it was decided
             // about another relation of that name.
             self.grant.forget();

@@ -6,7 +6,7 @@
 //! Deliberately absent: what functions and procedures set while they run, where they are not called in the open.
 
 use lineage::facts::{FunctionStanding, FunctionUse};
-use lineage::{Facts, SessionUse, Statement};
+use lineage::{Effects, Facts, SessionUse, Statement};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,7 +53,7 @@ impl Startup {
     }
 }
 
-/// What a text does to parameters, if it is one `SET` or the like; its end says whether it did.
+/// What a statement does to parameters, if it is `SET` or the like; its end says whether it did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Change {
     /// A value, told by the digest of the text; whether it says all of it.
@@ -130,25 +130,25 @@ impl Settings {
     }
 
     /// A text that changes parameters goes upstream as statement `number`, after [`Self::before`] with the same `open`; the
-    /// session has had so many `failures` until now.
-    pub(crate) fn change(&mut self, number: u64, text: &[u8], facts: &Facts, failures: u64, open: bool) {
-        let lone = match facts.statements.as_slice() {
-            [only] if !open => lone_change(only, text),
-            _ => None,
-        };
-        let was_open = match &lone {
-            Some(Change::Set(name, ..) | Change::Reset(name)) => {
+    /// session has had so many `failures` until now. `simple`: it is run once, as a whole, all of it or nothing.
+    pub(crate) fn change(&mut self, number: u64, text: &[u8], facts: &Facts, simple: bool, failures: u64, open: bool) {
+        let known = if open { None } else { known_changes(facts, text, simple) };
+        let was_open = |change: &Change| match change {
+            Change::Set(name, ..) | Change::Reset(name) => {
                 self.changes.as_ref().is_some_and(|changes| changes.open.contains(name))
             }
-            _ => true,
+            Change::ResetAll => true,
         };
+        let wait = |change| {
+            let was_open = was_open(&change);
+            Waiting { number, change, failures, was_open, succeeded: false }
+        };
+        let waiting: Vec<Waiting> = known.into_iter().flatten().map(wait).collect();
         for statement in &facts.statements {
             self.doubt(statement);
         }
         let changes = self.changes.get_or_insert_default();
-        if let Some(change) = lone {
-            changes.waiting.push(Waiting { number, change, failures, was_open, succeeded: false });
-        }
+        changes.waiting.extend(waiting);
         if changes.open.len().max(changes.set.len()).max(changes.waiting.len()) > SETTINGS_MAX {
             (self.all_open, self.unseen) = (true, true);
             self.changes = None;
@@ -338,7 +338,54 @@ fn key(name: &str) -> &str {
     if name.starts_with("default_transaction_") { DEFAULTS } else { name }
 }
 
-fn lone_change(statement: &Statement, text: &[u8]) -> Option<Change> {
+/// What a text changes, in order, if that is told by its end alone: it ends no transaction and runs nothing by name.
+fn known_changes(facts: &Facts, text: &[u8], simple: bool) -> Option<Vec<Change>> {
+    if facts.statements.len() != 1 && !simple {
+        return None;
+    }
+    let mut known = Vec::new();
+    for statement in &facts.statements {
+        if changes(statement) {
+            let own = text.get(statement.span.start as usize..statement.span.end as usize)?;
+            known.push(lone_change(statement, own, simple)?);
+        } else if matches!(statement.session, SessionUse::Execute(_) | SessionUse::Fetch(_))
+            || statement.effects.intersects(Effects::TRANSACTION.with(Effects::TWO_PHASE))
+        {
+            return None;
+        }
+    }
+    Some(known)
+}
+
+/// `SELECT set_config('name', 'value', false)` and nothing else, which is run once if it is run at all.
+fn is_lone_set_config(text: &[u8]) -> bool {
+    let mut rest = text.trim_ascii();
+    let word = |rest: &mut &[u8], word: &str| {
+        let found = rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()));
+        *rest = if found { rest[word.len()..].trim_ascii_start() } else { rest };
+        found
+    };
+    // Without quotes or backslashes in it, a value is the same by any reading.
+    let value = |rest: &mut &[u8]| {
+        let Some(inner) = rest.strip_prefix(b"'") else { return false };
+        let Some(end) = inner.iter().position(|byte| matches!(byte, b'\'' | b'\\')) else { return false };
+        let (found, behind) = (inner[end] == b'\'', &inner[end + 1..]);
+        *rest = behind.trim_ascii_start();
+        found && behind.first() != Some(&b'\'')
+    };
+    word(&mut rest, "select")
+        && (word(&mut rest, "set_config") || word(&mut rest, "pg_catalog.set_config"))
+        && word(&mut rest, "(")
+        && value(&mut rest)
+        && word(&mut rest, ",")
+        && value(&mut rest)
+        && word(&mut rest, ",")
+        && word(&mut rest, "false")
+        && word(&mut rest, ")")
+        && rest.is_empty()
+}
+
+fn lone_change(statement: &Statement, text: &[u8], simple: bool) -> Option<Change> {
     // `SET LOCAL` outside of a transaction does nothing, nor does `FROM CURRENT`; that the word may stand in a value is not
     // worth a closer look.
     let says = |word: &[u8]| text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
@@ -346,7 +393,8 @@ fn lone_change(statement: &Statement, text: &[u8]) -> Option<Change> {
     let said = || Some(Change::Set(DEFAULTS.to_owned(), Sha256::digest(text).into(), false));
     match &statement.session {
         SessionUse::Set { .. } | SessionUse::SetMany(_)
-            if statement.kind != "SET" || says(b"local") || says(b"current") =>
+            if !(statement.kind == "SET" && !says(b"local") && !says(b"current")
+                || simple && is_lone_set_config(text)) =>
         {
             None
         }

@@ -111,6 +111,8 @@ fn index() -> &'static ::lineage::resolve::Index {
             definition: None,
             depends_on: Vec::new(),
             parents: Vec::new(),
+            references: Vec::new(),
+            rests_on: Vec::new(),
             filled_by: Vec::new(),
             estimated_rows: -1,
         };

@@ -5,12 +5,12 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    AlterTableStmt, CreateFunctionStmt, CreateStatsStmt, CreateStmt, CreateTrigStmt, DropStmt, GrantStmt,
+    AlterTableStmt, CreateFunctionStmt, CreateStatsStmt, CreateStmt, CreateTrigStmt, DropBehavior, DropStmt, GrantStmt,
     GrantTargetType, IndexStmt, Node, ObjectType, RangeVar, RuleStmt, SelectStmt, ViewStmt,
 };
 
 use super::{At, Walker, names};
-use crate::facts::{Effects, RelationUse, Span};
+use crate::facts::{Effects, ObjectName, RelationUse, Span};
 use crate::graph::{FromKind, Store, What};
 
 impl<'a> Walker<'a> {
@@ -106,9 +106,32 @@ impl<'a> Walker<'a> {
         ) {
             self.effects.add(Effects::SERVER);
         }
+        self.cascade |= drop.behavior() == DropBehavior::DropCascade;
         for object in &drop.objects {
+            let before = self.relations.len();
             self.object(kind, Some(object));
+            if self.relations.len() == before {
+                self.dropped(kind, object);
+            }
         }
+        // Its own objects go with it, CASCADE or not.
+        self.cascade |= kind == ObjectType::ObjectExtension;
+    }
+
+    /// An object that is no relation, and belongs to none.
+    fn dropped(&mut self, kind: ObjectType, object: &Node) {
+        let name = match object.node.as_ref() {
+            Some(NodeEnum::ObjectWithArgs(object)) => object.objname.as_slice(),
+            Some(NodeEnum::TypeName(name)) => name.names.as_slice(),
+            // Its access method comes first.
+            Some(NodeEnum::List(list)) if matches!(kind, ObjectType::ObjectOpclass | ObjectType::ObjectOpfamily) => {
+                list.items.get(1..).unwrap_or(&[])
+            }
+            _ => names::items(object),
+        };
+        let (schema, name) = names::qualified(name);
+        let name = if name.is_empty() { RelationUse::EVERYTHING } else { name };
+        self.drops.push(ObjectName { schema: schema.map(str::to_owned), name: name.to_owned() });
     }
 
     pub(super) fn grant(&mut self, grant: &'a GrantStmt) {
@@ -244,6 +267,7 @@ impl<'a> Walker<'a> {
             for command in &alter.cmds {
                 match command.node.as_ref() {
                     Some(NodeEnum::AlterTableCmd(command)) => {
+                        walker.cascade |= command.behavior() == DropBehavior::DropCascade;
                         if let Some(definition) = command.def.as_deref() {
                             walker.definition(definition);
                         }

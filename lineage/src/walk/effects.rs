@@ -3,7 +3,7 @@
 //! Both matches list every statement kind of the grammar; whatever else stands at the top of a statement is unknown.
 
 use pg_query::NodeEnum;
-use pg_query::protobuf::{DiscardMode, ObjectType, TransactionStmtKind, VariableSetKind};
+use pg_query::protobuf::{DiscardMode, DropBehavior, ObjectType, TransactionStmtKind, VariableSetKind};
 
 use super::{At, Walker, names};
 use crate::facts::{Effects, Kind, SessionUse};
@@ -98,6 +98,7 @@ impl<'a> Walker<'a> {
 
             NodeEnum::TruncateStmt(s) => {
                 self.effects.add(Effects::TRUNCATE);
+                self.cascade = s.behavior() == DropBehavior::DropCascade;
                 self.range_list(&s.relations, false, true);
             }
             NodeEnum::DropStmt(s) => self.drop(s),
@@ -177,6 +178,7 @@ impl<'a> Walker<'a> {
             NodeEnum::AlterSeqStmt(s) => self.on_relation(Effects::ALTER, s.sequence.as_ref()),
             NodeEnum::RenameStmt(s) => {
                 self.effects.add(Effects::ALTER.with(owner_effects(s.rename_type())));
+                self.cascade = s.behavior() == DropBehavior::DropCascade;
                 if s.rename_type() == ObjectType::ObjectSchema {
                     self.everything(Some(&s.subname));
                 }

@@ -16,7 +16,9 @@ mod session;
 
 use pg_query::protobuf::{IntoClause, Node, RangeVar, RawStmt};
 
-use crate::facts::{Effects, FunctionStanding, FunctionUse, NotUnderstood, RelationUse, SessionUse, Span, Statement};
+use crate::facts::{
+    Effects, FunctionStanding, FunctionUse, NotUnderstood, ObjectName, RelationUse, SessionUse, Span, Statement,
+};
 use crate::functions;
 use crate::graph::{FromKind, Graph, Path, QueryId, Role, id};
 use crate::normalise;
@@ -53,6 +55,9 @@ struct Walker<'a> {
     own: bool,
     of_cursor: bool,
     writable: bool,
+    assigned: Vec<String>,
+    cascade: bool,
+    drops: Vec<ObjectName>,
 }
 
 /// The facts of one statement, `None` if it is empty.
@@ -77,6 +82,9 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
         own: false,
         of_cursor: false,
         writable: false,
+        assigned: Vec::new(),
+        cascade: false,
+        drops: Vec::new(),
     };
     let _base = walker.open(None, span);
     let kind = effects::kind(node);
@@ -103,6 +111,9 @@ pub(crate) fn statement(text: &str, raw: &RawStmt) -> Result<Option<Statement>, 
         shadows: walker.own && walker.effects.intersects(effects::MAKES),
         of_cursor: walker.of_cursor,
         writable: walker.writable,
+        assigned: walker.assigned,
+        cascade: walker.cascade,
+        drops: walker.drops,
         fingerprint: normalise::fingerprint(body.as_bytes()),
     }))
 }

@@ -4,8 +4,8 @@
 
 use pg_query::NodeEnum;
 use pg_query::protobuf::{
-    CopyStmt, DeleteStmt, IndexElem, InsertStmt, MergeStmt, Node, OnConflictAction, OnConflictClause, RangeVar,
-    ReturningClause, ReturningOptionKind, UpdateStmt,
+    CmdType, CopyStmt, DeleteStmt, IndexElem, InsertStmt, MergeStmt, Node, OnConflictAction, OnConflictClause,
+    RangeVar, ReturningClause, ReturningOptionKind, UpdateStmt,
 };
 
 use super::{At, Walker, names};
@@ -99,6 +99,9 @@ impl<'a> Walker<'a> {
 
     fn assignments(&mut self, list: &'a [Node]) {
         for node in list {
+            if let Some(NodeEnum::ResTarget(target)) = node.node.as_ref() {
+                self.assigned.push(target.name.clone());
+            }
             self.assigned(node);
         }
     }
@@ -174,7 +177,19 @@ impl<'a> Walker<'a> {
                 match clause.node.as_ref() {
                     Some(NodeEnum::MergeWhenClause(clause)) => {
                         walker.optional(clause.condition.as_deref(), At::SHAPING);
-                        walker.assignments(&clause.target_list);
+                        match clause.command_type() {
+                            CmdType::CmdInsert => {
+                                walker.effects.add(Effects::INSERT);
+                                clause.target_list.iter().for_each(|column| walker.assigned(column));
+                            }
+                            CmdType::CmdUpdate => {
+                                walker.effects.add(Effects::UPDATE);
+                                walker.assignments(&clause.target_list);
+                            }
+                            CmdType::CmdDelete => walker.effects.add(Effects::DELETE),
+                            CmdType::CmdNothing => {}
+                            _ => walker.unknown(),
+                        }
                         walker.expressions(&clause.values, At::STORED);
                     }
                     _ => walker.unknown(),

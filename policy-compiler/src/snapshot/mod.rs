@@ -1,11 +1,12 @@
 //! The catalog of a live target: relations, columns, comments, view definitions and dependencies, inheritance.
 //!
-//! Four queries against `pg_catalog` in one read-only transaction with a statement timeout, so what comes back is one
+//! Some queries against `pg_catalog` in one read-only transaction with a statement timeout, so what comes back is one
 //! moment. Every name is qualified and `search_path` is `pg_catalog` alone, so nothing that a user created can be called
 //! and view definitions name every relation with its schema. System schemas and temporary schemas of others are left out.
 //! The files are JSON, written deterministically.
 
 mod connect;
+mod rests;
 mod tls;
 
 use std::collections::{BTreeMap, HashMap};
@@ -152,6 +153,8 @@ async fn fetch_within(client: &Client, search_path: Vec<String>) -> Result<Catal
             definition: row.try_get(5)?,
             depends_on: Vec::new(),
             parents: Vec::new(),
+            references: Vec::new(),
+            rests_on: Vec::new(),
             filled_by: Vec::new(),
             estimated_rows: whole(rows),
         });
@@ -187,6 +190,7 @@ async fn fetch_within(client: &Client, search_path: Vec<String>) -> Result<Catal
             r.parents.push(parent);
         }
     }
+    rests::read(client, &mut catalog, &index).await?;
     code(client, &mut catalog, &index).await?;
     Ok(catalog)
 }

@@ -8,7 +8,7 @@ use tests::{
     process::{PATIENCE, wait_until},
     rules::Bundle,
     server::Postgres,
-    wire::{Wire, error, query, tags},
+    wire::{Wire, bind, error, execute, parse, query, sync, tags},
 };
 
 /// Rules for the canary clinic under which analysts see everything.
@@ -41,6 +41,48 @@ fn r12_a_reload_changes_what_is_seen_and_drops_no_session() {
     }
     agent.send(&query("select 1"));
     assert!(agent.closes() || !agent.query("select 1").iter().any(|f| f.tag == b'D'), "no role any more, no session");
+}
+
+/// A rule that looks at texts, about what a name given by SQL stands for.
+const WORDS: &str = "\
+block:
+  - {name: no-merger, words: [merger]}
+  - {name: no-ward, patterns: ['ward_\\d+']}
+";
+
+#[test]
+fn new_rules_about_texts_are_about_what_was_prepared_under_the_old_ones() {
+    let gateway = Setup::new(Bundle::allow_all(), Postgres::shared()).start();
+    let rules = "version: 1\ntargets:\n  plain: {address: '127.0.0.1:5432', database: plain, account: app, tls: disable}\n\
+                 roles:\n  everyone: {groups: [everyone], targets: [plain], default: clear, redact: clear}\n";
+    let strict = Bundle::compile(&[&format!("{rules}{WORDS}")], "plain", Postgres::shared());
+    let mut wire = Wire::login(&gateway.endpoint("app"));
+    for text in [
+        "PREPARE word AS SELECT 'merger'",
+        "SELECT 'x'; PREPARE pattern AS SELECT 'ward_7' /* theirs */; PREPARE beside AS SELECT 'ward', $1::text",
+        "DECLARE c CURSOR WITH HOLD FOR SELECT 'merger' FROM generate_series(1, 9)",
+        "DECLARE d CURSOR WITH HOLD FOR SELECT 'mergers' FROM generate_series(1, 9)",
+        "EXECUTE word; EXECUTE pattern; FETCH c",
+    ] {
+        assert_eq!(error(&wire.query(text)).and_then(|e| e.field(b'M')), None, "{text}");
+    }
+    wire.send(&parse("by protocol", "EXECUTE word"));
+    wire.send(&sync());
+    assert!(error(&wire.until_ready(1)).is_none());
+    gateway.folder.write("policy.tgb", &strict.bytes);
+    gateway.signal("HUP");
+    wait_until("the new rules hold", PATIENCE, || error(&wire.query("SELECT 'merger'")).is_some());
+    let refused =
+        |wire: &mut Wire, text: &str| error(&wire.query(text)).and_then(|e| e.field(b'M')).unwrap_or_default();
+    for text in ["EXECUTE word", "FETCH c", "EXPLAIN EXECUTE word", "CREATE TEMP TABLE t AS EXECUTE word", "MOVE c"] {
+        assert!(refused(&mut wire, text).contains("no-merger"), "{text}");
+    }
+    assert!(refused(&mut wire, "EXECUTE pattern").contains("no-ward"));
+    for text in ["EXECUTE beside('a')", "FETCH d", "PREPARE again AS SELECT 1; EXECUTE again"] {
+        assert_eq!(refused(&mut wire, text), "", "{text}");
+    }
+    wire.send(&[bind("", "by protocol", &[], 0), execute("", 0), sync()].concat());
+    assert!(error(&wire.until_ready(1)).is_some(), "by either way");
 }
 
 #[test]

@@ -31,6 +31,7 @@ mod notary;
 mod operations;
 mod plain;
 mod proofs;
+mod reached;
 mod recordings;
 mod refused_rings;
 mod reuse;

@@ -67,6 +67,8 @@ fn catalog(relation: &str) -> Catalog {
         definition: None,
         depends_on: Vec::new(),
         parents: Vec::new(),
+        references: Vec::new(),
+        rests_on: Vec::new(),
         filled_by: Vec::new(),
         estimated_rows: 0,
     };

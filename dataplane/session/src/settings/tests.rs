@@ -16,8 +16,8 @@ enum Step {
     Begin,
     Commit,
     Rollback,
-    /// A text of the simple protocol: this, and something harmless.
-    Text(Box<Self>),
+    /// A text of the simple protocol.
+    Text(Vec<Self>),
     /// Ends what the extended protocol has begun.
     Sync,
     /// The database's answers arrive.
@@ -29,12 +29,18 @@ const NAMES: [&str; 2] = ["timezone", "app.tenant"];
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let text = prop_oneof![
         3 => (0..2_usize, 0..2_usize).prop_map(|(n, v)| Step::Set(n, v)),
+        2 => (0..2_usize, 0..2_usize).prop_map(|(n, v)| Step::SetConfig(n, v)),
+        1 => (0..2_usize, 0..2_usize).prop_map(|(n, v)| Step::Local(n, v)),
         1 => (0..2_usize).prop_map(Step::Reset),
+        1 => Just(Step::ResetAll),
+        2 => Just(Step::Select),
+        1 => Just(Step::Fail),
+        1 => Just(Step::Commit),
         1 => Just(Step::Begin),
         1 => Just(Step::Rollback),
     ];
     let step = prop_oneof![
-        2 => text.prop_map(|step| Step::Text(Box::new(step))),
+        4 => proptest::collection::vec(text, 1..4).prop_map(Step::Text),
         5 => Just(Step::Hear),
         4 => (0..2_usize, 0..2_usize).prop_map(|(n, v)| Step::Set(n, v)),
         2 => (0..2_usize).prop_map(Step::Reset),
@@ -173,14 +179,14 @@ impl Gateway {
         }
     }
 
-    fn forward(&mut self, number: u64, text: &str) {
+    fn forward(&mut self, number: u64, text: &str, simple: bool) {
         let facts = lineage::analyse(text).unwrap();
         let sets = facts.statements.iter().any(|s| changes(s));
         if sets || self.settings.wait() {
             let open = self.block || self.ran || !self.owed.is_empty();
             self.settings.before(open, self.failures);
             if sets {
-                self.settings.change(number, text.as_bytes(), &facts, self.failures, open);
+                self.settings.change(number, text.as_bytes(), &facts, simple, self.failures, open);
             }
         }
     }
@@ -188,8 +194,7 @@ impl Gateway {
 
 const END: &[Step] = &[Step::Sync, Step::Hear, Step::Rollback, Step::Sync, Step::Hear];
 
-/// A session that does this; each step in the extended protocol, or, where it says so, as a text with `SELECT 1` behind it
-/// in the simple one. Answers arrive where it says so, and at the end.
+/// A session that does this; each step in the extended protocol, or, where it says so, as a text in the simple one. Answers arrive where it says so, and at the end.
 fn session(steps: &[Step]) -> (Settings, Values) {
     let (mut gateway, mut server, mut skipping) = (Gateway::default(), Server::default(), false);
     let sync = |gateway: &mut Gateway, server: &mut Server| {
@@ -211,13 +216,14 @@ fn session(steps: &[Step]) -> (Settings, Values) {
                 if gateway.ran {
                     continue;
                 }
-                gateway.forward(number, &format!("{}; SELECT 1", text_of(inner)));
-                let well = server.run(inner) && server.run(&Step::Select);
+                let texts: Vec<String> = inner.iter().map(text_of).collect();
+                gateway.forward(number, &texts.join("; "), true);
+                let well = inner.iter().all(|step| server.run(step));
                 gateway.owed.push(if well { Answer::Ok(number) } else { Answer::Failed });
                 sync(&mut gateway, &mut server);
             }
             step => {
-                gateway.forward(number, &text_of(step));
+                gateway.forward(number, &text_of(step), false);
                 gateway.ran = true;
                 gateway.owed.push(match skipping {
                     true => Answer::Skipped,
@@ -268,7 +274,7 @@ fn a_doubt_is_one_questions_alone() {
 fn after(texts: &[&str]) -> Settings {
     let mut gateway = Gateway::default();
     for (number, text) in (0..).zip(texts) {
-        gateway.forward(number, text);
+        gateway.forward(number, text, true);
         gateway.owed.extend([Answer::Ok(number), Answer::Ready { block: false }]);
         gateway.hear();
     }
@@ -287,7 +293,7 @@ fn half_a_date_style_goes_by_the_one_before() {
     for full in ["SET DateStyle = 'dmy,German'", "SET DateStyle TO Postgres, YMD"] {
         assert_eq!(of(&["SET DateStyle = 'SQL, MDY'", full]), of(&[full]), "{full}");
     }
-    let doubt = ["SET DateStyle = 'SQL, DMY'; SELECT 1", "SET DateStyle = 'ISO'"];
+    let doubt = ["BEGIN; SET DateStyle = 'SQL, DMY'; COMMIT", "SET DateStyle = 'ISO'"];
     assert!(!after(&doubt).are_known());
     assert!(after(&[doubt[0], full]).are_known() && after(&[doubt[0], "RESET DateStyle"]).are_known());
 }
@@ -308,8 +314,44 @@ fn what_transactions_begin_with_is_told_by_all_that_was_said() {
     assert!(each.iter().all(|one| each.iter().filter(|other| *other == one).count() == 1));
     assert_ne!(of(&[serializable, reset]), of(&[reset, serializable]));
     assert_eq!(of(&[serializable, committed, "RESET ALL"]), of(&[]));
-    assert!(!after(&["SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; SELECT 1"]).are_known());
+    assert!(!after(&["BEGIN; SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; COMMIT"]).are_known());
     assert!(after(&["BEGIN", "SET TRANSACTION READ ONLY"]).are_known());
+}
+
+#[test]
+fn what_drivers_send_for_every_connection_is_known() {
+    for known in [
+        "SELECT set_config('TimeZone', 'UTC', false)",
+        " select pg_catalog.set_config ( 'app.tenant' , '7' , FALSE ) ",
+        "SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;",
+        "SET TimeZone = 'UTC'; SELECT set_config('app.tenant', '7', false); SELECT 1",
+    ] {
+        assert!(after(&[known]).are_known(), "{known}");
+    }
+    let plain = after(&[]).digest("TG-1", true);
+    assert_eq!(after(&["SET TimeZone = 'UTC'", "SELECT 1; RESET ALL"]).digest("TG-2", true), plain);
+    assert_ne!(after(&["SELECT set_config('TimeZone', 'UTC', false)"]).digest("TG-1", true), plain);
+    for doubt in [
+        "SELECT set_config('TimeZone', 'UTC', true)",
+        "SELECT set_config('TimeZone', 'UTC', false) FROM t",
+        "SELECT set_config('TimeZone', 'UTC', false) WHERE false",
+        "SELECT set_config('TimeZone', 'UTC', false) LIMIT 0",
+        "SELECT set_config('TimeZone', 'UTC', false), set_config('TimeZone', 'UTC', true)",
+        "SELECT set_config('TimeZone', E'\\x41', false)",
+        "SELECT set_config('TimeZone', 'a\\'')', false)",
+        "SELECT CASE WHEN false THEN set_config('TimeZone', 'UTC', false) END",
+        "SET TimeZone = 'UTC'; COMMIT",
+        "EXECUTE p; RESET ALL",
+    ] {
+        if lineage::analyse(doubt).is_ok() {
+            assert!(!after(&[doubt]).are_known(), "{doubt}");
+        }
+    }
+    let mut extended = Gateway::default();
+    extended.forward(0, "SELECT set_config('TimeZone', 'UTC', false)", false);
+    extended.owed.extend([Answer::Ok(0), Answer::Ready { block: false }]);
+    extended.hear();
+    assert!(!extended.settings.are_known(), "a row limit can leave it for later");
 }
 
 #[test]
@@ -331,7 +373,7 @@ fn what_was_set_unseen_is_in_doubt_for_good() {
         for reset in ["RESET ALL", "DISCARD ALL"] {
             let mut settings = Settings::default();
             for (number, text) in (0..).zip([unseen, reset, "SET DateStyle = 'ISO, MDY'", reset]) {
-                settings.change(number, text.as_bytes(), &lineage::analyse(text).unwrap(), 0, false);
+                settings.change(number, text.as_bytes(), &lineage::analyse(text).unwrap(), true, 0, false);
                 settings.succeeded(number);
                 settings.settle(0);
             }
@@ -376,13 +418,13 @@ fn a_session_that_sets_without_end_is_in_doubt_and_small() {
     let mut settings = Settings::default();
     for number in 0..10_000 {
         let text = format!("SET app.n{number} = '1'");
-        settings.change(number, text.as_bytes(), &lineage::analyse(&text).unwrap(), 0, false);
+        settings.change(number, text.as_bytes(), &lineage::analyse(&text).unwrap(), true, 0, false);
         settings.succeeded(number);
         settings.settle(0);
     }
     let small = |changes: &Changes| changes.set.len().max(changes.open.len()) <= SETTINGS_MAX;
     assert!(settings.changes.as_deref().is_none_or(small) && settings.all_open);
-    settings.change(10_000, b"RESET ALL", &lineage::analyse("RESET ALL").unwrap(), 0, false);
+    settings.change(10_000, b"RESET ALL", &lineage::analyse("RESET ALL").unwrap(), true, 0, false);
     settings.succeeded(10_000);
     settings.settle(0);
     assert!(!settings.are_known(), "their names were forgotten, and they are still there");

@@ -131,6 +131,8 @@ pub(crate) fn epoch(rules: &str) -> Arc<Epoch> {
         comment: None,
         depends_on: Vec::new(),
         parents: Vec::new(),
+        references: Vec::new(),
+        rests_on: Vec::new(),
         filled_by: Vec::new(),
         estimated_rows: -1,
     };
