@@ -1,7 +1,8 @@
 //! The canaries: every protected value of the made-up clinic, and the search for them in what came out.
 //!
 //! The list is computed from the generator, not read back through anything under test. A value counts as leaked if it stands
-//! anywhere in the bytes, also inside a longer text.
+//! anywhere in the bytes, also inside a longer text; a number not in the fraction of another: logs and reports hold hundreds of
+//! times and durations, and now and then one ends like a canary.
 
 use crate::server::CANARIES;
 use clinic::Patient;
@@ -49,7 +50,23 @@ pub fn all() -> &'static [Canary] {
 /// Canaries that stand in these bytes, whatever their case.
 pub fn found(bytes: &[u8]) -> Vec<&'static Canary> {
     let text = String::from_utf8_lossy(bytes).to_lowercase();
-    all().iter().filter(|canary| text.contains(&canary.value.to_lowercase())).collect()
+    let whole = without_fractions(&text);
+    let stands = |value: &str| match value.bytes().all(|b| b.is_ascii_digit()) {
+        true => whole.contains(value),
+        false => text.contains(&value.to_lowercase()),
+    };
+    all().iter().filter(|canary| stands(&canary.value)).collect()
+}
+
+/// Without the digits behind a digit and a point.
+fn without_fractions(text: &str) -> String {
+    let (mut before, mut fraction) = ([' '; 2], false);
+    let kept = text.chars().filter(|&c| {
+        fraction = c.is_ascii_digit() && (fraction || before[0].is_ascii_digit() && before[1] == '.');
+        before = [before[1], c];
+        !fraction
+    });
+    kept.collect()
 }
 
 /// Panics if a canary stands in these bytes.
@@ -69,6 +86,9 @@ mod tests {
         assert_eq!(place("x43007-1007y"), ["zip"]);
         assert_eq!(place("id=710000910"), ["mrn"]);
         assert_eq!(place("XAVQAAAH"), ["first_name"]);
+        assert_eq!(place("0.43007-1007"), ["zip"]);
+        assert_eq!(place("v.71000091"), ["mrn"]);
         assert!(place("nothing").is_empty());
+        assert!(place("08:22:30.171000091 0.71000091").is_empty());
     }
 }

@@ -136,7 +136,8 @@ fn texts_parameters_and_recordings_open_for_their_recipients_alone_and_looking_i
         let mut wire = Wire::login(&gateway.endpoint("ana"));
         let sql = "select city, state, sex from clinic.patients where patient_id = $1";
         wire.send(
-            &[parse("", sql), bind("", "", &[Some("4711")], 0), describe(b'P', ""), execute("", 0), sync()].concat(),
+            &[parse("", sql), bind("", "", &[Some("471100815047")], 0), describe(b'P', ""), execute("", 0), sync()]
+                .concat(),
         );
         let frames = wire.until_ready(1);
         assert!(error(&frames).is_none(), "{frames:?}");
@@ -146,7 +147,7 @@ fn texts_parameters_and_recordings_open_for_their_recipients_alone_and_looking_i
         let audit = gateway.folder.path().join("audit");
         let bytes = bytes_under(&audit);
         // Names of tables are not secret: the log is asked by them.
-        for secret in ["where patient_id", "a marked literal", "4711"] {
+        for secret in ["where patient_id", "a marked literal", "471100815047"] {
             let found = bytes.windows(secret.len()).any(|w| w == secret.as_bytes());
             assert!(!found, "{secret} stands in the audit directory");
         }
@@ -159,7 +160,7 @@ fn texts_parameters_and_recordings_open_for_their_recipients_alone_and_looking_i
             .tidegate(&["sessions", "show", &session[..12], "audit", "--identity", "audit.key"])
             .success()
             .text();
-        assert!(statements.contains("with (4711)"), "{statements}");
+        assert!(statements.contains("with (471100815047)"), "{statements}");
         let played = gateway.tidegate(&[
             "replay",
             &session,
