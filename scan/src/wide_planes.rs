@@ -1,7 +1,8 @@
 //! Bit planes, and fills of short values, by the wide registers of x86-64 processors that have them.
 //!
 //! The only file of the crate with `unsafe`: a value of [`Wide`] can be had from [`Wide::all`] alone, which asks the processor,
-//! so that a call through it never meets an instruction that is not there; blocks are read through references to whole arrays.
+//! so that a call through it never meets an instruction that is not there; blocks are read through references to whole arrays,
+//! and of a slice as many bytes as it has.
 //! Deliberately absent: what the planes mean, and other processors, for which the `wide` crate is wide enough.
 #![allow(unsafe_code)]
 
