@@ -14,6 +14,7 @@ use crate::meaning::Beside;
 use crate::merkle::Hash;
 use crate::report::{Code, Place};
 use crate::scan::{Recorded, Sid};
+use crate::segment;
 
 /// Header page of a file of keys, and what its slots are multiples of.
 const SECTOR: usize = 512;
@@ -111,7 +112,7 @@ impl KeyFile {
         counted: &mut Counted,
         find: Find<'_>,
     ) -> io::Result<()> {
-        let mut file = File::open(path)?;
+        let mut file = segment::open(path)?;
         let mut page = [0; SECTOR];
         if read_up_to(&mut file, &mut page)? == 0 {
             // The file was made and nothing was written yet.
@@ -241,7 +242,7 @@ fn recording(
     (session, node, commitment): (Sid, Option<[u8; 16]>, Hash),
     stated: &[Recorded],
 ) -> io::Result<Result<(), Wrong>> {
-    let mut file = File::open(path)?;
+    let mut file = segment::open(path)?;
     let size = file.metadata()?.len();
     let mut page = vec![0; PAGE];
     if read_up_to(&mut file, &mut page)? < PAGE {
