@@ -63,9 +63,9 @@ fn keys(
 ) -> io::Result<()> {
     let mut left: BTreeMap<&Sid, &Hash> = beside.commitments.iter().collect();
     let (mut any, mut damaged) = (false, Vec::new());
-    for core in crate::segment::cores(directory)? {
+    for core in segment::cores(directory)? {
         let mut paths = Vec::new();
-        for folder in [crate::segment::folder(directory, core), crate::segment::spare_folder(directory, core)] {
+        for folder in [segment::folder(directory, core), segment::spare_folder(directory, core)] {
             for entry in fs::read_dir(&folder).into_iter().flatten() {
                 let path = entry?.path();
                 if path.extension().is_some_and(|extension| extension == "tgkeys") {

@@ -644,3 +644,13 @@ fn what_is_no_file_is_named_and_not_waited_for() {
         }
     }
 }
+
+#[test]
+fn a_directory_without_a_log_is_not_one_in_which_nothing_happened() {
+    let directory = tempfile::tempdir().unwrap();
+    let said = audit::show(directory.path(), Filter::default()).err().unwrap().to_string();
+    assert!(said.contains("no audit log") && said.contains(directory.path().to_str().unwrap()), "{said}");
+    // One that was begun, and nothing was written.
+    fs::write(directory.path().join("lock"), "").unwrap();
+    assert_eq!(audit::show(directory.path(), Filter::default()).unwrap().count(), 0);
+}
