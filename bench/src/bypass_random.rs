@@ -66,7 +66,8 @@ pub fn run(options: &Canary) -> Result<ExitCode> {
     let extent = Extent { statements: options.statements, time, least: 0, sessions, seed };
     let asked = || stop.asked();
     let tally = if options.compare {
-        random::compare(&schema, &ground.direct(false), &ground.allowed(), extent, &asked)
+        let (direct, through) = ground.compared();
+        random::compare(&schema, &direct, &through, extent, &asked)
     } else {
         let finder = Finder::new(&ground.truth());
         random::canary(&schema, &finder, &ground.through(&options.user, false), extent, &asked).map(|mut tally| {

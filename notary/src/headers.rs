@@ -7,7 +7,7 @@
 use crate::error::Error;
 use audit::{
     BlockHeader,
-    block::{HEADER_BYTES, decode_block, header_hash},
+    block::{ALIGN_BYTES, HEADER_BYTES, decode_block, header_hash},
     segment::{HEADER_PAGE_BYTES, core_directory, segment_name, segments_of},
 };
 use std::{
@@ -16,6 +16,9 @@ use std::{
     os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
+
+/// Headers of small blocks are read so many bytes of the file at a time.
+const READ_BYTES_MAX: usize = 64 << 10;
 
 /// Is shown whole blocks.
 pub(crate) type Look<'a> = &'a mut dyn FnMut(&[u8]);
@@ -63,6 +66,59 @@ struct Open {
     position: u64,
     /// The file was synced up to this many of its blocks.
     synced: bool,
+    /// Bytes of the file that were read together, and where they begin.
+    read: (u64, Vec<u8>),
+    /// The last block was so long that few such are read at a time.
+    large: bool,
+}
+
+impl Open {
+    const fn new(path: PathBuf, file: File, position: u64) -> Self {
+        Self { path, file, position, synced: false, read: (0, Vec::new()), large: false }
+    }
+
+    /// The 256 bytes at the position; `None` at the end of the file. From there on at least `durable` bytes are durable
+    /// until the round ends, and may be read at once.
+    fn header(&mut self, durable: u64) -> io::Result<Option<Header>> {
+        if let Some(header) = self.held(0) {
+            return Ok(Some(header));
+        }
+        let (start, bytes) = &mut self.read;
+        if durable < 2 * ALIGN_BYTES as u64 {
+            return read_header(&self.file, self.position);
+        }
+        bytes.resize(usize::try_from(durable).map_or(READ_BYTES_MAX, |durable| durable.min(READ_BYTES_MAX)), 0);
+        *start = self.position;
+        let filled = self.file.read_at(bytes, self.position).unwrap_or(0);
+        bytes.truncate(filled);
+        match bytes.first_chunk().copied() {
+            Some(header) => Ok(Some(header)),
+            // What cannot be read together may be read alone, or says why not.
+            None => read_header(&self.file, self.position),
+        }
+    }
+
+    /// 256 bytes so far behind the position, if they were read already.
+    fn held(&self, behind: usize) -> Option<Header> {
+        let (start, bytes) = &self.read;
+        let place = usize::try_from(self.position.checked_sub(*start)?).ok()?;
+        bytes.get(place + behind..)?.first_chunk().copied()
+    }
+
+    /// What was read is looked at no more: what comes next may not have been there.
+    fn forget(&mut self) {
+        self.synced = false;
+        self.read.1.clear();
+    }
+}
+
+/// Opens a segment that may be written meanwhile.
+fn open(path: &Path) -> Result<File, Error> {
+    let file = File::open(path).map_err(Error::at(path))?;
+    // Pages that the kernel read ahead of the last block would be in the way of the next one, which goes past the page cache
+    // and would have to drop them first. A file system that takes no advice reads as it likes.
+    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random);
+    Ok(file)
 }
 
 /// Where reading of a core's log has come to.
@@ -126,12 +182,12 @@ impl CoreReader {
         let all = segments(&self.folders)?;
         let mut found = false;
         for (_, path) in all.into_iter().rev().filter(|(first, _)| *first <= last).take(COPIES) {
-            let file = File::open(&path).map_err(Error::at(&path))?;
+            let file = open(&path)?;
             let Some((position, bytes, header)) = stands(&file, last).map_err(Error::at(&path))? else { continue };
             found = true;
             if header_hash(&bytes) == self.previous {
                 let position = position + header.block_bytes() as u64;
-                self.open = Some(Open { path, file, position, synced: false });
+                self.open = Some(Open::new(path, file, position));
                 return Ok(());
             }
         }
@@ -144,7 +200,9 @@ impl CoreReader {
         if limit.is_some_and(|limit| self.next >= limit) {
             return Ok(None);
         }
-        let Some((bytes, header)) = self.peek(limit.is_none() || look.is_some())? else {
+        // Every block is at least so long.
+        let durable = limit.map_or(0, |limit| limit.saturating_sub(self.next).saturating_mul(ALIGN_BYTES as u64));
+        let Some((bytes, header)) = self.peek(limit.is_none() || look.is_some(), durable)? else {
             if limit.is_some() {
                 let (core, next) = (self.core, self.next);
                 return Err(Error::Disagree(format!("block {next} of core {core} is durable, but not in the log")));
@@ -161,26 +219,32 @@ impl CoreReader {
             look(&self.block);
         }
         open.position += header.block_bytes() as u64;
+        open.large = header.block_bytes() > READ_BYTES_MAX / 4;
         self.next += 1;
         self.previous = header_hash(&bytes);
         Ok(Some(bytes))
     }
 
     /// To be called before each round: what was synced then says nothing about what came since.
-    pub(crate) const fn new_round(&mut self) {
+    pub(crate) fn new_round(&mut self) {
         if let Some(open) = &mut self.open {
-            open.synced = false;
+            open.forget();
         }
     }
 
     /// The next header, durable or not: in the file that is open, in the one that begins with it, or, where a disk failed
-    /// and a block was written again, behind that copy. A `whole` block is read and must hold.
-    fn peek(&mut self, whole: bool) -> Result<Option<(Header, BlockHeader)>, Error> {
+    /// and a block was written again, behind that copy. A `whole` block is read and must hold. So many bytes are durable
+    /// from the next block on.
+    fn peek(&mut self, whole: bool, durable: u64) -> Result<Option<(Header, BlockHeader)>, Error> {
         let next = self.next;
-        let name = segment_name(next);
+        let begins = || {
+            let name = segment_name(next);
+            self.folders.iter().any(|folder| folder.join(&name).is_file())
+        };
         // What begins another segment was written again there, and what stands here may be cut off, or never acknowledged.
-        let begins = self.folders.iter().any(|folder| folder.join(&name).is_file());
-        if !begins && let Some(found) = self.here(whole)? {
+        // That is so of the last block of a segment alone: behind a failure nothing more is written to it.
+        let other = !self.is_followed() && begins();
+        if !other && let Some(found) = self.here(whole, durable)? {
             return Ok(Some(found));
         }
         let candidates = segments(&self.folders)?.into_iter().rev().filter(|(first, _)| *first <= next).take(COPIES);
@@ -188,23 +252,41 @@ impl CoreReader {
             if self.open.as_ref().is_some_and(|open| open.path == path) {
                 continue;
             }
-            let file = File::open(&path).map_err(Error::at(&path))?;
+            let file = open(&path)?;
             let Some((position, ..)) = stands(&file, next).map_err(Error::at(&path))? else { continue };
-            let before = self.open.replace(Open { path, file, position, synced: false });
-            match self.here(whole)? {
+            let before = self.open.replace(Open::new(path, file, position));
+            match self.here(whole, durable)? {
                 Some(found) => return Ok(Some(found)),
                 None => self.open = before,
             }
         }
-        self.here(whole)
+        self.here(whole, durable)
+    }
+
+    /// Whether the next block and one that continues it are among the bytes that were read already.
+    fn is_followed(&self) -> bool {
+        let Some(open) = &self.open else { return false };
+        let Some((bytes, header)) = open.held(0).and_then(|bytes| Some((bytes, BlockHeader::decode(&bytes).ok()?)))
+        else {
+            return false;
+        };
+        let after = open.held(header.block_bytes()).and_then(|bytes| BlockHeader::decode(&bytes).ok());
+        let follows = |after: BlockHeader| {
+            let numbers = (after.core, after.epoch, after.block_seq) == (header.core, header.epoch, self.next + 1);
+            numbers && after.previous == header_hash(&bytes)
+        };
+        self.continues(&header) && after.is_some_and(follows)
     }
 
     /// The next header, if it stands where the open file is read.
-    fn here(&mut self, whole: bool) -> Result<Option<(Header, BlockHeader)>, Error> {
-        let Some(open) = &self.open else { return Ok(None) };
-        let bytes = read_header(&open.file, open.position).map_err(Error::at(&open.path))?;
+    fn here(&mut self, whole: bool, durable: u64) -> Result<Option<(Header, BlockHeader)>, Error> {
+        let Some(open) = &mut self.open else { return Ok(None) };
+        // Of large blocks each header is read alone.
+        let durable = if open.large { 0 } else { durable };
+        let bytes = open.header(durable).map_err(Error::at(&open.path))?;
         let found = bytes.and_then(|bytes| Some((bytes, BlockHeader::decode(&bytes).ok()?)));
         let Some((bytes, header)) = found.filter(|(_, header)| self.is_mine(header)) else { return Ok(None) };
+        let Some(open) = &self.open else { return Ok(None) };
         if whole {
             self.block.resize(header.block_bytes(), 0);
             match open.file.read_exact_at(&mut self.block, open.position) {

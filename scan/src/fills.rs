@@ -62,6 +62,22 @@ pub(crate) fn fill_by(
     small: impl Fn(&mut [u8; SMALL], u32, u32, u32) -> bool,
     large: impl Fn(&mut [u8; LARGE], u32, u32, u32) -> bool,
 ) -> u64 {
+    // Compiled for each, because half of the work on a value is what is not filled of it.
+    match unfilled {
+        Unfilled { first: 0, last: 0 } => each(bytes, values, Unfilled::default(), small, large),
+        Unfilled { first: 0, last } => each(bytes, values, Unfilled::last(last), small, large),
+        Unfilled { first, .. } => each(bytes, values, Unfilled::first(first), small, large),
+    }
+}
+
+#[inline(always)]
+fn each(
+    bytes: &mut [u8],
+    values: impl Iterator<Item = (u32, u32)>,
+    unfilled: Unfilled,
+    small: impl Fn(&mut [u8; SMALL], u32, u32, u32) -> bool,
+    large: impl Fn(&mut [u8; LARGE], u32, u32, u32) -> bool,
+) -> u64 {
     let mut left = 0;
     for (n, (start, len)) in values.take(FILLED_MAX).enumerate() {
         let (from, to) = unfilled.range(len);
@@ -73,7 +89,9 @@ pub(crate) fn fill_by(
         } else {
             false
         };
-        left |= u64::from(!filled) << n;
+        if !filled {
+            left |= 1 << n;
+        }
     }
     left
 }

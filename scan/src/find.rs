@@ -8,9 +8,10 @@
 use std::ops::Range;
 
 use crate::detector::Detector;
-use crate::likely::{Wanted, likely};
+use crate::likely::{Wanted, is_prose, likely};
 use crate::marks::{AHEAD, BEHIND, Marks, Reach};
-use crate::planes::{BLOCK, LANES, Level, RUN, View, Window};
+use crate::planes::{BLOCK, LANES, Level, View, Window};
+use crate::sift::{Progress, Sifted, Wish};
 use crate::{shapes, unicode};
 
 /// Something found.
@@ -148,10 +149,18 @@ enum Fold {
     No,
 }
 
-/// Puts windows on the bytes that were sifted out of the block that begins at `begin` of a text of `len` bytes: `each` is
-/// given where a window begins in the text and which of its bytes count. Before `next` all bytes have been in a window.
+/// Puts windows on the bytes that were sifted out of the block that begins at `begin` of `text`, but for numbers of prose:
+/// `each` is given where a window begins in the text and which of its bytes count. Before `next` all bytes have been in a
+/// window.
 #[inline(always)]
-fn each_window(begin: usize, sifted: u64, len: usize, next: &mut usize, mut each: impl FnMut(usize, u64)) {
+fn each_window(
+    wanted: Wanted,
+    text: &[u8],
+    begin: usize,
+    sifted: u64,
+    next: &mut usize,
+    mut each: impl FnMut(usize, u64),
+) {
     let mut bits = sifted;
     while bits != 0 {
         if *next > begin {
@@ -160,9 +169,14 @@ fn each_window(begin: usize, sifted: u64, len: usize, next: &mut usize, mut each
                 break;
             }
         }
-        let first = begin + bits.trailing_zeros() as usize;
+        let low = bits.trailing_zeros();
+        let first = begin + low as usize;
+        if is_prose(wanted, text, first, (bits >> low).trailing_ones() as usize) {
+            bits &= bits.wrapping_add(1 << low);
+            continue;
+        }
         let base = first.saturating_sub(BEHIND);
-        let whole = len - base <= BLOCK;
+        let whole = text.len() - base <= BLOCK;
         let own = u64::MAX << (first - base);
         *next = base + if whole { BLOCK } else { BLOCK - AHEAD };
         each(base, if whole { own } else { own & (u64::MAX >> AHEAD) });
@@ -183,14 +197,18 @@ fn walk(level: Level, shapes: Shapes, text: &[u8], hits: &mut Vec<Hit>, fold: Fo
     let reach = Reach::of(shapes);
     let mut short = [0u8; BLOCK];
     let view = View::of(text, &mut short);
-    let mut words = [0; RUN];
-    if level.sift(&view, 0, text.len(), reach.macs != 0, &mut words) && fold == Fold::Yes {
+    let mut list = [Sifted::default(); FEW_BYTES / BLOCK];
+    let wish = Wish { macs: reach.macs != 0, foreign: fold == Fold::Yes };
+    let mut progress = Progress::default();
+    let count = level.sift(&view, std::slice::from_ref(&(0..text.len())), wish, &mut progress, &mut list);
+    if progress.foreign {
         return folded(level, shapes, text, hits);
     }
-    let mut visit = Visit::new(shapes, 0, text, hits.len());
+    let wanted = Wanted::of(shapes);
+    let mut visit = Visit::new(shapes, wanted, 0, text, hits.len());
     let mut next = 0;
-    for (block, sifted) in words.iter().enumerate().take(text.len().div_ceil(BLOCK)) {
-        each_window(block * BLOCK, *sifted, text.len(), &mut next, |base, own| {
+    for Sifted { block, bytes, .. } in list.get(..count).unwrap_or_default() {
+        each_window(wanted, text, *block as usize * BLOCK, *bytes, &mut next, |base, own| {
             let (numbers, days, signs) = level.mark(&view.window(base, text.len() - base), &reach);
             visit.window(base, numbers & own, days & own, signs & own, hits);
         });
@@ -207,21 +225,11 @@ struct Place {
     own: u64,
 }
 
-/// A block of a field in which there are bytes that could matter.
-#[derive(Clone, Copy, Default)]
-struct Sifted {
-    field: u32,
-    /// Its number in the field.
-    block: u32,
-    bytes: u64,
-}
-
 /// Sifted blocks that are kept at most before windows are put on them.
-const SIFTED: usize = 8 * RUN;
+const SIFTED: usize = 128;
 
 /// Goes through the fields twice: bytes that could matter first, then windows on these, by marks. `found` is called after
-/// each field that has hits; what it leaves in `hits` stays. Blocks with such bytes are first listed without a branch on
-/// whether there are any, which would be guessed wrong as often as not.
+/// each field that has hits; what it leaves in `hits` stays.
 fn sweep(
     level: Level,
     shapes: Shapes,
@@ -237,37 +245,22 @@ fn sweep(
     let reach = Reach::of(shapes);
     let mut short = [0u8; BLOCK];
     let view = View::of(buffer, &mut short);
-    let visits = Visits { level, shapes, buffer, fields, found, hits, visit: None };
+    let visits = Visits { level, shapes, wanted: Wanted::of(shapes), buffer, fields, found, hits, visit: None };
     let windows = [view.window(0, 0); LANES];
     let mut sweep =
         Sweep { level, reach, visits, view, windows, places: Default::default(), lanes: 0, field: 0, next: 0 };
-    let mut words = [0; RUN];
-    let (mut sifted, mut count) = ([Sifted::default(); SIFTED], 0);
-    for (field, range) in fields.iter().enumerate() {
-        let len = buffer.get(range.clone()).map_or(0, <[u8]>::len);
-        for part in (0..len).step_by(RUN * BLOCK) {
-            let size = (len - part).min(RUN * BLOCK);
-            let foreign = level.sift(&view, range.start + part, size, reach.macs != 0, &mut words);
-            if foreign && fold == Fold::Yes {
-                sweep.look(sifted.get(..count).unwrap_or_default());
-                count = 0;
-                sweep.flush();
-                sweep.visits.foreign(field);
-                break;
-            }
-            for (i, bytes) in words.iter().enumerate().take(size.div_ceil(BLOCK)) {
-                if let Some(slot) = sifted.get_mut(count) {
-                    *slot = Sifted { field: field as u32, block: (part / BLOCK + i) as u32, bytes: *bytes };
-                }
-                count += usize::from(*bytes != 0);
-            }
-            if count > SIFTED - RUN {
-                sweep.look(sifted.get(..count).unwrap_or_default());
-                count = 0;
-            }
+    let mut list = [Sifted::default(); SIFTED];
+    let wish = Wish { macs: reach.macs != 0, foreign: fold == Fold::Yes };
+    let mut progress = Progress::default();
+    while progress.field < fields.len() {
+        let count = level.sift(&view, fields, wish, &mut progress, &mut list);
+        sweep.look(list.get(..count).unwrap_or_default());
+        if progress.foreign {
+            sweep.flush();
+            sweep.visits.foreign(progress.field);
+            progress = Progress { field: progress.field + 1, ..Progress::default() };
         }
     }
-    sweep.look(sifted.get(..count).unwrap_or_default());
     sweep.flush();
     sweep.visits.leave();
 }
@@ -293,10 +286,10 @@ impl<'a, F: FnMut(usize, &mut Vec<Hit>)> Sweep<'a, F> {
         for Sifted { field, block, bytes } in sifted {
             let mut next = if *field == self.field { self.next } else { 0 };
             let field = *field as usize;
-            let (start, end) = self.visits.fields.get(field).map_or((0, 0), |range| (range.start, range.end));
-            let len = end - start;
-            each_window(*block as usize * BLOCK, *bytes, len, &mut next, |base, own| {
-                self.push(self.view.window(start + base, len - base), Place { field, base, own });
+            let start = self.visits.fields.get(field).map_or(0, |range| range.start);
+            let text = self.visits.text(field);
+            each_window(self.visits.wanted, text, *block as usize * BLOCK, *bytes, &mut next, |base, own| {
+                self.push(self.view.window(start + base, text.len() - base), Place { field, base, own });
             });
             (self.field, self.next) = (field as u32, next);
         }
@@ -338,6 +331,7 @@ impl<'a, F: FnMut(usize, &mut Vec<Hit>)> Sweep<'a, F> {
 struct Visits<'a, F> {
     level: Level,
     shapes: Shapes,
+    wanted: Wanted,
     buffer: &'a [u8],
     fields: &'a [Range<usize>],
     found: F,
@@ -346,11 +340,16 @@ struct Visits<'a, F> {
 }
 
 impl<'a, F: FnMut(usize, &mut Vec<Hit>)> Visits<'a, F> {
+    #[inline]
+    fn text(&self, field: usize) -> &'a [u8] {
+        self.fields.get(field).and_then(|range| self.buffer.get(range.clone())).unwrap_or_default()
+    }
+
     fn enter(&mut self, field: usize) -> Option<&mut Visit<'a>> {
         if self.visit.as_ref().is_none_or(|v| v.field != field) {
             self.leave();
-            let text = self.fields.get(field).and_then(|r| self.buffer.get(r.clone())).unwrap_or_default();
-            self.visit = Some(Visit::new(self.shapes, field, text, self.hits.len()));
+            let text = self.text(field);
+            self.visit = Some(Visit::new(self.shapes, self.wanted, field, text, self.hits.len()));
         }
         self.visit.as_mut()
     }
@@ -413,9 +412,9 @@ struct Visit<'a> {
 
 impl<'a> Visit<'a> {
     #[inline]
-    fn new(shapes: Shapes, field: usize, text: &'a [u8], before: usize) -> Self {
+    fn new(shapes: Shapes, wanted: Wanted, field: usize, text: &'a [u8], before: usize) -> Self {
         let macs = shapes.has(Detector::Mac);
-        Self { shapes, wanted: Wanted::of(shapes), field, text, before, macs, done: 0 }
+        Self { shapes, wanted, field, text, before, macs, done: 0 }
     }
 
     #[inline]

@@ -172,7 +172,7 @@ const TEXT: &str = "([0-9]{1,9}[-/. :@()+,]{1,2}|[0-9]{1,3}(st|th|mg|\u{f1}o)? ?
 fn slowly(shapes: Shapes, text: &[u8]) -> Vec<Hit> {
     let folded = unicode::fold(text);
     let plain = folded.as_ref().map_or(text, |f| &f.text);
-    let mut visit = Visit::new(shapes, 0, plain, 0);
+    let mut visit = Visit::new(shapes, Wanted::of(shapes), 0, plain, 0);
     let signs = Reach::of(shapes).signs != 0;
     let mut hits = Vec::new();
     for (at, b) in plain.iter().enumerate() {
@@ -187,6 +187,39 @@ fn slowly(shapes: Shapes, text: &[u8]) -> Vec<Hit> {
     }
     unite(&mut hits);
     hits
+}
+
+#[test]
+fn numbers_of_prose_are_known() {
+    let prose = |detectors: &[Detector], text: &str| {
+        let at = text.bytes().position(|b| b.is_ascii_digit()).unwrap();
+        let len = text.bytes().skip(at).take_while(u8::is_ascii_digit).count();
+        is_prose(Wanted::of(Shapes::of(detectors)), text.as_bytes(), at, len)
+    };
+    for text in [
+        "sutures to be removed in 10 days; no sign",
+        "was started on metoprolol 25mg twice daily",
+        "he walked on for some 400 metres behind the house",
+        "he took it for the second of 3 weeks until",
+    ] {
+        assert!(prose(ALL, text), "{text}");
+    }
+    for text in [
+        "he was seen here in May, 10 days later",
+        "he was seen here on 5 may again",
+        "he was seen here on the 5th of May",
+        "he was seen here on 5 de mayo de 1952",
+        "she was at that time aged 92 years old",
+        "he lives in a house at 12 Oak Street",
+        "he can be called by 415 555 0132 now",
+        "he can be called by 4155 and nothing",
+        "at the end of all that 10",
+        "in 10 days",
+    ] {
+        assert!(!prose(ALL, text), "{text}");
+    }
+    assert!(prose(&[Detector::Ssn, Detector::Age], "he was seen here in May, 10 days later"));
+    assert!(prose(&[Detector::Ssn, Detector::Date], "she was at that time aged 92 years old"));
 }
 
 #[test]
@@ -249,6 +282,33 @@ proptest! {
                 shapes::verify(set, text, at, &mut hits);
                 prop_assert!(hits.is_empty() || likely(Wanted::of(set), text, at, 1), "{:?} at {}", hits, at);
                 done = hits.iter().map(|h| h.end).max().unwrap_or(done);
+            }
+        }
+    }
+
+    /// Numbers of prose are let go of by the filter too.
+    #[test]
+    fn numbers_of_prose_are_unlikely(
+        words in proptest::collection::vec(
+            prop_oneof![
+                "[a-zA-Z]{1,12}[.,/)-]?",
+                "(Jan|march|mayo|oktober|F\u{e9}v|may|of|de|aged|plate|DL|MRN|\u{e9})[.,]?",
+                "[0-9]{1,4}",
+                "[0-9]{1,3}[a-zA-Z]{1,4}",
+                "[0-9]{1,2}(st|nd|th|of|de|mg|may|days)",
+                "[0-9]{1,3}[-/.%][0-9]{0,3}",
+            ],
+            1..14,
+        ),
+        gap in "( |  |\\(|, )",
+        set in proptest::sample::subsequence(ALL, 0..=ALL.len()),
+    ) {
+        let text = words.join(&gap);
+        let (bytes, wanted) = (text.as_bytes(), Wanted::of(Shapes::of(&set)));
+        for at in 0..bytes.len() {
+            for len in 1..=4 {
+                let prose = is_prose(wanted, bytes, at, len);
+                prop_assert!(!prose || !likely(wanted, bytes, at, 1), "{:?} at {}", text, at);
             }
         }
     }

@@ -15,6 +15,7 @@ mod likely;
 mod marks;
 mod planes;
 mod shapes;
+mod sift;
 mod unicode;
 #[cfg(target_arch = "x86_64")]
 mod wide_planes;

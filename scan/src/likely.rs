@@ -4,6 +4,8 @@
 //! [`crate::shapes`] would make a hit of; a test holds it to that with every shape. Bytes are first sorted by a table, so
 //! that the usual case is two look-ups and one branch. Deliberately absent: verification.
 
+use wide::u8x16;
+
 use crate::context;
 use crate::detector::Detector;
 use crate::find::Shapes;
@@ -127,6 +129,80 @@ pub(crate) fn likely(wanted: Wanted, text: &[u8], start: usize, known: usize) ->
         && (before & GAP != 0 && month_before(text, start)
             || after & (GAP | LOWER | UPPER) != 0 && month_after(text, end))
 }
+
+/// Bytes before a number of prose that are looked at, the blank included,
+const BEFORE: usize = 17;
+/// and all of them.
+const AROUND: usize = BEFORE + MOST + 5;
+/// Digits of a number of prose, at most.
+const MOST: usize = 3;
+
+/// Whether `len` digits at `start` are a number of prose, which no shape has: between blanks before a small letter
+/// (`in 10 days`), or with a unit of two or three (`25mg`). Says no to most, but where it says yes, [`likely`] says no.
+#[inline]
+pub(crate) fn is_prose(wanted: Wanted, text: &[u8], start: usize, len: usize) -> bool {
+    let around = start.checked_sub(BEFORE).and_then(|from| text.get(from..)).and_then(<[u8]>::first_chunk::<AROUND>);
+    let (Some(around), 1..=MOST) = (around, len) else { return false };
+    let byte = |i: usize| around.get(i).copied().unwrap_or(0);
+    let end = BEFORE + len;
+    let [a, b, c, d] = [byte(end), byte(end + 1), byte(end + 2), byte(end + 3)];
+    let small = |b: u8| b.is_ascii_lowercase();
+    let ends = |b: u8| CLASS[usize::from(b)] & (TOKEN | HIGH) == 0;
+    let spaced = (a == b' ') & small(b);
+    let unit = small(a) & small(b) & (ends(c) | small(c) & ends(d));
+    let digit = |i: usize| byte(BEFORE + i).is_ascii_digit();
+    let digits = digit(0) & (digit(1) | (len < 2)) & (digit(2) | (len < 3));
+    if !(digits & (byte(BEFORE - 1) == b' ') & (spaced | unit)) {
+        return false;
+    }
+    let first = byte(BEFORE);
+    let old = wanted.ages & ((len == 2) & (first == b'9') | (len == 3) & (first <= b'1'));
+    // `5 of May`, `5 de mayo`, `5th`; and what begins with three letters as a month does.
+    let of = |pair: (u8, u8)| matches!(pair, (b'o', b'f') | (b'd', b'e'));
+    let joins = spaced & (d == b' ') & of((b, c)) | unit & (of((a, b)) | matches!(b, b't' | b'd' | b'h'));
+    let behind = may_begin_month(if spaced { [b, c, d] } else { [a, b, c] });
+    let day = wanted.dates & (len <= 2) & (joins | behind | month_ends(around));
+    !(old | day)
+}
+
+/// Before the number of [`is_prose`] stands a word that may begin as a month does.
+#[inline(always)]
+fn month_ends(around: &[u8; AROUND]) -> bool {
+    const WORD: usize = BEFORE - 1;
+    let Some(word) = around.first_chunk::<WORD>() else { return true };
+    let letters = (u8x16::new(*word) | u8x16::splat(0x20)) - u8x16::splat(b'a');
+    let letters = letters.min(u8x16::splat(25)).simd_eq(letters).to_bitmask();
+    let gap = usize::from(CLASS[usize::from(word[WORD - 1])] & GAP != 0);
+    let len = ((letters << (16 + gap)).leading_ones() as usize).min(LONGEST);
+    let letter = |i: usize| word.get((WORD - gap).wrapping_sub(len) + i).copied().unwrap_or(0);
+    (len >= 3) & may_begin_month([letter(0), letter(1), letter(2)])
+}
+
+/// Whether three bytes may be the first letters of a month: too often, never too seldom. A byte that is not ASCII may be one.
+#[inline(always)]
+fn may_begin_month([a, b, c]: [u8; 3]) -> bool {
+    let letter = |b: u8| LETTERS[usize::from(b & 31)];
+    let high = (b | c) >= 0x80;
+    high | ((letter(a) & letter(b) >> 8 & letter(c) >> 16) & 0xff != 0)
+}
+
+/// For each letter the groups of months, one bit each, whose first it is; from bit 8 on whose second, from bit 16 on whose
+/// third.
+static LETTERS: [u32; 32] = {
+    let mut letters = [0u32; 32];
+    let mut i = 0;
+    while i < MONTHS.len() {
+        // Months that begin alike are in a group.
+        let group = (MONTHS[i][0] as u32 + MONTHS[i][1] as u32) % 8;
+        let mut place = 0;
+        while place < 3 {
+            letters[(MONTHS[i][place] & 31) as usize] |= 1 << (group + 8 * place as u32);
+            place += 1;
+        }
+        i += 1;
+    }
+    letters
+};
 
 /// More groups follow: three of any length, or two that have six digits or may be a day.
 #[inline]
@@ -302,11 +378,14 @@ fn month_before(text: &[u8], start: usize) -> bool {
         end -= 1;
     }
     let mut from = end;
-    while from > 0 && end - from < 10 && class(text, from - 1) & (UPPER | LOWER) != 0 {
+    while from > 0 && end - from < LONGEST && class(text, from - 1) & (UPPER | LOWER) != 0 {
         from -= 1;
     }
     end - from >= 3 && is_month(three([at(text, from), at(text, from + 1), at(text, from + 2)]))
 }
+
+/// Letters before a number in which a month's name is looked for.
+const LONGEST: usize = 10;
 
 #[inline]
 fn month_after(text: &[u8], end: usize) -> bool {

@@ -5,12 +5,14 @@
 //! and everywhere the 16-byte registers of the target (SSE2, NEON) through the `wide` crate. All are compared with a loop over
 //! bytes. Deliberately absent: what the planes mean.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use wide::u8x16;
 
 use crate::fills::{Unfilled, fill_narrow};
 use crate::marks::{Marks, Reach, mark, mark_one};
+use crate::sift::{self, Progress, Sifted, Wish, last_by, sift_by};
 
 /// Bytes of a window.
 pub(crate) const BLOCK: usize = 64;
@@ -123,6 +125,12 @@ impl<'a> View<'a> {
         Self { buffer, end: short, from: 0 }
     }
 
+    /// A text of the buffer; nothing of one that does not lie in it.
+    #[inline(always)]
+    pub(crate) fn text(&self, range: &Range<usize>) -> &'a [u8] {
+        self.buffer.get(range.clone()).unwrap_or_default()
+    }
+
     /// The window that begins at `at`, of a text of which `left` bytes are left there.
     #[inline(always)]
     pub(crate) fn window(&self, at: usize, left: usize) -> Window<'a> {
@@ -132,72 +140,6 @@ impl<'a> View<'a> {
             None => Window { block: self.end, shift: (at - self.from) as u32 % 64, inside },
         }
     }
-}
-
-/// Blocks of a text that are sifted at a time.
-pub(crate) const RUN: usize = 16;
-
-/// The few planes that a first pass needs.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Few {
-    /// Digits and `@`.
-    pub(crate) sure: u64,
-    /// Points and colons.
-    pub(crate) stops: u64,
-    pub(crate) blanks: u64,
-    pub(crate) dashes: u64,
-    pub(crate) high: u64,
-}
-
-/// Finds the bytes of a text of at most [`RUN`] blocks at which a shape could be noticed: digits, `@`, points and colons with
-/// something behind them, and with `macs` hyphens three apart. Returns whether there are characters that are not ASCII.
-#[inline(always)]
-pub(crate) fn sift_by(
-    view: &View<'_>,
-    at: usize,
-    len: usize,
-    macs: bool,
-    words: &mut [u64; RUN],
-    few: impl Fn(&[u8; BLOCK]) -> Few,
-) -> bool {
-    let text = view.buffer.get(at..).and_then(|rest| rest.get(..len)).unwrap_or_default();
-    // Without hyphens their planes are not even taken.
-    if macs { sift_text(view, at, text, true, words, few) } else { sift_text(view, at, text, false, words, few) }
-}
-
-#[inline(always)]
-fn sift_text(
-    view: &View<'_>,
-    at: usize,
-    text: &[u8],
-    macs: bool,
-    words: &mut [u64; RUN],
-    few: impl Fn(&[u8; BLOCK]) -> Few,
-) -> bool {
-    let pick = |few: &Few, blanks: u64| {
-        let dashes = if macs { few.dashes & ((few.dashes >> 3) | (0b111 << (BLOCK - 3))) } else { 0 };
-        few.sure | (few.stops & !(blanks >> 1)) | dashes
-    };
-    let (blocks, rest) = text.as_chunks::<BLOCK>();
-    let mut foreign = 0;
-    for (word, block) in words.iter_mut().zip(blocks) {
-        let few = few(block);
-        *word = pick(&few, few.blanks);
-        foreign |= few.high;
-    }
-    if let Some(word) = words.get_mut(blocks.len())
-        && !rest.is_empty()
-    {
-        let window = view.window(at + blocks.len() * BLOCK, rest.len());
-        let few = few(window.block);
-        let cut = |plane: u64| (plane >> window.shift) & window.inside;
-        let (sure, stops, dashes) = (cut(few.sure), cut(few.stops), cut(few.dashes));
-        // Behind the last byte is nothing.
-        let blanks = (few.blanks >> window.shift) | !window.inside;
-        foreign |= cut(few.high);
-        *word = pick(&Few { sure, stops, dashes, ..few }, blanks);
-    }
-    foreign != 0
 }
 
 /// Most words whose places are kept at a time, a power of two; a block begins 32 at most.
@@ -317,11 +259,20 @@ impl Level {
 
     /// See [`sift_by`].
     #[inline]
-    pub(crate) fn sift(self, view: &View<'_>, at: usize, len: usize, macs: bool, words: &mut [u64; RUN]) -> bool {
+    pub(crate) fn sift(
+        self,
+        view: &View<'_>,
+        fields: &[Range<usize>],
+        wish: Wish,
+        progress: &mut Progress,
+        list: &mut [Sifted],
+    ) -> usize {
         match self {
-            Self::Narrow => sift_by(view, at, len, macs, words, narrow_few),
+            Self::Narrow => sift_by(view, fields, wish, progress, list, sift::narrow, |view, at, rest| {
+                last_by(view, at, rest, sift::narrow)
+            }),
             #[cfg(target_arch = "x86_64")]
-            Self::Wide(wide) => wide.sift(view, at, len, macs, words),
+            Self::Wide(wide) => wide.sift(view, fields, wish, progress, list),
         }
     }
 
@@ -449,24 +400,6 @@ fn narrow_months(block: &[u8; BLOCK]) -> u64 {
     plane
 }
 
-/// The planes of the first pass.
-#[inline(always)]
-fn narrow_few(block: &[u8; BLOCK]) -> Few {
-    let splat = |b: u8| u8x16::new([b; 16]);
-    let mut few = Few::default();
-    for (i, part) in block.as_chunks::<16>().0.iter().enumerate() {
-        let bytes = u8x16::new(*part);
-        let bits = |mask: u8x16| u64::from(mask.to_bitmask()) << (16 * i);
-        let above = bytes - splat(b'0');
-        few.sure |= bits(above.min(splat(9)).simd_eq(above) | bytes.simd_eq(splat(b'@')));
-        few.stops |= bits(bytes.simd_eq(splat(b'.')) | bytes.simd_eq(splat(b':')));
-        few.blanks |= bits(bytes.simd_eq(splat(b' ')));
-        few.dashes |= bits(bytes.simd_eq(splat(b'-')));
-        few.high |= bits(bytes);
-    }
-    few
-}
-
 /// Bytes of words: letters, digits, the low line and everything that is not ASCII.
 #[inline]
 pub(crate) fn word_bytes(block: &[u8; BLOCK]) -> u64 {
@@ -579,38 +512,6 @@ pub(crate) mod tests {
                     }
                 }
                 prop_assert_eq!(&have, &edges, "{:?}", level);
-            }
-        }
-
-        /// The first pass leaves out only what cannot matter, wherever the text lies in its buffer.
-        #[test]
-        fn every_level_sifts_the_same(
-            text in "([0-9]|[a-z ]{1,20}|[.:@-]|[0-9a-f]{2}-|\u{e9}|, ){0,60}",
-            before in 0usize..70,
-            after in 0usize..70,
-            macs in any::<bool>(),
-        ) {
-            let text = text.as_bytes();
-            let text = text.get(..text.len().min(RUN * BLOCK)).unwrap();
-            let buffer = [&vec![b'7'; before], text, &vec![0xff; after]].concat();
-            let byte = |i: usize| text.get(i).copied().unwrap_or(b' ');
-            for level in Level::all() {
-                let mut short = [0; BLOCK];
-                let view = View::of(&buffer, &mut short);
-                let mut words = [0; RUN];
-                let foreign = level.sift(&view, before, text.len(), macs, &mut words);
-                prop_assert_eq!(foreign, !text.is_ascii());
-                for i in 0..RUN * BLOCK {
-                    let have = words[i / BLOCK] >> (i % BLOCK) & 1 == 1;
-                    let last = i % BLOCK == BLOCK - 1;
-                    let want = i < text.len() && match byte(i) {
-                        b'0'..=b'9' | b'@' => true,
-                        b'.' | b':' => byte(i + 1) != b' ' || last,
-                        b'-' => macs && (byte(i + 3) == b'-' || i % BLOCK >= BLOCK - 3),
-                        _ => false,
-                    };
-                    prop_assert_eq!(have, want, "{:?} at {}", level, i);
-                }
             }
         }
     }

@@ -5,6 +5,8 @@
 //! Deliberately absent: what the planes mean, and other processors, for which the `wide` crate is wide enough.
 #![allow(unsafe_code)]
 
+use std::ops::Range;
+
 use std::arch::x86_64::{
     __m128i, __m256i, __m512i, _bzhi_u32, _bzhi_u64, _mm_loadu_si128, _mm256_add_epi8, _mm256_alignr_epi8,
     _mm256_and_si256, _mm256_andnot_si256, _mm256_blendv_epi8, _mm256_broadcastsi128_si256, _mm256_cmpeq_epi8,
@@ -12,15 +14,14 @@ use std::arch::x86_64::{
     _mm256_or_si256, _mm256_permute2x128_si256, _mm256_set1_epi8, _mm256_setzero_si256, _mm256_shuffle_epi8,
     _mm256_srli_epi16, _mm256_storeu_si256, _mm512_alignr_epi8, _mm512_alignr_epi64, _mm512_and_si512,
     _mm512_broadcast_i32x4, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epu8_mask, _mm512_loadu_si512, _mm512_mask_blend_epi8,
-    _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8, _mm512_setzero_si512, _mm512_shuffle_epi8,
-    _mm512_srli_epi16, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_test_epi8_mask,
+    _mm512_maskz_loadu_epi8, _mm512_movepi8_mask, _mm512_or_si512, _mm512_set1_epi8, _mm512_setzero_si512,
+    _mm512_shuffle_epi8, _mm512_srli_epi16, _mm512_storeu_si512, _mm512_sub_epi8, _mm512_test_epi8_mask,
 };
 
 use crate::fills::{LARGE, SMALL, Unfilled, fill_by};
 use crate::marks::{Marks, Reach};
-use crate::planes::{
-    BLOCK, Few, RUN, SINGLE, TRIPLES, View, Window, Words, class, mark_by, marks_by, sift_by, words_by,
-};
+use crate::planes::{BLOCK, SINGLE, TRIPLES, View, Window, Words, class, mark_by, marks_by, words_by};
+use crate::sift::{Few, Progress, Sifted, Wish, last_by, sift_by};
 
 /// Registers wider than those that every processor of this kind has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,14 +49,21 @@ impl Wide {
             .map(|(_, registers)| Self(registers))
     }
 
-    /// The first pass over a text.
+    /// The first pass over texts.
     #[inline]
-    pub(crate) fn sift(self, view: &View<'_>, at: usize, len: usize, macs: bool, words: &mut [u64; RUN]) -> bool {
+    pub(crate) fn sift(
+        self,
+        view: &View<'_>,
+        fields: &[Range<usize>],
+        wish: Wish,
+        progress: &mut Progress,
+        list: &mut [Sifted],
+    ) -> usize {
         match self.0 {
             // SAFETY: the value says that the processor has AVX-512 F, BW and VL, BMI and POPCNT.
-            Registers::Avx512 => unsafe { sift_avx512(view, at, len, macs, words) },
+            Registers::Avx512 => unsafe { sift_avx512(view, fields, wish, progress, list) },
             // SAFETY: the value says that the processor has AVX2, BMI and POPCNT.
-            Registers::Avx2 => unsafe { sift_avx2(view, at, len, macs, words) },
+            Registers::Avx2 => unsafe { sift_avx2(view, fields, wish, progress, list) },
         }
     }
 
@@ -160,10 +168,14 @@ fn narrow(table: &[u8; 16]) -> __m128i {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,popcnt")]
-fn sift_avx512(view: &View<'_>, at: usize, len: usize, macs: bool, words: &mut [u64; RUN]) -> bool {
-    sift_by(view, at, len, macs, words, |block| {
-        // SAFETY: an array of 64 bytes is readable in whole; the load needs no alignment.
-        let bytes = unsafe { _mm512_loadu_si512(block.as_ptr().cast::<__m512i>()) };
+fn sift_avx512(
+    view: &View<'_>,
+    fields: &[Range<usize>],
+    wish: Wish,
+    progress: &mut Progress,
+    list: &mut [Sifted],
+) -> usize {
+    let few = |bytes: __m512i| {
         let is = |b: u8| _mm512_cmpeq_epi8_mask(bytes, _mm512_set1_epi8(b.cast_signed()));
         let above = _mm512_sub_epi8(bytes, _mm512_set1_epi8(b'0'.cast_signed()));
         Few {
@@ -173,7 +185,18 @@ fn sift_avx512(view: &View<'_>, at: usize, len: usize, macs: bool, words: &mut [
             dashes: is(b'-'),
             high: _mm512_movepi8_mask(bytes),
         }
-    })
+    };
+    let whole = |block: &[u8; BLOCK]| {
+        // SAFETY: an array of 64 bytes is readable in whole; the load needs no alignment.
+        few(unsafe { _mm512_loadu_si512(block.as_ptr().cast::<__m512i>()) })
+    };
+    let last = |_: &View<'_>, _: usize, rest: &[u8]| {
+        let inside = _bzhi_u64(u64::MAX, rest.len().min(BLOCK) as u32);
+        // SAFETY: only as many bytes are read as the slice has; the load needs no alignment.
+        let few = few(unsafe { _mm512_maskz_loadu_epi8(inside, rest.as_ptr().cast::<i8>()) });
+        Few { blanks: few.blanks | !inside, ..few }
+    };
+    sift_by(view, fields, wish, progress, list, whole, last)
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
@@ -237,8 +260,14 @@ fn avx2(block: &[u8; BLOCK]) -> [u64; class::COUNT] {
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-fn sift_avx2(view: &View<'_>, at: usize, len: usize, macs: bool, words: &mut [u64; RUN]) -> bool {
-    sift_by(view, at, len, macs, words, |block| {
+fn sift_avx2(
+    view: &View<'_>,
+    fields: &[Range<usize>],
+    wish: Wish,
+    progress: &mut Progress,
+    list: &mut [Sifted],
+) -> usize {
+    let few = |block: &[u8; BLOCK]| {
         let mut few = Few::default();
         for (i, half) in block.as_chunks::<32>().0.iter().enumerate() {
             // SAFETY: an array of 32 bytes is readable in whole; the load needs no alignment.
@@ -255,7 +284,8 @@ fn sift_avx2(view: &View<'_>, at: usize, len: usize, macs: bool, words: &mut [u6
             few.high |= bits(bytes);
         }
         few
-    })
+    };
+    sift_by(view, fields, wish, progress, list, few, |view, at, rest| last_by(view, at, rest, few))
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi1,bmi2,popcnt")]

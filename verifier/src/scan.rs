@@ -25,6 +25,8 @@ pub(crate) const AHEAD: usize = 96;
 /// A log whose writer holds its lock gets this long to finish the block at its end: longer than a writer waits for a disk
 /// before it goes on elsewhere. A cut is named all the same, later.
 const SETTLE: Duration = Duration::from_secs(20);
+/// A block behind which there are others was hardly left half written: so long for each.
+const SETTLE_FOLLOWED: Duration = Duration::from_secs(2);
 const SETTLE_PAUSE: Duration = Duration::from_millis(50);
 
 /// Session.
@@ -201,7 +203,7 @@ fn read(path: &Path, settle: bool, tolerance: u64, batch: &mut Batch<'_>) -> io:
         return Ok(());
     }
     let mut position = FIRST;
-    let mut waits: Option<Instant> = None;
+    let mut waits: Option<(Instant, Duration)> = None;
     loop {
         let fault = match segment.place(position)? {
             Place::End => return Ok(()),
@@ -222,11 +224,20 @@ fn read(path: &Path, settle: bool, tolerance: u64, batch: &mut Batch<'_>) -> io:
             }
             Place::Bad { fault, torn } => Some((fault, torn)),
         };
-        if settle && waits.get_or_insert_with(Instant::now).elapsed() < SETTLE {
-            // Perhaps it is being written just now.
-            std::thread::sleep(SETTLE_PAUSE);
-            segment.refresh();
-            continue;
+        if settle {
+            let (since, limit) = match waits {
+                Some(wait) => wait,
+                None => {
+                    let followed = segment.next_block(position)?.is_some();
+                    *waits.insert((Instant::now(), if followed { SETTLE_FOLLOWED } else { SETTLE }))
+                }
+            };
+            if since.elapsed() < limit {
+                // Perhaps it is being written just now.
+                std::thread::sleep(SETTLE_PAUSE);
+                segment.refresh();
+                continue;
+            }
         }
         let words = fault.map_or_else(|| "zeros where a block should be".to_owned(), |(fault, _)| fault.to_string());
         let code = fault.map_or(Code::Del, |(fault, torn)| code_of(fault, torn));
@@ -237,6 +248,7 @@ fn read(path: &Path, settle: bool, tolerance: u64, batch: &mut Batch<'_>) -> io:
                     return Ok(());
                 }
                 position = next;
+                waits = None;
             }
             None => {
                 let bytes = segment.data_end(position)? - position;

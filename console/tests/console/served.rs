@@ -157,7 +157,7 @@ impl Served {
             target: "warehouse".into(),
             rule: "deletes".into(),
             digest: [number; 32],
-            said: Said { text: text.into(), parameters: vec!["'4711'".into()] },
+            said: Said { text: text.into(), parameters: vec!["'parameter 4711'".into()] },
             tables: vec!["public.patients".into()],
             classes: vec![("diagnosis".into(), "masked: hash".into())],
             marks: vec![(0, 6)],

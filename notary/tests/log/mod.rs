@@ -3,7 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "not every test file uses all of it")]
 
 use audit::{
-    Ring,
+    BlockHeader, Ring,
     block::header_hash,
     record::{Clock, Record, SessionId},
     segment::{SegmentHeader, core_directory, create_core_directory, prepare, publish},
@@ -24,6 +24,7 @@ pub struct CoreLog {
     ring: Ring,
     file: Option<(PathBuf, u64)>,
     pub blocks: u64,
+    last: Vec<u8>,
     pub headers: Vec<[u8; 256]>,
 }
 
@@ -31,7 +32,15 @@ impl CoreLog {
     pub fn new(directory: &Path, core: u16) -> Self {
         let ring = Ring::new(NODE, core, 1, [core as u8 + 1; 16], [0; 32], 1, 1 << 20);
         create_core_directory(&core_directory(directory, core)).unwrap();
-        let mut log = Self { directory: directory.to_owned(), core, ring, file: None, blocks: 0, headers: Vec::new() };
+        let mut log = Self {
+            directory: directory.to_owned(),
+            core,
+            ring,
+            file: None,
+            blocks: 0,
+            last: Vec::new(),
+            headers: Vec::new(),
+        };
         log.block(&[Record::EpochStart { build: "test", previous: [0; 32], clean: true, torn_bytes: 0 }]);
         log
     }
@@ -45,10 +54,36 @@ impl CoreLog {
                 .unwrap();
         }
         let mut bytes = Vec::new();
-        self.ring.seal(Clock { wall_ns: 1_700_000_000_000_000_001, mono_ns: self.blocks + 2 }, &mut bytes).unwrap();
+        let sealed =
+            self.ring.seal(Clock { wall_ns: 1_700_000_000_000_000_001, mono_ns: self.blocks + 2 }, &mut bytes).unwrap();
+        self.ring.durable(sealed.last_sequence);
         self.headers.push(bytes[..256].try_into().unwrap());
         let fits = self.file.as_ref().is_some_and(|(_, at)| at + bytes.len() as u64 <= SEGMENT_BYTES);
-        if !fits {
+        self.write(&bytes, !fits);
+        self.last = bytes;
+        self.blocks += 1;
+    }
+
+    /// The last block once more, in a segment that begins with it. Of the first copy there is the header, as it is or with
+    /// another root (what a crash cut off, and wrote anew), and no record.
+    pub fn again(&mut self, other: bool) {
+        let (path, at) = self.file.take().unwrap();
+        let mut torn = vec![0; self.last.len()];
+        let mut header = BlockHeader::decode(self.last[..256].try_into().unwrap()).unwrap();
+        header.root[0] ^= u8::from(other);
+        torn[..256].copy_from_slice(&header.encode());
+        let first = OpenOptions::new().write(true).open(path).unwrap();
+        first.write_all_at(&torn, at - torn.len() as u64).unwrap();
+        let bytes = std::mem::take(&mut self.last);
+        self.blocks -= 1;
+        self.write(&bytes, true);
+        self.blocks += 1;
+        self.last = bytes;
+    }
+
+    /// Writes the next block, behind the one before it or into a segment of its own.
+    fn write(&mut self, bytes: &[u8], fresh: bool) {
+        if fresh {
             let header = SegmentHeader {
                 node: NODE,
                 core: self.core,
@@ -63,9 +98,8 @@ impl CoreLog {
         }
         let (path, at) = self.file.as_mut().unwrap();
         let file = OpenOptions::new().write(true).open(path).unwrap();
-        file.write_all_at(&bytes, *at).unwrap();
+        file.write_all_at(bytes, *at).unwrap();
         *at += bytes.len() as u64;
-        self.blocks += 1;
     }
 
     /// So many small blocks.

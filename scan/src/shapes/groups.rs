@@ -89,24 +89,40 @@ pub(super) struct Token {
 impl Token {
     /// The token round `at`; `None` if it is longer than an identifier.
     pub(super) fn round(text: &[u8], at: usize) -> Option<Self> {
-        let part = |i: usize| text.get(i).is_some_and(u8::is_ascii_alphanumeric);
-        let joint = |i: usize| matches!(text.get(i), Some(b'-' | b'_'));
-        let (mut start, mut end) = (at, at);
-        while start > 0 && (part(start - 1) || (joint(start - 1) && start >= 2 && part(start - 2))) {
-            start -= 1;
-            if at - start > TOKEN_REACH {
+        let (start, end) = Self::bounds(text, at)?;
+        Self::within(text, start, end)
+    }
+
+    /// From where to where the token round `at` goes; `None` if it is longer than an identifier.
+    pub(super) fn bounds(text: &[u8], at: usize) -> Option<(usize, usize)> {
+        let (before, behind) = text.split_at_checked(at)?;
+        let part = |b: u8| b.is_ascii_alphanumeric();
+        let joint = |b: u8| matches!(b, b'-' | b'_');
+        let mut head = before;
+        while let [rest @ .., b] = head
+            && (part(*b) || joint(*b) && rest.last().is_some_and(|b| part(*b)))
+        {
+            head = rest;
+            if before.len() - head.len() > TOKEN_REACH {
                 return None;
             }
         }
-        while part(end) || (joint(end) && end > start && part(end + 1)) {
-            end += 1;
-            if end - at > TOKEN_REACH {
+        let mut tail = behind;
+        while let [b, rest @ ..] = tail
+            && (part(*b) || joint(*b) && head.len() + tail.len() < text.len() && rest.first().is_some_and(|b| part(*b)))
+        {
+            tail = rest;
+            if behind.len() - tail.len() > TOKEN_REACH {
                 return None;
             }
         }
-        let all = text.get(start..end)?;
+        Some((head.len(), text.len() - tail.len()))
+    }
+
+    /// The token that lies there.
+    pub(super) fn within(text: &[u8], start: usize, end: usize) -> Option<Self> {
         let mut token = Self { start, end, digits: 0, upper: 0, lower: 0, joins: 0, prefix: 0 };
-        for byte in all {
+        for byte in text.get(start..end)? {
             token.digits += usize::from(byte.is_ascii_digit());
             token.upper += usize::from(byte.is_ascii_uppercase());
             token.lower += usize::from(byte.is_ascii_lowercase());

@@ -135,12 +135,20 @@ fn digit(shapes: Shapes, text: &[u8], at: usize, hits: &mut Vec<Hit>, whole: boo
     }
     if shapes.meets(codes::DETECTORS)
         && !dated
-        && let Some(token) = Token::round(text, at)
+        && let Some((start, end)) = Token::bounds(text, at)
     {
-        let covered = |hit: &Hit| hit.start <= token.start && token.end <= hit.end;
-        if whole && hits.get(known..).unwrap_or_default().iter().any(covered) {
+        let covers = |from: usize, to: usize| from <= start && end <= to;
+        // The sign of a mail address is looked at by itself.
+        let addressed = || {
+            shapes.has(Detector::Email)
+                && text.get(end) == Some(&b'@')
+                && net::email(text, end, 1).is_some_and(|(from, to)| covers(from, to))
+        };
+        if whole && (hits.get(known..).unwrap_or_default().iter().any(|hit| covers(hit.start, hit.end)) || addressed())
+        {
             return;
         }
+        let Some(token) = Token::within(text, start, end) else { return };
         let mut add = |(start, end): (usize, usize), detector| hits.push(Hit { start, end, detector });
         codes::verify(shapes, text, &token, &groups, whole, &mut add);
     }
@@ -156,9 +164,12 @@ mod tests {
         /// Labels that are not read would have changed nothing.
         #[test]
         fn what_is_left_out_makes_no_difference(
-            text in "((MRN|chart|policy no\\.|member|call|SSN|seen|card|dob|mg) ?:? ?|[0-9]{1,4}[-/ .]?|[A-Z]{1,3}-?|x|, ){1,14}",
+            text in "((MRN|chart|policy no\\.|member|call|SSN|seen|card|dob|mg) ?:? ?|[0-9]{1,4}[-/ .]?|[A-Z]{1,3}-?|x|@|[a-z]{2}[.]de|, ){1,14}",
             known in proptest::sample::subsequence(
-                vec![Detector::Ssn, Detector::Phone, Detector::Card, Detector::Date, Detector::Ip, Detector::Zip], 0..=6),
+                vec![
+                    Detector::Ssn, Detector::Phone, Detector::Card, Detector::Date, Detector::Ip, Detector::Zip,
+                    Detector::Email,
+                ], 0..=7),
             labelled in proptest::sample::subsequence(vec![Detector::Mrn, Detector::Plan], 1..=2),
         ) {
             let shapes = Shapes::of(&[known, labelled].concat());
@@ -168,6 +179,10 @@ mod tests {
                 let (mut short, mut long) = (Vec::new(), Vec::new());
                 digit(shapes, bytes, at, &mut short, true);
                 digit(shapes, bytes, at, &mut long, false);
+                if let Some(next) = (at..bytes.len()).find(|i| bytes[*i] == b'@') {
+                    sign(shapes, bytes, next, &mut short);
+                    sign(shapes, bytes, next, &mut long);
+                }
                 unite(&mut short);
                 unite(&mut long);
                 prop_assert_eq!(&short, &long, "{:?} at {}", text, at);

@@ -19,7 +19,10 @@ pub(super) fn date(
 ) -> Option<(usize, usize)> {
     let rest = text.get(at..)?;
     let letter = byte(text, at, 1).is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-    if !middle
+    // Three groups with one sign between them, the first a day, a month or a year.
+    let three = groups.count >= 3 && groups.separator[0] == groups.separator[1] && matches!(groups.len[0], 1 | 2 | 4);
+    if three
+        && !middle
         && (!in_word || letter)
         && let Some(found) = dates::numeric(rest)
     {
@@ -35,7 +38,9 @@ pub(super) fn date(
         }
         return Some((at, end + dates::clock(text.get(end..).unwrap_or_default())));
     }
-    if let Some(len) = dates::east_asian(rest) {
+    if groups.len[0] == 4
+        && let Some(len) = dates::east_asian(rest)
+    {
         return Some((at, at + len));
     }
     // `Jan 5`, `January 5, 1952`, `March 1952`: the word is before the digits.
@@ -58,7 +63,9 @@ pub(super) fn date(
     if middle || in_word {
         return None;
     }
-    if let Some(found) = dates::day_first(rest) {
+    if groups.len[0] <= 2
+        && let Some(found) = dates::day_first(rest)
+    {
         let digits_after = rest.get(found.len).is_some_and(u8::is_ascii_alphanumeric);
         let word = rest.iter().position(u8::is_ascii_alphabetic).and_then(|i| rest.get(i..)).unwrap_or_default();
         let word = if word.len() > 3 && word.get(2) == Some(&b' ') { word.get(3..).unwrap_or_default() } else { word };
@@ -68,8 +75,8 @@ pub(super) fn date(
             return Some((at, at + found.len));
         }
     }
-    let a = dates::number(rest).0;
-    let b = dates::number(text.get(groups.start[1]..).unwrap_or_default()).0;
+    let number = |i: usize| dates::number(text.get(groups.start[i]..).unwrap_or_default()).0;
+    let (a, b) = if groups.count == 2 || groups.count == 3 { (number(0), number(1)) } else { (0, 0) };
     let near = |bits: u64, context: &mut dyn FnMut() -> Context| context().near & bits != 0;
     if groups.count == 2 && groups.separator[0] == b'/' && groups.len[0] <= 2 && (1..=31).contains(&a) {
         if groups.len[1] == 4 && a <= 12 && (1900..=2099).contains(&b) {
@@ -105,8 +112,8 @@ pub(super) fn date(
     }
     // `19520521`, `19520521T101500Z`
     let compact = groups.len[0] == 8 && (groups.count == 1 || groups.separator[0] == b' ');
-    let valid = dates::is_day(a_year(rest), two(rest, 4), two(rest, 6)) && (1900..=2099).contains(&a_year(rest));
-    (compact && valid).then(|| {
+    let valid = || dates::is_day(a_year(rest), two(rest, 4), two(rest, 6)) && (1900..=2099).contains(&a_year(rest));
+    (compact && valid()).then(|| {
         let clock = rest.get(8..).unwrap_or_default();
         let digits = clock.get(1..).unwrap_or_default().iter().take(7).take_while(|b| b.is_ascii_digit()).count();
         let zone = usize::from(clock.get(1 + digits) == Some(&b'Z'));

@@ -377,14 +377,15 @@ pub(crate) fn host(text: &[u8], at: usize, mac: bool, url: bool) -> Option<Hit> 
     while matches!(rest.get(len.wrapping_sub(1)), Some(b'.' | b'-')) {
         len -= 1;
     }
-    let mut labels: Vec<&[u8]> = rest.get(1..len)?.split(|b| *b == b'.').collect();
-    let points = labels.len();
-    let top = labels.pop()?;
+    let names = rest.get(1..len)?;
+    let points = 1 + names.iter().filter(|b| **b == b'.').count();
+    let top = names.rsplit(|b| *b == b'.').next()?;
     let mut lower = [0u8; 12];
     let lower = lower.get_mut(..top.len())?;
     lower.copy_from_slice(top);
     lower.make_ascii_lowercase();
-    let known = |list: &[&str]| list.iter().any(|t| t.as_bytes() == lower);
+    // The lists have letters only.
+    let known = |list: &[&str]| lower.iter().all(u8::is_ascii_lowercase) && list.iter().any(|t| t.as_bytes() == lower);
     let www = text.get(start..at).is_some_and(|w| w.eq_ignore_ascii_case(b"www"));
     let follows =
         matches!(rest.get(len), Some(b'/' | b':')) && rest.get(len + 1).is_some_and(u8::is_ascii_alphanumeric);
@@ -394,7 +395,7 @@ pub(crate) fn host(text: &[u8], at: usize, mac: bool, url: bool) -> Option<Hit> 
     let sure = follows || www || points > 1;
     let letters = text.get(start..at)?.iter().any(u8::is_ascii_alphabetic);
     let is =
-        known(TOP) && one_case && letters && (sure || !known(WORDLIKE)) || (www && !lower.is_empty() && points > 1);
+        one_case && letters && known(TOP) && (sure || !known(WORDLIKE)) || (www && !lower.is_empty() && points > 1);
     if !is {
         return None;
     }

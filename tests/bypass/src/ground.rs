@@ -73,11 +73,16 @@ impl Ground {
         login(&self.gateway(privileged).endpoint(user))
     }
 
-    /// Through a gateway whose rules allow everything.
+    /// The database itself, and the same through a gateway whose rules allow everything: for comparing to the byte.
     #[must_use]
-    pub fn allowed(&self) -> Login {
+    pub fn compared(&self) -> (Login, Login) {
+        // Workers of a parallel plan bring rows in the order in which they come by: with LIMIT, others each time. And a limit
+        // of time may end a statement on one side alone.
+        let settled =
+            "alter role gateway set max_parallel_workers_per_gather = 0; alter role gateway reset statement_timeout";
+        self.server.sql("clinic", settled);
         let gateway = self.open.get_or_init(|| Setup::new(&allow_all(&self.server), &self.server).start());
-        login(&gateway.endpoint("app"))
+        (self.direct(false), login(&gateway.endpoint("app")))
     }
 
     /// The gateway, with the usual or the operator's account.

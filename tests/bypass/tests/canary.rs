@@ -50,12 +50,11 @@ fn o2_the_same_statements_bring_canaries_out_directly() {
 fn o2_where_everything_is_allowed_answers_are_the_same_to_the_byte() {
     // A server of its own: the other tests write (and roll back) while they run, and a table that grew gets other plans.
     let ground = Ground::start(None);
-    // Workers of a parallel plan bring rows in the order in which they come by: with LIMIT, others each time.
-    ground.server.sql("clinic", "alter role gateway set max_parallel_workers_per_gather = 0");
-    let extent = extent(2);
-    let tally = random::compare(&ground.schema(), &ground.direct(false), &ground.allowed(), extent, &|| false).unwrap();
+    let (extent, (direct, through)) = (extent(2), ground.compared());
+    let tally = random::compare(&ground.schema(), &direct, &through, extent, &|| false).unwrap();
     println!("{tally}; {} unsteady", tally.unsteady);
     assert!(tally.differences.is_empty(), "seed {}: {tally}\n{:#?}", extent.seed, tally.differences);
+    assert!(tally.broken == 0, "seed {}: {:?}", extent.seed, tally.broke);
     assert!(
         tally.unsteady * 1_000 <= tally.said.max(1_000),
         "seed {}: {} unsteady: {tally}",
