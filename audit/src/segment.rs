@@ -26,7 +26,7 @@ pub(crate) const PREPARED: &str = "next.prepared";
 const PREPARED_EXTENSION: &str = "prepared";
 /// Name of the link to the spare directory.
 pub(crate) const SPARE: &str = "spare";
-const LOCK: &str = "lock";
+pub(crate) const LOCK: &str = "lock";
 /// Folder for bytes that were never acknowledged.
 const QUARANTINE: &str = "quarantine";
 

@@ -206,7 +206,7 @@ pub struct Show {
 /// Opens the log for reading.
 ///
 /// # Errors
-/// The directory cannot be read.
+/// The directory cannot be read, or holds no log.
 pub fn show(directory: &Path, filter: Filter) -> Result<Show, ShowError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -214,7 +214,13 @@ pub fn show(directory: &Path, filter: Filter) -> Result<Show, ShowError> {
     };
     std::fs::read_dir(directory).map_err(failed(directory))?;
     let mut readers = Vec::new();
-    for core in segment::cores(directory).map_err(failed(directory))? {
+    let cores = segment::cores(directory).map_err(failed(directory))?;
+    if cores.is_empty() && !directory.join(segment::LOCK).exists() {
+        // Nothing happened, or it happened elsewhere: whoever asks must not take one for the other.
+        let none = io::Error::new(io::ErrorKind::NotFound, "there is no audit log here");
+        return Err(ShowError::Io(directory.to_owned(), none));
+    }
+    for core in cores {
         let folder = segment::core_directory(directory, core);
         let segments = segment::segments(&folder).map_err(failed(&folder))?;
         let segments = segments.into_iter().map(|(_, path)| path).collect();

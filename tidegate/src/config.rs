@@ -195,7 +195,11 @@ impl Config {
         match std::fs::read_to_string(file) {
             Ok(text) => Self::read(file, &text, problems),
             Err(error) => {
-                problems.error(file, None, format!("cannot be read: {error}"));
+                let hint = match error.kind() {
+                    std::io::ErrorKind::NotFound => "; name the configuration with --config FILE",
+                    _ => "",
+                };
+                problems.error(file, None, format!("cannot be read: {error}{hint}"));
                 None
             }
         }

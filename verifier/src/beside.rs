@@ -14,6 +14,7 @@ use crate::meaning::Beside;
 use crate::merkle::Hash;
 use crate::report::{Code, Place};
 use crate::scan::{Recorded, Sid};
+use crate::segment;
 
 /// Header page of a file of keys, and what its slots are multiples of.
 const SECTOR: usize = 512;
@@ -62,9 +63,9 @@ fn keys(
 ) -> io::Result<()> {
     let mut left: BTreeMap<&Sid, &Hash> = beside.commitments.iter().collect();
     let (mut any, mut damaged) = (false, Vec::new());
-    for core in crate::segment::cores(directory)? {
+    for core in segment::cores(directory)? {
         let mut paths = Vec::new();
-        for folder in [crate::segment::folder(directory, core), crate::segment::spare_folder(directory, core)] {
+        for folder in [segment::folder(directory, core), segment::spare_folder(directory, core)] {
             for entry in fs::read_dir(&folder).into_iter().flatten() {
                 let path = entry?.path();
                 if path.extension().is_some_and(|extension| extension == "tgkeys") {
@@ -111,7 +112,7 @@ impl KeyFile {
         counted: &mut Counted,
         find: Find<'_>,
     ) -> io::Result<()> {
-        let mut file = File::open(path)?;
+        let mut file = segment::open(path)?;
         let mut page = [0; SECTOR];
         if read_up_to(&mut file, &mut page)? == 0 {
             // The file was made and nothing was written yet.
@@ -241,7 +242,7 @@ fn recording(
     (session, node, commitment): (Sid, Option<[u8; 16]>, Hash),
     stated: &[Recorded],
 ) -> io::Result<Result<(), Wrong>> {
-    let mut file = File::open(path)?;
+    let mut file = segment::open(path)?;
     let size = file.metadata()?.len();
     let mut page = vec![0; PAGE];
     if read_up_to(&mut file, &mut page)? < PAGE {

@@ -146,7 +146,10 @@ fn value(key: u64, item: &[u8]) -> Value {
 pub fn consistency(directory: &Path, kept: (&str, &[u8]), keys: &[VerifierKey]) -> Result<Outcome, String> {
     let old = Signed::parse(kept.0, kept.1, true).map_err(|why| format!("{}: {why}", kept.0))?;
     let folder = Folder::read(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-    let now = folder.current.as_ref().ok_or("the log has no signed checkpoint")?;
+    let now = folder
+        .current
+        .as_ref()
+        .ok_or_else(|| format!("{}: no signed checkpoint (tlog/checkpoint)", directory.display()))?;
     let listed: Vec<VerifierKey> = folder.keys.iter().map(|line| line.key.clone()).collect();
     let keys = if keys.is_empty() { listed.as_slice() } else { keys };
     let fails = |why: String| Outcome {

@@ -210,7 +210,10 @@ impl Wanted {
 pub fn prove(directory: &Path, wanted: &Wanted) -> Result<String, String> {
     let io = |error: io::Error| format!("{}: {error}", directory.display());
     let folder = crate::tree::Folder::read(directory).map_err(io)?;
-    let current = folder.current.as_ref().ok_or("the log has no signed checkpoint")?;
+    let current = folder
+        .current
+        .as_ref()
+        .ok_or_else(|| format!("{}: no signed checkpoint (tlog/checkpoint)", directory.display()))?;
     let found = find(directory, wanted).map_err(io)?.ok_or("the log has no such record")?;
     let leaf = merkle::leaf(&found.header);
     let index = leaf_index(&folder.path, current.head.size, leaf)?

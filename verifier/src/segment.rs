@@ -3,8 +3,9 @@
 //! Invariants: files are only read; memory is one window ([`WINDOW`] bytes) or one block, whichever is longer. A file
 //! that grows while it is read is read as far as it went when it was opened.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -114,10 +115,12 @@ pub(crate) fn segments(folder: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
         ordered.push((*first, blocks, path.clone()));
     }
     // Both have one block. Looking for a cut-off write means reading all of a file, so only then.
-    let ties: Vec<usize> = (0..ordered.len())
-        .filter(|&at| ordered[at].1 == 1)
-        .filter(|&at| ordered.iter().enumerate().any(|(i, o)| i != at && (o.0, o.1) == (ordered[at].0, 1)))
-        .collect();
+    let mut lone: HashMap<u64, usize> = HashMap::new();
+    for (first, ..) in ordered.iter().filter(|(_, blocks, _)| *blocks == 1) {
+        *lone.entry(*first).or_default() += 1;
+    }
+    let is_tie = |at: &usize| ordered[*at].1 == 1 && lone[&ordered[*at].0] > 1;
+    let ties: Vec<usize> = (0..ordered.len()).filter(is_tie).collect();
     for at in ties {
         if begun_behind_first(&ordered[at].2)? {
             ordered[at].1 = 2;
@@ -208,7 +211,7 @@ impl Segment {
     /// # Errors
     /// The file system's.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = open(path)?;
         let size = file.metadata()?.len();
         let mut segment = Self { file, size, page: None, window: Vec::new(), from: 0, tree: Frontier::default() };
         segment.page = segment.bytes(0, PAGE)?.first_chunk().and_then(Page::parse);
@@ -344,11 +347,33 @@ fn has_empty_sector(bytes: &[u8]) -> bool {
     bytes.chunks(512).any(|sector| sector.iter().all(|&byte| byte == 0))
 }
 
+/// Opens a file of a log. A pipe there would be waited for without end, and a folder has no bytes: neither is part of a log.
+///
+/// # Errors
+/// The file system's, with the path; it is no regular file.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    if !fs::metadata(path).map_err(named)?.is_file() {
+        return Err(named(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")));
+    }
+    File::open(path).map_err(named)
+}
+
+/// The bytes of a small file of a log; whoever asks has looked at its size.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Does another process hold the directory's lock, so that the log may grow while it is read?
 #[must_use]
 pub(crate) fn is_live(directory: &Path) -> bool {
     let held = |path: PathBuf| {
-        File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
+        open(&path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(fs::TryLockError::WouldBlock)))
     };
     held(directory.join("lock")) || held(folder(directory, crate::DESK).join("lock"))
 }

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::merkle::{self, Hash};
+use crate::segment;
 
 /// Hashes of a full tile.
 pub(crate) const WIDTH: u64 = 256;
@@ -99,7 +100,7 @@ fn read_once(tree: &Path, kind: &str, index: u64, width: u64) -> Result<(Vec<u8>
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(Unusable::Io(error)),
         }
-        return fs::read(&path).map(|bytes| (bytes, width)).map_err(Unusable::Io);
+        return segment::bytes_of(&path).map(|bytes| (bytes, width)).map_err(Unusable::Io);
     }
     Err(Unusable::Missing)
 }

@@ -15,6 +15,7 @@ use crate::merkle::{self, Frontier, Hash};
 use crate::note::{Checkpoint, NOTE_MAX, Note, VerifierKey, decimal};
 use crate::report::{Code, Finding, Place, Report, TreeReport};
 use crate::scan::Act;
+use crate::segment;
 use crate::tiles::{self, Unusable, WIDTH};
 use crate::trust::WitnessPolicy;
 
@@ -194,7 +195,7 @@ fn small_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
         Ok(metadata) if metadata.len() > NOTE_MAX as u64 => {
             Err(io::Error::other(format!("{} is too long", path.display())))
         }
-        Ok(_) => fs::read(path).map(Some),
+        Ok(_) => segment::bytes_of(path).map(Some),
     }
 }
 

@@ -613,3 +613,44 @@ fn a_writer_that_stands_still_is_waited_for_and_a_cut_is_not() {
     assert_eq!(codes(directory.path()), []);
     writer.join().unwrap();
 }
+
+#[test]
+fn what_is_no_file_is_named_and_not_waited_for() {
+    for (place, code) in [
+        ("core-00/00000000000000ff.tgseg", 20),
+        ("tlog/checkpoint", 20),
+        ("tlog/keys", 20),
+        // Nobody holds a lock by it.
+        ("lock", 0),
+    ] {
+        for folder in [false, true] {
+            let directory = tempfile::tempdir().unwrap();
+            let _ = small_log(directory.path());
+            let path = directory.path().join(place);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let _ = fs::remove_file(&path);
+            if folder {
+                fs::create_dir(&path).unwrap();
+            } else {
+                assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+            }
+            let (tell, told) = std::sync::mpsc::channel();
+            let log = directory.path().to_owned();
+            std::thread::spawn(move || tell.send(verifier::verify(&log)));
+            let report = told.recv_timeout(std::time::Duration::from_secs(60)).expect("it waits for a pipe");
+            assert_eq!(report.exit_code(), code, "{place}: {}", report.text());
+            let named = format!("{}: not a regular file", path.display());
+            assert!(code == 0 || report.text().contains(&named), "{}", report.text());
+        }
+    }
+}
+
+#[test]
+fn a_directory_without_a_log_is_not_one_in_which_nothing_happened() {
+    let directory = tempfile::tempdir().unwrap();
+    let said = audit::show(directory.path(), Filter::default()).err().unwrap().to_string();
+    assert!(said.contains("no audit log") && said.contains(directory.path().to_str().unwrap()), "{said}");
+    // One that was begun, and nothing was written.
+    fs::write(directory.path().join("lock"), "").unwrap();
+    assert_eq!(audit::show(directory.path(), Filter::default()).unwrap().count(), 0);
+}
