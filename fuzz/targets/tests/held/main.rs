@@ -334,24 +334,32 @@ fn anything_that_changes_is_something_else() {
     // What is not known is this question's alone.
     let doubt = digest(&usual, &["SET LOCAL search_path = b"], &one);
     for unknown in [
-        &["SELECT set_config('DateStyle', 'SQL, DMY', false)"][..],
+        &["SELECT set_config('DateStyle', 'SQL, DMY', true)"][..],
         &["SET DateStyle FROM CURRENT"],
-        &["SET DateStyle = 'SQL, DMY'; SELECT 1"],
+        &["BEGIN; SET DateStyle = 'SQL, DMY'; COMMIT"],
     ] {
         assert_eq!(digest(&usual, unknown, &one), doubt, "{unknown:?}");
     }
+    // What drivers say to every connection is known: beside others in a text, and as a call with literals.
+    let beside = digest(&usual, &["SET DateStyle = 'SQL, DMY'; SELECT 1"], &one);
+    assert_eq!(beside, digest(&usual, &["SET DateStyle = 'SQL, DMY'"], &one));
+    let called = "SELECT set_config('DateStyle', 'SQL, DMY', false)";
+    all.push(digest(&usual, &[called], &one));
+    assert_ne!(all.last(), Some(&doubt));
     // In the extended protocol too, if nothing else is in its transaction and nothing takes it back.
     let set = extended("SET DateStyle = 'SQL, DMY'", &[], None);
     let after = |bytes: &[&[u8]]| digest(&usual, &[], &[&bytes.concat(), &one[..]].concat());
     let sync = tag(b'S');
     assert_eq!(after(&[&set, &sync]), digest(&usual, &["SET DateStyle = 'SQL, DMY'"], &one));
+    let failed_before = [&query("SET DateStyle = 'fails'")[..], &query("SET DateStyle = 'SQL, DMY'; SELECT 1")];
+    assert_eq!(after(&failed_before), beside);
+    assert_eq!(after(&[&query("SET DateStyle = 'SQL, DMY'; SELECT 'fails'")]), digest(&usual, &[], &one));
     for taken_back in [
         &[&set, &extended("SELECT 'fails'", &[], None), &sync][..],
         &[&set, &extended("ROLLBACK", &[], None), &sync],
         &[&extended("BEGIN", &[], None), &set, &extended("ROLLBACK", &[], None), &sync],
         // None of these is answered before the last is sent.
         &[&query("BEGIN"), &query("SET DateStyle = 'SQL, DMY'"), &query("ROLLBACK")],
-        &[&query("SET DateStyle = 'fails'"), &query("SET DateStyle = 'SQL, DMY'; SELECT 1")],
         &[&query("RESET DateStyle"), &query("SELECT set_config('DateStyle', 'German', false)")],
     ] {
         let parts: Vec<&[u8]> = taken_back.iter().map(|part| &part[..]).collect();
