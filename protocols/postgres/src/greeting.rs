@@ -172,15 +172,15 @@ impl Greet {
                 if len != 8 || self.asked_tls || self.binding.is_some() {
                     return Err(Fault::downstream("unexpected SSLRequest"));
                 }
+                // Whatever the answer, who sends on without it is not waited for.
+                if input.len() > len {
+                    return Err(Fault::downstream("received unencrypted data after SSL request"));
+                }
                 self.asked_tls = true;
-                let more = input.len() > len;
                 down.skip(len);
                 if self.tls == TlsOffer::Absent {
                     up.put(b"N");
                     return Ok(Greeted::NeedMore);
-                }
-                if more {
-                    return Err(Fault::downstream("received unencrypted data after SSL request"));
                 }
                 up.put(b"S");
                 self.phase = Phase::Securing;
@@ -189,6 +189,9 @@ impl Greet {
             GSSENC_REQUEST => {
                 if len != 8 || self.asked_gss {
                     return Err(Fault::downstream("unexpected GSSENCRequest"));
+                }
+                if input.len() > len {
+                    return Err(Fault::downstream("received unencrypted data after GSSAPI encryption request"));
                 }
                 self.asked_gss = true;
                 down.skip(len);
